@@ -1,0 +1,34 @@
+"""Models of an introductory deep-learning course, as Keras 3 builders.
+
+>>> import zoo
+>>> zoo.list_models()
+>>> model = zoo.create_model("lenet5", num_classes=10)
+>>> trained = zoo.load_model("mnist_cnn")
+
+Every image model takes raw pixels, 0 to 255: do not divide by 255.
+"""
+
+from zoo._loading import load_model
+from zoo._registry import create_model, list_models, model_info, register_model
+
+# isort: off  (the families register themselves in teaching order)
+from zoo.linear import softmax_regression
+from zoo.mlp import mlp
+from zoo.lenet import lenet5
+from zoo.cnn import lecture_cnn, cnn
+# isort: on
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "cnn",
+    "create_model",
+    "lecture_cnn",
+    "lenet5",
+    "list_models",
+    "load_model",
+    "mlp",
+    "model_info",
+    "register_model",
+    "softmax_regression",
+]

@@ -1,0 +1,125 @@
+"""Find an export, check its sums, load its Keras model."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import keras
+
+# In a checkout and in an installed wheel alike, the trained models that ship
+# lie beside the package.
+SHIPPED = Path(__file__).resolve().parent.parent / "saved_models"
+SUMS = "SHA256SUMS"
+
+
+def load_model(name, *, verbose=True) -> keras.Model:
+    """Load a trained model from an export, once its sums have been checked.
+
+    The sums prove that the export is whole and unchanged since it was written,
+    not who wrote it. Deserialisation is in Keras' safe mode either way.
+
+    Args:
+        name: A name, such as `"mnist_cnn"` or `"mnist_cnn:2"` for its second
+            version, looked up in `./saved_models` and then among the models
+            that ship with the package; or the path of an export. Without a
+            version the highest one is taken.
+        verbose: Say on standard error which export is loaded.
+
+    Returns:
+        An uncompiled `keras.Model` that takes raw pixels, 0 to 255.
+
+    Raises:
+        FileNotFoundError: If there is no such export.
+        ValueError: If the export is damaged, was changed, or is not one of
+            this package's.
+
+    Example:
+    >>> model = zoo.load_model("mnist_cnn")
+    >>> model.predict(images)  # raw pixels: do not divide by 255
+    """
+    export = find_export(name)
+    check_sums(export)
+    if verbose:
+        print(f"Loading {export}", file=sys.stderr)
+    return keras.saving.load_model(
+        export / "model.keras", compile=False, safe_mode=True
+    )
+
+
+def find_export(name) -> Path:
+    """Return the version folder that `load_model(name)` would load."""
+    path = Path(name)
+    if path.is_dir():
+        return path if (path / SUMS).exists() else _highest_version(path, name)
+    plain, _, version = str(name).partition(":")
+    for folder in (Path("saved_models"), SHIPPED):
+        family = folder / plain
+        if version and (family / version).is_dir():
+            return family / version
+        if not version and family.is_dir() and _versions(family):
+            return _highest_version(family, name)
+    shipped = ", ".join(
+        p.name for p in sorted(SHIPPED.glob("*")) if p.is_dir() and _versions(p)
+    )
+    raise FileNotFoundError(
+        f"No export named {str(name)!r} in {Path('saved_models').resolve()} or "
+        f"among the models that ship with the package ({shipped or 'none'}). "
+        "Give one of those names, the path of an export, or train it first: "
+        f"python -m recipes.{plain}"
+    )
+
+
+def check_sums(export: Path) -> None:
+    """Compare every file of an export with its `SHA256SUMS`.
+
+    Raises:
+        ValueError: If a file is missing, was changed or was added.
+    """
+    try:
+        lines = (export / SUMS).read_text().splitlines()
+        expected = dict(reversed(line.split("  ", 1)) for line in lines)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{export} is not an export of this package: it has no readable "
+            f"{SUMS}. Keras models saved elsewhere load with "
+            "keras.saving.load_model."
+        ) from error
+    present = {
+        path.relative_to(export).as_posix()
+        for path in export.rglob("*")
+        if path.is_file() and path != export / SUMS
+    }
+    for file in sorted(present | set(expected)):
+        if file not in expected:
+            problem = f"{file} was added"
+        elif file not in present:
+            problem = f"{file} is missing"
+        elif _sha256(export / file) != expected[file]:
+            problem = f"{file} was changed"
+        else:
+            continue
+        raise ValueError(
+            f"{export} is damaged: {problem} after it was written. Nothing "
+            "was loaded. Take a fresh copy of the export, or train it again."
+        )
+    if "model.keras" not in expected:
+        raise ValueError(f"{export} holds no model.keras; is it an export?")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions(family: Path) -> list[int]:
+    return [int(p.name) for p in family.iterdir() if p.name.isdigit()]
+
+
+def _highest_version(family: Path, name) -> Path:
+    versions = _versions(family)
+    if not versions:
+        raise ValueError(
+            f"{name} is not an export of this package: it holds neither a "
+            f"{SUMS} nor numbered versions."
+        )
+    return family / str(max(versions))

@@ -1,0 +1,129 @@
+"""The table of models: a name, the function that builds it, and its facts.
+
+A family file decorates its builders with `@register_model`. The registry name
+is the function's name, so `grep "def lenet5"` finds what
+`create_model("lenet5")` calls.
+"""
+
+import difflib
+import fnmatch
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+TASKS = ("classification", "reconstruction", "generation")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the registry knows of a model without building it.
+
+    Attributes:
+        name: Registry name; also the name of the function and of the model.
+        task: One of `TASKS`.
+        builder: The function that returns the uncompiled `keras.Model`.
+        lecture: Where an introductory course meets this network.
+        reference: The paper that introduced it.
+    """
+
+    name: str
+    task: str
+    builder: Callable[..., keras.Model]
+    lecture: str
+    reference: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the builder's docstring."""
+        return inspect.getdoc(self.builder).partition("\n")[0]
+
+
+_models: dict[str, ModelInfo] = {}
+
+
+def register_model(*, task: str, lecture: str, reference: str):
+    """Enter the decorated builder into the registry under its own name.
+
+    Args:
+        task: What the model does, one of `TASKS`.
+        lecture: Where an introductory course meets this network.
+        reference: Authors and year of the paper, with a link if there is one.
+
+    Returns:
+        The decorator; it returns the builder unchanged.
+
+    Raises:
+        ValueError: If the task is unknown or the name is already taken.
+    """
+    if task not in TASKS:
+        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+
+    def register(builder):
+        name = builder.__name__
+        if name in _models:
+            raise ValueError(f"A model named {name!r} is already registered.")
+        _models[name] = ModelInfo(name, task, builder, lecture, reference)
+        return builder
+
+    return register
+
+
+def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
+    """List the names of the registered models, in teaching order.
+
+    Args:
+        pattern: Shell-style wildcard, for example `"*cnn*"`.
+        task: Keep only the models for this task.
+
+    Returns:
+        The names that match; an empty list if none does.
+
+    Example:
+    >>> zoo.list_models("*cnn*")
+    ['lecture_cnn', 'cnn']
+    """
+    if task is not None and task not in TASKS:
+        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+    return [
+        name
+        for name, info in _models.items()
+        if fnmatch.fnmatchcase(name, pattern) and task in (None, info.task)
+    ]
+
+
+def model_info(name: str) -> ModelInfo:
+    """Return what the registry knows of a model, without building it.
+
+    Raises:
+        ValueError: If no model has this name.
+    """
+    if name not in _models:
+        close = difflib.get_close_matches(str(name), _models)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(
+            f"Unknown model {name!r}.{hint} "
+            f"`python -m zoo` lists all {len(_models)}."
+        )
+    return _models[name]
+
+
+def create_model(name: str, **arguments) -> keras.Model:
+    """Build a model by its name.
+
+    Args:
+        name: One of `list_models()`.
+        **arguments: Handed to the builder as they are.
+
+    Returns:
+        An uncompiled `keras.Model` that takes raw pixels, 0 to 255.
+
+    Raises:
+        ValueError: If no model has this name.
+        TypeError: If the builder has no such argument.
+
+    Example:
+    >>> model = zoo.create_model("mlp", hidden_units=(128, 64))
+    """
+    return model_info(name).builder(**arguments)
