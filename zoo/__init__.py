@@ -11,7 +11,8 @@ Every image model takes raw pixels, 0 to 255: do not divide by 255.
 from zoo._loading import load_model
 from zoo._registry import create_model, list_models, model_info, register_model
 
-# isort: off  (the families register themselves in teaching order)
+# The families register themselves in this order, the order of teaching.
+# isort: off
 from zoo.linear import softmax_regression
 from zoo.mlp import mlp
 from zoo.lenet import lenet5

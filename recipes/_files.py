@@ -1,0 +1,51 @@
+"""Write files so that nobody ever sees half of one."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a whole file, or leave what was there before.
+
+    The content goes to a temporary file beside `path`, onto the disk, and only
+    then under its name.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written. Nothing
+            is left behind.
+    """
+    if isinstance(content, str):
+        content = content.encode()
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a dictionary as sorted, indented JSON, atomically."""
+    write_atomically(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file or a folder's entries are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
