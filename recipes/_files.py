@@ -1,12 +1,15 @@
 """Write files so that nobody ever sees half of one."""
 
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+
+def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     """Write a whole file, or leave what was there before.
 
     The content goes to a temporary file beside `path`, onto the disk, and only
@@ -49,3 +52,10 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_npz(path: Path, arrays: dict) -> None:
+    """Write NumPy arrays as one uncompressed archive, atomically."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getbuffer())

@@ -1,0 +1,220 @@
+"""From a recipe's dataclass to command-line flags, and to an exit code."""
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from recipes._errors import Preempted, RecipeError, UsageError
+
+
+class Target(NamedTuple):
+    """What a recipe promises.
+
+    Attributes:
+        metric: Name of the metric.
+        floor: Value that the mean over seeds must reach.
+        direction: `"max"` if larger is better, `"min"` if smaller is.
+    """
+
+    metric: str
+    floor: float
+    direction: Literal["max", "min"] = "max"
+
+    def reached_by(self, value: float) -> bool:
+        """Whether a value is as good as the floor; NaN never is."""
+        if self.direction == "max":
+            return value >= self.floor
+        return value <= self.floor
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every recipe lets you choose about a run."""
+
+    seed: int = 0
+    """Seed of the weights, the order of the data, dropout and augmentation."""
+    deterministic: bool = False
+    """Use deterministic operations only (this switches XLA off)."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train; auto takes GPUs where there are any."""
+    cpu_devices: int = 1
+    """Split the CPU into logical devices, for --strategy mirrored."""
+    strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """tf.distribute strategy; auto mirrors over several GPUs."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Precision of the computation; exports are float32 either way."""
+    data_dir: Path | None = None
+    """TFDS data directory, instead of TFDS_DATA_DIR or TFDS' default."""
+    offline: bool = False
+    """Never touch the network."""
+    output_dir: Path = Path(".")
+    """Where runs/ and saved_models/ are written."""
+    run_name: str | None = None
+    """Name of the run's folder, instead of the next number."""
+    dry_run: bool = False
+    """One epoch on the embedded digits, with full export and report."""
+    target: float | None = None
+    """Exit with code 1 if the recipe's first metric misses this value."""
+
+
+# Outside of these a value is a slip of the keyboard. Bounds are inclusive.
+_LIMITS = {
+    "epochs": (1, 100_000),
+    "batch_size": (1, 60_000),
+    "learning_rate": (1e-9, 100.0),
+    "seed": (0, 2**31 - 1),
+    "cpu_devices": (1, 64),
+}
+
+
+def check(config) -> None:
+    """Refuse numbers that no run can use.
+
+    Raises:
+        UsageError: Names the flag, what it may be and what it was.
+    """
+    for name, value in _flat(config).items():
+        flag = "--" + name.replace("_", "-")
+        if name in _LIMITS:
+            low, high = _LIMITS[name]
+            if not low <= value <= high:  # NaN fails this too
+                raise UsageError(
+                    f"{flag} must be between {low:,} and {high:,}. "
+                    f"Received: {value}"
+                )
+        if name == "run_name" and value is not None:
+            if not value or value.startswith(".") or "/" in value:
+                raise UsageError(
+                    f"{flag} names one folder: no slash, no leading dot. "
+                    f"Received: {value!r}"
+                )
+
+
+def recipe_name(config) -> str:
+    """Return the name of the recipe: that of the file its Config stands in."""
+    return Path(sys.modules[type(config).__module__].__file__).stem
+
+
+def describe(config) -> dict:
+    """Return every setting that decides the result of a run.
+
+    Where it is written, and what it is measured against, does not.
+    """
+    where = ("data_dir", "offline", "output_dir", "run_name", "target")
+    settings = _flat(config)
+    return {k: v for k, v in settings.items() if k not in where}
+
+
+def run_command(
+    train: Callable,
+    config_class: type,
+    targets: Sequence[Target],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Read the flags, train, and return the exit code.
+
+    Args:
+        train: The recipe's `train(config) -> metrics`.
+        config_class: The recipe's `Config`.
+        targets: The recipe's `TARGETS`; `--target` is about the first.
+        argv: Flags, instead of the process' own.
+
+    Returns:
+        0 done; 1 a missed target, failed verification or I/O; 2 usage; 3 no
+        data; 130 interrupted and 143 preempted, both resumable.
+
+    Raises:
+        SystemExit: With code 2 for flags that do not exist, 0 after `--help`.
+    """
+    import tyro
+
+    started = time.perf_counter()
+    module = sys.modules[config_class.__module__]
+    config = tyro.cli(
+        tyro.conf.OmitArgPrefixes[config_class],
+        prog=f"python -m recipes.{Path(module.__file__).stem}",
+        description=module.__doc__,
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    previous = signal.signal(signal.SIGTERM, _preempt)
+    try:
+        check(config)
+        if config.run.dry_run:
+            config = dataclasses.replace(config, epochs=1)
+        _import_tensorflow_quietly()
+        metrics = train(config)
+    except RecipeError as error:
+        return _fail(error, error.exit_code)
+    except Preempted:
+        return _fail("preempted; the same command goes on from here", 143)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on from here", 130)
+    except OSError as error:
+        return _fail(error, 1)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+    seconds = time.perf_counter() - started
+    print(f"done in {seconds:.1f} s, of which training {_training(metrics)}")
+    if config.run.target is not None:
+        target = targets[0]._replace(floor=config.run.target)
+        value = metrics[target.metric]
+        if not target.reached_by(value):
+            return _fail(
+                f"{target.metric} {value:.4f} misses the target "
+                f"{target.floor:.4f}",
+                1,
+            )
+    return 0
+
+
+def _training(metrics) -> str:
+    return f"{metrics['train_seconds']:.1f} s"
+
+
+def _preempt(signum, frame):
+    raise Preempted
+
+
+def _fail(message, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _flat(config) -> dict:
+    settings = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            settings |= _flat(value)
+        else:
+            settings[field.name] = (
+                str(value) if isinstance(value, Path) else value
+            )
+    return settings
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow without the lines that it logs about this machine.
+
+    They are written below Python, before any log level is heeded.
+    """
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

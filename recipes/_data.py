@@ -1,0 +1,399 @@
+"""Data sets as arrays: train, validation and test, from wherever they are.
+
+Sources in order: a prepared TFDS directory, a TFDS download, and for digits
+the 1,797 that come with scikit-learn. What was used is always said.
+"""
+
+import difflib
+import hashlib
+import os
+import sys
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from recipes import _files
+from recipes._config import RunOptions
+from recipes._errors import DataError, UsageError
+
+VALIDATION_SIZE = 5_000  # the last images of the training set
+SAMPLE_SIZES = (1_297, 200, 300)  # train, validation, test
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from and what its labels mean."""
+
+    class_names: tuple[str, ...]
+    download_url: str  # probed before TFDS is let loose on the network
+    digits: bool = False  # the embedded digits may stand in for it
+
+
+SOURCES = {
+    "mnist": Source(
+        class_names=tuple("0123456789"),
+        download_url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+        digits=True,
+    ),
+    "fashion_mnist": Source(
+        class_names=(
+            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        ),
+        download_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8 `(n, height, width, channels)`, raw pixels.
+        labels: int32 `(n,)`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, split, with what is to be known about it.
+
+    Attributes:
+        name: Name in TFDS.
+        train: What the weights are fitted to.
+        validation: What choices are made on.
+        test: Scored once, at the end.
+        class_names: Name of each label.
+        source: Where it was read from, for people.
+        checksum: SHA-256 of what was read.
+        is_sample: Whether this is the embedded sample, no result of which is
+            ever published.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    class_names: tuple[str, ...]
+    source: str
+    checksum: str
+    is_sample: bool = False
+
+    def describe(self) -> str:
+        """Return one line: what was read, from where, how much."""
+        return (
+            f"{self.name} from {self.source}: {len(self.train):,} train, "
+            f"{len(self.validation):,} validation, {len(self.test):,} test "
+            f"(sha256 {self.checksum[:12]})"
+        )
+
+
+def load(name: str, options: RunOptions) -> Data:
+    """Load a data set, split into train, validation and test.
+
+    Args:
+        name: One of `SOURCES`.
+        options: Uses `data_dir`, `offline` and `dry_run`.
+
+    Returns:
+        The data as uint8 arrays.
+
+    Raises:
+        UsageError: If there is no such data set.
+        DataError: If it cannot be had, or is damaged.
+    """
+    if name not in SOURCES:
+        close = difflib.get_close_matches(name, SOURCES)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise UsageError(
+            f"Unknown data set {name!r}.{hint} There are: {', '.join(SOURCES)}."
+        )
+    source = SOURCES[name]
+    if options.dry_run:
+        data = _embedded_digits()
+    elif prepared := _find_prepared(name, options):
+        data = _read_prepared(name, prepared)
+    elif not options.offline and _answers(source.download_url):
+        data = _read_prepared(name, _download(name, options.data_dir))
+    elif source.digits and options.data_dir is None:
+        data = _embedded_digits()
+        print(
+            f"\n*** {name} is not here and cannot be downloaded. ***\n"
+            "*** Training on scikit-learn's 1,797 digits instead. ***\n"
+            f"*** No number of this run is a result of {name}. ***\n"
+            f"{_how_to_get(name)}\n",
+            file=sys.stderr,
+        )
+    else:
+        looked = options.data_dir or os.environ.get("TFDS_DATA_DIR")
+        raise DataError(
+            f"{name} is not prepared in {looked or 'the TFDS data directory'} "
+            f"and cannot be downloaded: {_why_not(options, source)}.\n"
+            f"{_how_to_get(name)}"
+        )
+    print(data.describe())
+    return data
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Return the number of whole batches in a split.
+
+    Raises:
+        UsageError: If there is not even one.
+    """
+    if batch_size > len(split):
+        raise UsageError(
+            f"--batch-size must be at most the {len(split):,} training images. "
+            f"Received: {batch_size}"
+        )
+    return len(split) // batch_size
+
+
+def training_batches(
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    augment: Callable | None = None,
+):
+    """Return the batches of all epochs, one after another.
+
+    The order of an epoch is a function of the seed and of the epoch alone, so
+    a run that goes on in epoch 5 sees what it would have seen anyway. Whole
+    batches only: with a shorter last one, replicas would weigh its examples
+    differently.
+
+    Args:
+        split: The images and labels to draw from.
+        batch_size: Images in a global batch.
+        seed: Seed of the order and of the augmentation.
+        epochs: Number of epochs in all.
+        initial_epoch: Epoch to begin with.
+        augment: A function `(images, seed) -> images` on a batch of uint8
+            images; the seed is a tensor of two integers for the stateless
+            random operations, and differs for every batch.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`.
+    """
+    steps = steps_per_epoch(split, batch_size)
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def epoch_batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(split)), seed=tf.stack([seed, epoch])
+        )
+        order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
+        numbers = epoch * steps + tf.range(steps, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((order, numbers))
+
+    def gather(indices, number):
+        batch = tf.gather(images, indices)
+        if augment is not None:
+            batch = augment(batch, tf.stack([seed, number]))
+        return batch, tf.gather(labels, indices)
+
+    return (
+        tf.data.Dataset.range(initial_epoch, epochs)
+        .flat_map(epoch_batches)
+        .map(gather)
+        .prefetch(2)
+    )
+
+
+# --- prepared by TFDS ---------------------------------------------------
+
+
+def _find_prepared(name: str, options: RunOptions) -> Path | None:
+    """Return the newest prepared version 3 of a data set, if there is one."""
+    folder = options.data_dir or os.environ.get("TFDS_DATA_DIR")
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        kind = "is a file" if options.data_dir.exists() else "does not exist"
+        raise DataError(
+            f"--data-dir {options.data_dir} {kind}; it must be a TFDS data "
+            f"directory.\n{_how_to_get(name)}"
+        )
+    folder = Path(folder or "~/tensorflow_datasets").expanduser()
+    try:
+        versions = [
+            version
+            for version in (folder / name).glob("3.*.*")
+            if (version / "dataset_info.json").exists()
+        ]
+        os.access(folder, os.R_OK) or os.listdir(folder)
+    except PermissionError as error:
+        raise DataError(
+            f"The TFDS data directory {folder} cannot be read: {error.strerror}"
+        ) from error
+    return max(versions, key=_version_number, default=None)
+
+
+def _version_number(path: Path) -> tuple[int, ...]:
+    return tuple(int(part) for part in path.name.split("."))
+
+
+def _read_prepared(name: str, version: Path) -> Data:
+    """Read the decoded arrays from the cache, or through TFDS."""
+    checksum = _checksum(version)
+    cached = _cache_folder() / f"{name}-{checksum}.npz"
+    try:
+        with np.load(cached, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        arrays = _decode(name, version)
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            _files.write_npz(cached, arrays)
+        except OSError as error:
+            print(f"not cached: {error}", file=sys.stderr)
+    images, labels = arrays["train_images"], arrays["train_labels"]
+    return Data(
+        name=name,
+        train=Split(images[:-VALIDATION_SIZE], labels[:-VALIDATION_SIZE]),
+        validation=Split(images[-VALIDATION_SIZE:], labels[-VALIDATION_SIZE:]),
+        test=Split(arrays["test_images"], arrays["test_labels"]),
+        class_names=SOURCES[name].class_names,
+        source=f"TFDS {version}",
+        checksum=checksum,
+    )
+
+
+def _checksum(version: Path) -> str:
+    """Return the SHA-256 over the sums of the record files."""
+    try:
+        records = sorted(version.glob("*.tfrecord-*"))
+        sums = "".join(_files.sha256(record) for record in records)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} cannot be read: {error.strerror}"
+        ) from error
+    return hashlib.sha256(sums.encode()).hexdigest()
+
+
+def _decode(name: str, version: Path) -> dict[str, np.ndarray]:
+    import tensorflow_datasets as tfds
+
+    arrays = {}
+    try:
+        builder = tfds.builder_from_directory(version)
+        for split in ("train", "test"):
+            both = builder.as_dataset(split=split, batch_size=-1)
+            arrays[f"{split}_images"] = both["image"].numpy()
+            arrays[f"{split}_labels"] = both["label"].numpy().astype("int32")
+            expected = builder.info.splits[split].num_examples
+            if len(arrays[f"{split}_labels"]) != expected:
+                raise ValueError(
+                    f"{len(arrays[f'{split}_labels']):,} of {expected:,} "
+                    f"{split} examples"
+                )
+    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
+        reason = getattr(error, "message", None) or str(error)
+        raise DataError(
+            f"The prepared data in {version} is damaged: "
+            f"{reason.splitlines()[0]}\n"
+            f"Delete that folder and prepare it again.\n{_how_to_get(name)}"
+        ) from error
+    return arrays
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "darwin":
+        base = Path("~/Library/Caches")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return base.expanduser() / "keras-zoo-recipes"
+
+
+# --- downloaded by TFDS -------------------------------------------------
+
+
+def _answers(url: str, seconds: float = 5.0) -> bool:
+    """Whether a server answers in time; proxies are honoured.
+
+    TFDS itself would try for minutes. Looking up a host name has no time limit
+    of its own, hence the thread.
+    """
+    answered = threading.Event()
+
+    def ask():
+        try:
+            urllib.request.urlopen(url, timeout=seconds).close()
+        except urllib.error.HTTPError:
+            pass  # an answer all the same
+        except (OSError, ValueError):
+            return
+        answered.set()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answered.is_set()
+
+
+def _download(name: str, data_dir: Path | None) -> Path:
+    import tensorflow_datasets as tfds
+
+    print(f"downloading {name} with TFDS")
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS raises whatever its many layers raise
+        raise DataError(
+            f"TFDS could not download {name}: {error}\n{_how_to_get(name)}"
+        ) from error
+    return Path(builder.data_dir)
+
+
+def _why_not(options: RunOptions, source: Source) -> str:
+    if options.offline:
+        return "--offline forbids it"
+    return f"{source.download_url} does not answer"
+
+
+def _how_to_get(name: str) -> str:
+    return (
+        f"To get {name}: run `python scripts/prepare_data.py {name}` on a "
+        "machine with a network, and point TFDS_DATA_DIR or --data-dir at the "
+        "folder that it names."
+    )
+
+
+# --- embedded in scikit-learn -------------------------------------------
+
+
+def _embedded_digits() -> Data:
+    """Return scikit-learn's handwritten digits, enlarged from 8x8 to 28x28."""
+    from scipy.ndimage import zoom
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = zoom(digits.images * (255 / 16), (1, 3.5, 3.5), order=1)
+    images = np.clip(np.rint(images), 0, 255).astype("uint8")[..., np.newaxis]
+    labels = digits.target.astype("int32")
+    train, validation, _ = SAMPLE_SIZES
+    ends = (train, train + validation)
+    splits = map(Split, np.split(images, ends), np.split(labels, ends))
+    return Data(
+        "digits",
+        *splits,
+        class_names=SOURCES["mnist"].class_names,
+        source="scikit-learn's embedded digits",
+        checksum=hashlib.sha256(images.tobytes()).hexdigest(),
+        is_sample=True,
+    )

@@ -1,0 +1,23 @@
+"""Errors that are meant for the person at the terminal, with exit codes."""
+
+
+class RecipeError(Exception):
+    """Something failed that no other flag would have prevented."""
+
+    exit_code = 1
+
+
+class UsageError(RecipeError, ValueError):
+    """The command asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(RecipeError):
+    """The recipe's data cannot be had."""
+
+    exit_code = 3
+
+
+class Preempted(KeyboardInterrupt):
+    """SIGTERM: the machine is wanted back."""

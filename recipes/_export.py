@@ -1,0 +1,259 @@
+"""Exports: a SavedModel that anyone can serve, verified before it counts.
+
+`saved_models/<name>/<version>/` holds the SavedModel, `model.keras`, the card,
+the metrics and the sums of all files. It is built beside the versions, loaded
+in a fresh process, compared with the Keras model on real images, and only then
+renamed to the next version. A server that watches the folder never sees half an
+export, nor one that nobody checked.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from recipes import _files, _model_card
+from recipes._data import Split
+from recipes._errors import RecipeError, UsageError
+from recipes._runs import Run
+
+LARGEST_SIDE = 4_096  # pixels; read from a file's header before it is decoded
+VERIFIED_IMAGES = 64
+
+
+def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
+    """Export a trained classifier and verify the export.
+
+    The signatures, all of them from raw pixels:
+
+    - `serving_default`: `image` uint8 `(batch, height, width, channels)`
+    - `image_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files
+
+    Both return `probabilities` float32 `(batch, num_classes)`, `class_id` int64
+    `(batch,)` and `class_name` string `(batch,)`.
+
+    Args:
+        run: The open run.
+        model: The bare model, without augmentation in front.
+        metrics: The test metrics, for the card.
+
+    Returns:
+        The version folder, `saved_models/<name>/<version>`.
+
+    Raises:
+        RecipeError: If the export cannot be written or differs from the model.
+    """
+    model = _as_float32(model)
+    family = _saved_models_folder(run) / run.export_name
+    family.mkdir(parents=True, exist_ok=True)
+    building = family / f".tmp-{os.getpid()}"
+    try:
+        building.mkdir()
+        _write_saved_model(building, model, run.data.class_names)
+        _write_labels(building, run.data.class_names)
+        model.save(building / "model.keras")
+        record = run.record(model, metrics)
+        _files.write_json(building / "metrics.json", record)
+        _files.write_atomically(
+            building / "README.md", _model_card.classifier_card(run, record)
+        )
+        _write_sums(building)
+        _verify(building, model, run.data.test)
+        for path in [*building.rglob("*"), building]:
+            _files.sync(path)
+        version = _rename_to_next_version(building)
+    except (OSError, tf.errors.OpError) as error:
+        reason = str(getattr(error, "message", None) or error).splitlines()[0]
+        raise RecipeError(
+            f"The export to {family} failed, and nothing of it was kept: "
+            f"{reason}"
+        ) from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    print(f"exported and verified {version}")
+    return version
+
+
+def _saved_models_folder(run: Run) -> Path:
+    folder = run.options.output_dir / "saved_models"
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder.")
+    return folder
+
+
+def _as_float32(model: keras.Model) -> keras.Model:
+    """Return the model, or its float32 twin if it computes in less."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    config = json.loads(model.to_json())
+
+    def to_float32(node):
+        if isinstance(node, list):
+            return [to_float32(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        if node.get("class_name") == "DTypePolicy":
+            return {**node, "config": {"name": "float32"}}
+        return {key: to_float32(child) for key, child in node.items()}
+
+    twin = keras.models.model_from_json(json.dumps(to_float32(config)))
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+# --- the signatures -----------------------------------------------------
+
+
+def _write_saved_model(folder: Path, model, class_names) -> None:
+    shape = model.input_shape[1:]
+    names = tf.constant(class_names)
+
+    def answer(images):
+        probabilities = model(tf.cast(images, tf.float32), training=False)
+        class_id = tf.argmax(probabilities, axis=-1)
+        return {
+            "probabilities": probabilities,
+            "class_id": class_id,
+            "class_name": tf.gather(names, class_id),
+        }
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *shape), tf.uint8, name="image")]
+    )
+    def serving_default(image):
+        # A signature does not check shapes by itself.
+        image = tf.ensure_shape(image, (None, *shape))
+        return answer(_at_least_one(image))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
+    )
+    def image_bytes(image_bytes):
+        images = tf.map_fn(
+            lambda contents: _decode(contents, shape),
+            _at_least_one(image_bytes),
+            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+        )
+        return answer(images)
+
+    # No `track`: it would store every weight twice.
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serving_default", serving_default)
+    archive.add_endpoint("image_bytes", image_bytes)
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+        archive.write_out(folder, verbose=False)
+
+
+def _at_least_one(batch):
+    check = tf.debugging.assert_positive(
+        tf.shape(batch)[0], message="the batch is empty; send an image or more"
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(batch)
+
+
+def _decode(contents, shape):
+    """Decode one PNG or JPEG file to uint8 pixels of the model's shape."""
+    height, width, channels = shape
+    is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    is_jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
+    known = tf.debugging.Assert(
+        is_png | is_jpeg, ["image_bytes must hold PNG or JPEG files"]
+    )
+    with tf.control_dependencies([known]):
+        sides = tf.cond(
+            is_png,
+            lambda: _png_sides(contents),
+            lambda: tf.image.extract_jpeg_shape(contents)[:2],
+        )
+    # Decoding comes after the assertion, or a small file could fill the memory.
+    small = tf.debugging.Assert(
+        tf.reduce_all((sides > 0) & (sides <= LARGEST_SIDE)),
+        [f"image sides must be 1 to {LARGEST_SIDE} pixels; received", sides],
+    )
+    with tf.control_dependencies([small]):
+        contents = tf.identity(contents)
+    image = tf.cond(
+        is_png,
+        lambda: tf.io.decode_png(contents, channels),
+        lambda: tf.io.decode_jpeg(contents, channels),
+    )
+    image = tf.ensure_shape(image, (None, None, channels))
+    image = tf.image.resize(image, (height, width), antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+
+
+def _png_sides(contents):
+    """Read height and width from the header of a PNG file, 0 if it is cut."""
+    padded = tf.strings.join([contents, b"\0" * 24])
+    octets = tf.io.decode_raw(tf.strings.substr(padded, 16, 8), tf.uint8)
+    octets = tf.reshape(tf.cast(octets, tf.int64), (2, 4))
+    sides = tf.reduce_sum(octets * [[1 << 24, 1 << 16, 1 << 8, 1]], axis=1)
+    return tf.cast(tf.minimum(sides[::-1], 2**31 - 1), tf.int32)
+
+
+# --- the files beside the SavedModel ------------------------------------
+
+
+def _write_labels(folder: Path, class_names) -> None:
+    (folder / "assets").mkdir(exist_ok=True)
+    _files.write_atomically(
+        folder / "assets" / "labels.txt", "\n".join(class_names) + "\n"
+    )
+
+
+def _write_sums(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [
+        f"{_files.sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in files
+    ]
+    _files.write_atomically(folder / "SHA256SUMS", "".join(lines))
+
+
+def _rename_to_next_version(building: Path) -> Path:
+    family = building.parent
+    while True:
+        taken = [int(p.name) for p in family.iterdir() if p.name.isdigit()]
+        version = family / str(max(taken, default=0) + 1)
+        try:
+            os.rename(building, version)
+        except OSError:
+            if version.exists():  # another process took this number
+                continue
+            raise
+        _files.sync(family)
+        return version
+
+
+def _verify(folder: Path, model: keras.Model, test: Split) -> None:
+    """Load the export in a fresh process and compare it with the model."""
+    images = test.images[:VERIFIED_IMAGES]
+    expected = model.predict(images, batch_size=len(images), verbose=0)
+    question = folder.parent / f"{folder.name}.npz"
+    try:
+        _files.write_npz(question, {"images": images, "expected": expected})
+        answer = subprocess.run(
+            [sys.executable, "-m", "recipes._verification", folder, question],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "CUDA_VISIBLE_DEVICES": "-1",
+            },
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        question.unlink(missing_ok=True)
+    if answer.returncode:
+        reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RecipeError(
+            f"The export does not answer as the model does, so it was dropped: "
+            f"{reason}"
+        )

@@ -1,0 +1,293 @@
+"""The folder of a run: its number, its lock, its settings and its records."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from recipes import _config, _devices, _files
+from recipes._data import Data
+from recipes._devices import Devices
+from recipes._errors import RecipeError, UsageError
+
+SCHEMA = 1  # of every file that a run writes
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, from its first epoch to its report.
+
+    Attributes:
+        recipe: Name of the recipe.
+        folder: `runs/<recipe>/<run>`.
+        settings: What decides the result: the recipe's flags and the data.
+        options: The run's options.
+        data: The data set.
+        devices: What the run computes on.
+        targets: Metric, floor and direction that the recipe promises.
+    """
+
+    recipe: str
+    folder: Path
+    settings: dict
+    options: _config.RunOptions
+    data: Data
+    devices: Devices
+
+    @property
+    def export_name(self) -> str:
+        """Name under `saved_models/`; what is no result says so."""
+        no_result = self.data.is_sample or self.options.dry_run
+        return self.recipe + ("-sample" if no_result else "")
+
+    def finish(self, model, metrics: dict, export: Path) -> dict:
+        """Record the result, which also marks the run as finished.
+
+        Args:
+            model: The trained model.
+            metrics: Metric name to value, `train_seconds` among them.
+            export: The version folder that was exported.
+
+        Returns:
+            The metrics.
+        """
+        _files.write_json(
+            self.folder / "metrics.json",
+            {**self.record(model, metrics), "export": str(export)},
+        )
+        for name, value in metrics.items():
+            print(f"{name}: {value:,.4f}".rstrip("0").rstrip("."))
+        return metrics
+
+    def record(self, model, metrics: dict) -> dict:
+        """Return what a number needs, for anyone to check it."""
+        return {
+            "schema": SCHEMA,
+            "recipe": self.recipe,
+            "dataset": self.data.name,
+            "data_checksum": self.data.checksum,
+            "model": model.name,
+            "params": trainable_parameters(model),
+            "settings": self.settings,
+            "seed": self.options.seed,
+            "metrics": metrics,
+            "command": command(),
+            "commit": commit(),
+            "date": datetime.date.today().isoformat(),
+            "environment": environment(),
+        }
+
+
+@contextlib.contextmanager
+def open_run(config, data: Data, devices: Devices):
+    """Open the folder of a run: an unfinished one of these settings, or a new.
+
+    Args:
+        config: The recipe's Config.
+        data: The data set.
+        devices: What the run computes on.
+
+    Yields:
+        The `Run`; nobody else can open it meanwhile.
+
+    Raises:
+        UsageError: If the run that was named has other settings.
+        RecipeError: If the run that was named is in use.
+        OSError: If the folder cannot be written.
+    """
+    _config.check(config)
+    options = config.run
+    recipe = _config.recipe_name(config)
+    settings = _config.describe(config) | {
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "replicas": devices.replicas,
+    }
+    home = _runs_folder(options.output_dir) / recipe
+    home.mkdir(parents=True, exist_ok=True)
+    if options.run_name:
+        folder, lock = _open_named(home / options.run_name, settings)
+    else:
+        folder, lock = _open_newest_unfinished(home, settings) or _create(home)
+    with lock:
+        if (folder / "config.json").exists():
+            print(f"continuing {folder}")
+        else:
+            print(f"run {folder}")
+            _files.write_json(
+                folder / "config.json",
+                {"schema": SCHEMA, "settings": settings},
+            )
+        _files.write_json(
+            folder / "environment.json",
+            {"schema": SCHEMA, "command": command(), "commit": commit()}
+            | environment()
+            | {"devices": devices.description, "data": data.describe()},
+        )
+        yield Run(recipe, folder, settings, options, data, devices)
+
+
+def trainable_parameters(model) -> int:
+    """Return the number of trainable parameters of a model."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def command() -> str:
+    """Return the command that started this process, as one would type it."""
+    program = Path(sys.argv[0])
+    if program.parent.name == "recipes":
+        return shlex.join(
+            ["python", "-m", f"recipes.{program.stem}", *sys.argv[1:]]
+        )
+    return shlex.join([program.name, *sys.argv[1:]])
+
+
+def commit() -> str:
+    """Return the Git commit of this checkout, "" outside of one."""
+    here = Path(__file__).parent
+    try:
+        if not (here.parent / ".git").exists():
+            return ""
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()
+
+
+def environment() -> dict:
+    """Return the versions and the machine that a number depends on."""
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return {
+        "versions": {
+            "keras-zoo-recipes": zoo.__version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+        "hardware": ", ".join(
+            [f"{os.cpu_count()} x {_processor()}", *map(str, gpus)]
+        ),
+        "system": platform.platform(),
+        "threads": _devices.threads(),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+# --- finding, creating and locking a folder -----------------------------
+
+
+def _runs_folder(output_dir: Path) -> Path:
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UsageError(f"--output-dir {output_dir} is a file, not a folder.")
+    return output_dir / "runs"
+
+
+def _open_named(folder: Path, settings: dict):
+    folder.mkdir(exist_ok=True)
+    lock = _lock(folder)
+    if lock is None:
+        raise RecipeError(
+            f"{folder} is in use by another process. Wait for it, or choose "
+            "another --run-name."
+        )
+    if (folder / "metrics.json").exists():
+        lock.close()
+        raise UsageError(
+            f"{folder} is finished. Choose another --run-name, or delete it."
+        )
+    present = _settings(folder)
+    if present is not None and present != settings:
+        lock.close()
+        raise UsageError(
+            f"{folder} was started with other settings: "
+            f"{_difference(present, settings)}. Use those, or another "
+            "--run-name."
+        )
+    return folder, lock
+
+
+def _open_newest_unfinished(home: Path, settings: dict):
+    for number in sorted(_numbers(home), reverse=True):
+        folder = home / str(number)
+        if (folder / "metrics.json").exists() or _settings(folder) != settings:
+            continue
+        lock = _lock(folder)
+        # Another process may have finished it since; one in use is left alone.
+        if lock and not (folder / "metrics.json").exists():
+            return folder, lock
+    return None
+
+
+def _create(home: Path):
+    while True:
+        folder = home / str(max(_numbers(home), default=0) + 1)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            if lock := _lock(folder):
+                return folder, lock
+
+
+def _numbers(home: Path) -> list[int]:
+    return [int(p.name) for p in home.iterdir() if p.name.isdigit()]
+
+
+def _settings(folder: Path) -> dict | None:
+    try:
+        return json.loads((folder / "config.json").read_text())["settings"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _difference(present: dict, asked: dict) -> str:
+    names = sorted(present.keys() | asked.keys())
+    return ", ".join(
+        f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"
+        for name in names
+        if present.get(name) != asked.get(name)
+    )
+
+
+def _lock(folder: Path):
+    """Return an open, locked file, or None if another process has it.
+
+    The system drops the lock with the process, however that ends.
+    """
+    file = open(folder / ".lock", "w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

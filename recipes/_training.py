@@ -1,0 +1,296 @@
+"""`model.fit` that can be killed at any moment and goes on as if it had not.
+
+At the end of every epoch all variables (weights, optimizer, the seeds of random
+layers), the history and the state of early stopping go into one file. The data
+of an epoch depend on seed and epoch alone. So a run that was killed ends with
+the same bits as one that was not.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from recipes import _data, _devices, _files
+from recipes._data import Split
+from recipes._errors import RecipeError
+from recipes._runs import SCHEMA, Run
+
+EVALUATION_BATCH = 1_000
+KEPT_CHECKPOINTS = 2
+
+
+def fit(
+    run: Run,
+    model: keras.Model,
+    train: Split,
+    *,
+    batch_size: int,
+    epochs: int,
+    validation: Split | None = None,
+    augment: Callable | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    phase: str = "train",
+) -> dict[str, list[float]]:
+    """Train a compiled model, or finish the training that was cut off.
+
+    Args:
+        run: The open run.
+        model: A compiled model; it is trained in place.
+        train: Images and labels to fit.
+        batch_size: Global batch size.
+        epochs: Number of epochs.
+        validation: Images and labels to watch after each epoch.
+        augment: Function `(images, seed) -> images` on a training batch, see
+            `recipes._data.training_batches`.
+        callbacks: Further Keras callbacks. `EarlyStopping` and
+            `ReduceLROnPlateau` are resumed, too.
+        phase: Name of this fit, for recipes with several.
+
+    Returns:
+        The history: metric name to one value an epoch; `seconds` and
+        `cpu_seconds` of each epoch are among them.
+
+    Raises:
+        RecipeError: If the loss or a variable became NaN or infinite.
+        KeyboardInterrupt: After saying what is kept.
+    """
+    steps = _data.steps_per_epoch(train, batch_size)
+    _devices.prepare_model(model, run.devices)
+    recorder = _Recorder(run, phase, epochs, callbacks)
+    done = recorder.restore(model)
+    batches = _data.training_batches(
+        train,
+        batch_size,
+        seed=run.options.seed,
+        epochs=epochs,
+        # A fit that has nothing left to do still looks at one batch.
+        initial_epoch=min(done, epochs - 1),
+        augment=augment,
+    )
+    watched = (validation.images, validation.labels) if validation else None
+    try:
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            initial_epoch=epochs if recorder.stopped else done,
+            epochs=epochs,
+            shuffle=False,  # the batches are shuffled already
+            validation_data=watched,
+            validation_batch_size=EVALUATION_BATCH,
+            callbacks=[*callbacks, recorder],
+            verbose=1 if sys.stdout.isatty() else 0,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped; {recorder.epoch} of {epochs} epochs are kept in "
+            f"{recorder.folder}",
+            file=sys.stderr,
+        )
+        raise
+    _devices.restore_model(model)
+    return recorder.history
+
+
+def train_seconds(history: dict) -> dict[str, float]:
+    """Return the wall and CPU seconds of a whole fit, as metrics.
+
+    They hold everything from the first step's tracing to the last validation.
+    """
+    return {
+        "train_seconds": sum(history["seconds"]),
+        "train_cpu_seconds": sum(history["cpu_seconds"]),
+    }
+
+
+def score_classifier(model: keras.Model, split: Split):
+    """Score a classifier on a split, whole and in order.
+
+    Args:
+        model: A model whose outputs are probabilities.
+        split: The images and labels, usually the test set's.
+
+    Returns:
+        The metrics `test_accuracy` and `test_loss` (cross-entropy in nats), and
+        the probabilities, float32 `(n, num_classes)`.
+    """
+    probabilities = model.predict(
+        split.images, batch_size=EVALUATION_BATCH, verbose=0
+    ).astype("float32")
+    chosen = probabilities[np.arange(len(split)), split.labels]
+    accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
+    loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
+    metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
+    return metrics, probabilities
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps the history, the log and the checkpoints of one fit.
+
+    A checkpoint is `checkpoints/<phase>/<epoch>-<sum>.npz`: written for
+    complete, finite epochs only, by temporary file and rename, with the first
+    half of its SHA-256 in the name. Two are kept, so a damaged one costs an
+    epoch.
+    """
+
+    def __init__(self, run, phase, epochs, callbacks):
+        super().__init__()
+        self.run = run
+        self.phase = phase
+        self.epochs = epochs
+        self.others = [c for c in callbacks if hasattr(c, "wait")]
+        self.folder = run.folder / "checkpoints" / phase
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.epoch = 0  # number of complete epochs
+        self.stopped = False  # by early stopping
+        self.history = {}
+        self._restored_others = []
+
+    # Keras calls these.
+
+    def on_train_begin(self, logs=None):
+        # Early stopping has just forgotten everything; remind it.
+        for callback, state in zip(
+            self.others, self._restored_others, strict=False
+        ):
+            vars(callback).update(state)
+        self._marks = time.perf_counter(), time.process_time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        marks = time.perf_counter(), time.process_time()
+        seconds, cpu_seconds = np.subtract(marks, self._marks)
+        self._marks = marks
+        logs = {name: float(value) for name, value in logs.items()}
+        self._refuse_nan(epoch, logs)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+        self.history.setdefault("seconds", []).append(float(seconds))
+        self.history.setdefault("cpu_seconds", []).append(float(cpu_seconds))
+        self.epoch = epoch + 1
+        self.stopped = bool(self.model.stop_training)
+        self._save()
+        self._write_history()
+        if not sys.stdout.isatty():
+            values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
+            print(
+                f"epoch {epoch + 1}/{self.epochs}  {values}  {seconds:.1f} s",
+                flush=True,
+            )
+
+    # The state of a run.
+
+    def restore(self, model) -> int:
+        """Load the newest good checkpoint; return its number of epochs."""
+        variables = model.variables + model.optimizer.variables
+        for path in sorted(self.folder.glob("*.npz"), reverse=True):
+            state = _read_checkpoint(path, variables)
+            if state is None:
+                print(
+                    f"{path} is damaged; going back to the one before it",
+                    file=sys.stderr,
+                )
+                continue
+            values, meta, others = state
+            with self.run.devices.scope():
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value)
+            self.epoch, self.stopped = meta["epoch"], meta["stopped"]
+            self.history = meta["history"]
+            self._restored_others = others
+            print(
+                f"{self.phase}: going on after epoch {self.epoch} of "
+                f"{self.epochs}"
+            )
+            break
+        return self.epoch
+
+    def _save(self):
+        variables = self.model.variables + self.model.optimizer.variables
+        arrays = {f"v{i}": v.numpy() for i, v in enumerate(variables)}
+        others = []
+        for i, callback in enumerate(self.others):
+            state = {}
+            for name, value in vars(callback).items():
+                if name == "best_weights" and value is not None:
+                    arrays |= {f"b{i}_{j}": w for j, w in enumerate(value)}
+                    state[name] = len(value)
+                elif value is None or isinstance(value, int | float):
+                    state[name] = value
+            others.append(state)
+        meta = {
+            "schema": SCHEMA,
+            "epoch": self.epoch,
+            "stopped": self.stopped,
+            "history": self.history,
+            "others": others,
+        }
+        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        _write_checkpoint(self.folder, self.epoch, arrays)
+
+    def _refuse_nan(self, epoch, logs):
+        bad = [name for name, value in logs.items() if not np.isfinite(value)]
+        # Fused operations may turn a NaN weight into a finite loss.
+        bad += [
+            variable.path
+            for variable in self.model.variables
+            if not np.all(np.isfinite(variable.numpy()))
+        ]
+        if bad:
+            raise RecipeError(
+                f"Training diverged in epoch {epoch + 1}: {bad[0]} is NaN or "
+                "infinite. Nothing was exported. Try a smaller "
+                "--learning-rate, or --precision float32."
+            )
+
+    def _write_history(self):
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["schema", "epoch", *self.history])
+        columns = list(self.history.values())
+        for i, row in enumerate(zip(*columns, strict=True), start=1):
+            writer.writerow([SCHEMA, i, *row])
+        name = "history" if self.phase == "train" else f"history-{self.phase}"
+        _files.write_atomically(
+            self.run.folder / f"{name}.csv", buffer.getvalue()
+        )
+
+
+def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    content = buffer.getbuffer()
+    name = f"{epoch:06d}-{hashlib.sha256(content).hexdigest()[:32]}.npz"
+    _files.write_atomically(folder / name, content)
+    for old in sorted(folder.glob("*.npz"))[:-KEPT_CHECKPOINTS]:
+        old.unlink()
+
+
+def _read_checkpoint(path: Path, variables):
+    """Return variables, metadata and callback states; None if damaged."""
+    try:
+        if not _files.sha256(path).startswith(path.stem.partition("-")[2]):
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        meta = json.loads(arrays["meta"].tobytes())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    values = [arrays.get(f"v{i}") for i in range(len(variables))]
+    for variable, value in zip(variables, values, strict=True):
+        if value is None or value.shape != tuple(variable.shape):
+            raise RecipeError(
+                f"{path} was written for another model: it does not fit "
+                f"{variable.path}. Choose another --run-name."
+            )
+    for i, state in enumerate(meta["others"]):
+        if isinstance(count := state.get("best_weights"), int):
+            state["best_weights"] = [arrays[f"b{i}_{j}"] for j in range(count)]
+    return values, meta, meta["others"]
