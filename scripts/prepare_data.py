@@ -1,4 +1,4 @@
-"""Download and prepare the data sets once, for a classroom or an offline machine.
+"""Download and prepare the data sets once, for a classroom or for offline use.
 
     python scripts/prepare_data.py [mnist fashion_mnist] [--data-dir DIR]
 

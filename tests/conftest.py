@@ -1,0 +1,78 @@
+"""What all tests share: a quiet machine with two CPUs, and one dry run."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+# Before TensorFlow is imported, here and in the processes that tests start.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ.pop("TF_CONFIG", None)
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECIPES = sorted(path.stem for path in ROOT.glob("recipes/[!_]*.py"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_cpus():
+    """Split the CPU in two, for tests of strategies; others use the first."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep the tests out of the user's cache folder."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def run_recipe(name, *flags):
+    """Run a recipe in this process; return its exit code."""
+    recipe = importlib.import_module(f"recipes.{name}")
+    try:
+        return recipe.main([str(flag) for flag in flags])
+    except SystemExit as end:
+        return end.code
+
+
+def run_python(*arguments, **options):
+    """Run Python in a process of its own, from the root of the checkout."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=options.pop("cwd", ROOT),
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
+        capture_output=True,
+        text=True,
+        timeout=options.pop("timeout", 120),
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def dry_run(tmp_path_factory):
+    """The output folder of one whole dry run of the main job."""
+    folder = tmp_path_factory.mktemp("dry_run")
+    assert run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def export(dry_run):
+    """The export of that dry run."""
+    return dry_run / "saved_models" / "mnist_cnn-sample" / "1"
+
+
+@pytest.fixture
+def images():
+    """Eight images of noise, uint8 `(8, 28, 28, 1)`."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1))
+    return noise.astype("uint8")
