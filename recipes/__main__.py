@@ -1,7 +1,7 @@
 """`python -m recipes` lists the recipes with their measured results."""
 
-import ast
 import csv
+import importlib
 import sys
 from pathlib import Path
 
@@ -10,17 +10,17 @@ _RESULTS = _HERE.parent / "saved_models" / "results.csv"
 
 
 def main(argv=None) -> int:
-    """Print a line for each recipe: what, data, measured result, minutes."""
+    """Print a line for each recipe: what, data, measured result, time."""
     if sys.argv[1:] if argv is None else argv:
         print(__doc__)
         print("Run one with `python -m recipes.NAME`; --help shows its flags.")
         return 0
-    measured = read_results(_RESULTS)
-    rows = [("recipe", "what", "result (mean of seeds)", "training")]
-    for path in sorted(_HERE.glob("[!_]*.py")):
-        summary = ast.get_docstring(ast.parse(path.read_text())).split("\n")[0]
-        result = measured.get(path.stem)
-        rows.append((path.stem, summary, *_result_columns(result)))
+    results = read_results()
+    rows = [("recipe", "what", "data", "measured", "training")]
+    for name, recipe in read_recipes().items():
+        summary = recipe.__doc__.partition("\n")[0].rstrip(".")
+        measured = _describe(results.get(name))
+        rows.append((name, summary, recipe.DATASET, *measured))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{c:<{w}}" for c, w in zip(row, widths, strict=True))
@@ -29,22 +29,36 @@ def main(argv=None) -> int:
     return 0
 
 
-def read_results(path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of `results.csv`: each recipe's default command."""
-    if not path.exists():
+def read_recipes() -> dict:
+    """Import the recipes, which is cheap; return them by name."""
+    names = sorted(path.stem for path in _HERE.glob("[!_]*.py"))
+    return {name: importlib.import_module(f"recipes.{name}") for name in names}
+
+
+def read_results() -> dict[str, dict[str, str]]:
+    """Return the row of `results.csv` of each recipe's plain command."""
+    if not _RESULTS.exists():
         return {}
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row["recipe"]: row for row in reversed(rows)}
+    with open(_RESULTS, newline="") as file:
+        rows = {row["command"]: row for row in csv.DictReader(file)}
+    return {
+        row["recipe"]: row
+        for command, row in rows.items()
+        if command == f"python -m recipes.{row['recipe']}"
+    }
 
 
-def _result_columns(row) -> tuple[str, str]:
+def _describe(row) -> tuple[str, str]:
+    """Return a result and its time for people: `99.41 ± 0.05 %`, `9 s`."""
     if row is None:
-        return "not measured yet", ""
+        return "not yet", ""
     mean, std = float(row["mean"]), float(row["std"])
+    value = f"{mean:.4f} ± {std:.4f}"
+    if row["metric"] == "test_accuracy":
+        value = f"{100 * mean:.2f} ± {100 * std:.2f} %"
     seconds = float(row["train_seconds"])
-    minutes = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    return f"{row['metric']} {mean:.4f} ± {std:.4f} ({row['seeds']})", minutes
+    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    return f"{row['metric']} {value} ({row['seeds']} seeds)", time
 
 
 if __name__ == "__main__":

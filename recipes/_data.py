@@ -58,7 +58,7 @@ class Split:
 
     Attributes:
         images: uint8 `(n, height, width, channels)`, raw pixels.
-        labels: int32 `(n,)`.
+        labels: int32 `(n,)`, or float32 `(n, num_classes)` after `one_hot`.
     """
 
     images: np.ndarray
@@ -66,6 +66,17 @@ class Split:
 
     def __len__(self):
         return len(self.labels)
+
+    def __add__(self, other):
+        return Split(
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.labels, other.labels]),
+        )
+
+    def one_hot(self, num_classes: int = 10) -> "Split":
+        """Return the split with a row of zeros and a one for each label."""
+        rows = np.eye(num_classes, dtype="float32")
+        return Split(self.images, rows[self.labels])
 
 
 @dataclass(frozen=True)
@@ -236,7 +247,8 @@ def _find_prepared(name: str, options: RunOptions) -> Path | None:
             for version in (folder / name).glob("3.*.*")
             if (version / "dataset_info.json").exists()
         ]
-        os.access(folder, os.R_OK) or os.listdir(folder)
+        if folder.exists():
+            os.listdir(folder)  # glob would pass over what it may not read
     except PermissionError as error:
         raise DataError(
             f"The TFDS data directory {folder} cannot be read: {error.strerror}"

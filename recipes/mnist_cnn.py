@@ -30,7 +30,7 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import _data, _devices, _export, _runs, _training
+    from recipes import _data, _devices, _export, _report, _runs, _training
 
     # Seeds and devices come first, then the data.
     devices = _devices.set_up(config.run, config.batch_size)
@@ -69,7 +69,7 @@ def train(config: Config) -> dict[str, float]:
         metrics |= _training.train_seconds(history)
 
         export = _export.export_classifier(run, model, metrics)
-        # _report.report_classifier(run, model, history, metrics, probabilities)
+        _report.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

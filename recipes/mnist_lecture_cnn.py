@@ -1,0 +1,93 @@
+"""The lecture's convolutional network on MNIST, trained two ways.
+
+python -m recipes.mnist_lecture_cnn
+python -m recipes.mnist_lecture_cnn --training lecture
+
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_accuracy", 0.9930),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    training: Literal["ours", "lecture"] = "ours"
+    """Ours, or the lecture's own: Adadelta on all 60,000 images."""
+    epochs: int = 12
+    """How often training sees every image."""
+    batch_size: int = 128
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.002
+    """Adam's, at its peak after a fifth of the steps."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all the classes."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import _data, _devices, _export, _report, _runs, _training
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    train, validation = data.train.one_hot(), data.validation.one_hot()
+    steps = config.epochs * _data.steps_per_epoch(train, config.batch_size)
+
+    if config.training == "lecture":
+        # As in the deck: no validation set is kept back. Keras 3 would start
+        # Adadelta at 0.001 and get nowhere; 1.0 is what the authors meant.
+        train, validation = train + validation, None
+        optimizer = keras.optimizers.Adadelta(1.0, rho=0.95)
+        loss = keras.losses.CategoricalCrossentropy()
+    else:
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(
+                config.learning_rate / 10,
+                warmup_target=config.learning_rate,
+                warmup_steps=steps // 5,
+                decay_steps=steps - steps // 5,
+            )
+        )
+        loss = keras.losses.CategoricalCrossentropy(
+            label_smoothing=config.label_smoothing
+        )
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model("lecture_cnn")
+            model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+
+        history = _training.fit(
+            run,
+            model,
+            train,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=validation,
+        )
+
+        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics |= _training.train_seconds(history)
+        export = _export.export_classifier(run, model, metrics)
+        _report.report_classifier(run, model, history, metrics, probabilities)
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The lecture's multi-layer perceptron on MNIST: 784-512-512-10.
+
+    python -m recipes.mnist_mlp
+
+The lecture trains it for 20 epochs with RMSprop to 98.40 %. The same network
+does better here, in less time, by two changes: the learning rate falls to zero
+along a cosine, and the labels are smoothed, so that the network need not be
+certain.
+
+Reference: Srivastava et al. 2014 (dropout); Szegedy et al. 2016 (smoothing).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_accuracy", 0.9840),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    epochs: int = 15
+    """How often training sees every image."""
+    batch_size: int = 256
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.002
+    """Adam's, at its peak after a fifth of the steps."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all the classes."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import _data, _devices, _export, _report, _runs, _training
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model("mlp")
+            model.compile(
+                optimizer=keras.optimizers.Adam(
+                    keras.optimizers.schedules.CosineDecay(
+                        config.learning_rate / 10,
+                        warmup_target=config.learning_rate,
+                        warmup_steps=steps // 5,
+                        decay_steps=steps - steps // 5,
+                    )
+                ),
+                loss=keras.losses.CategoricalCrossentropy(
+                    label_smoothing=config.label_smoothing
+                ),
+                metrics=["accuracy"],
+            )
+
+        history = _training.fit(
+            run,
+            model,
+            data.train.one_hot(),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=data.validation.one_hot(),
+        )
+
+        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics |= _training.train_seconds(history)
+        export = _export.export_classifier(run, model, metrics)
+        _report.report_classifier(run, model, history, metrics, probabilities)
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Run recipes over seeds and enter the means into saved_models/results.csv.
+
+    python scripts/run_recipes.py mnist_cnn --seeds 10
+    python scripts/run_recipes.py mnist_lecture_cnn -- --training lecture
+
+Every seed is a run of the recipe's own command in a process of its own. Seeds
+that this commit has finished already are not run again. `--ship` copies the
+export of the first seed, whatever it scored, to saved_models/.
+"""
+
+import argparse
+import csv
+import io
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from recipes import _files, _runs
+from recipes.__main__ import read_recipes
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "saved_models" / "results.csv"
+COLUMNS = (
+    "schema", "recipe", "dataset", "model", "params", "metric", "direction",
+    "mean", "std", "seeds", "epochs", "train_seconds", "hardware", "versions",
+    "command", "commit", "date",
+)  # fmt: skip
+
+
+def main(argv=None) -> int:
+    """Run, aggregate, and rewrite the rows of these commands."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ship", action="store_true")
+    parser.add_argument("--output-dir", type=Path, default=ROOT / "runs/seeds")
+    argv = sys.argv[1:] if argv is None else argv
+    split = argv.index("--") if "--" in argv else len(argv)
+    arguments, flags = parser.parse_args(argv[:split]), argv[split + 1 :]
+    known = read_recipes()
+    if unknown := set(arguments.recipes) - set(known):
+        parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
+    if arguments.seeds < 1:
+        parser.error("--seeds must be 1 or more")
+    if _runs.commit().endswith("-dirty"):
+        parser.error("commit your changes first: results name their commit")
+
+    for recipe in arguments.recipes:
+        records = [
+            run_seed(recipe, seed, flags, arguments.output_dir)
+            for seed in range(arguments.seeds)
+        ]
+        row = aggregate(recipe, flags, known[recipe].targets[0], records)
+        enter(row)
+        print(
+            f"{row['command']}: {row['metric']} {row['mean']} ± {row['std']} "
+            f"({row['seeds']} seeds, {row['train_seconds']} s)",
+            flush=True,
+        )
+        if arguments.ship:
+            shipped = ROOT / "saved_models" / recipe / "1"
+            shutil.rmtree(shipped, ignore_errors=True)
+            shutil.copytree(records[0]["export"], shipped)
+    return 0
+
+
+def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
+    """Run one seed, unless it is there already; return its record."""
+    variant = "".join(flag.strip("-") + "-" for flag in flags)
+    name = f"{_runs.commit()}-{variant}seed-{seed}"
+    record = output_dir / "runs" / recipe / name / "metrics.json"
+    if not record.exists():
+        subprocess.run(
+            [
+                *(sys.executable, "-m", f"recipes.{recipe}", *flags),
+                *("--seed", str(seed), "--run-name", name),
+                *("--output-dir", str(output_dir)),
+            ],
+            cwd=ROOT,
+            check=True,
+        )
+    return json.loads(record.read_text())
+
+
+def aggregate(recipe: str, flags: list, target, records: list) -> dict:
+    """Return the row of `results.csv` for the runs of one command."""
+    values = [record["metrics"][target.metric] for record in records]
+    seconds = [record["metrics"]["train_seconds"] for record in records]
+    first, last = records[0], records[-1]
+    if first["dataset"] == "digits":
+        raise SystemExit("error: runs on the embedded sample are no results")
+    versions = first["environment"]["versions"]
+    return {
+        "schema": _runs.SCHEMA,
+        "recipe": recipe,
+        "dataset": first["dataset"],
+        "model": first["model"],
+        "params": first["params"],
+        "metric": target.metric,
+        "direction": target.direction,
+        "mean": f"{statistics.mean(values):.5f}",
+        "std": f"{statistics.stdev(values) if len(values) > 1 else 0:.5f}",
+        "seeds": len(values),
+        "epochs": first["settings"]["epochs"],
+        "train_seconds": f"{statistics.median(seconds):.1f}",
+        "hardware": first["environment"]["hardware"],
+        "versions": " ".join(f"{k}={v}" for k, v in versions.items()),
+        "command": " ".join(["python", "-m", f"recipes.{recipe}", *flags]),
+        "commit": first["commit"],
+        "date": last["date"],
+    }
+
+
+def enter(row: dict) -> None:
+    """Write the row into `results.csv`, in the place of an older one."""
+    rows = []
+    if RESULTS.exists():
+        with open(RESULTS, newline="") as file:
+            rows = list(csv.DictReader(file))
+    rows = [old for old in rows if old["command"] != row["command"]] + [row]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["command"]))
+    _files.write_atomically(RESULTS, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
