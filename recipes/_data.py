@@ -262,6 +262,7 @@ def _version_number(path: Path) -> tuple[int, ...]:
 
 def _read_prepared(name: str, version: Path) -> Data:
     """Read the decoded arrays from the cache, or through TFDS."""
+    print(f"reading {version}")
     checksum = _checksum(version)
     cached = _cache_folder() / f"{name}-{checksum}.npz"
     try:
@@ -281,7 +282,7 @@ def _read_prepared(name: str, version: Path) -> Data:
         validation=Split(images[-VALIDATION_SIZE:], labels[-VALIDATION_SIZE:]),
         test=Split(arrays["test_images"], arrays["test_labels"]),
         class_names=SOURCES[name].class_names,
-        source=f"TFDS {version}",
+        source=f"TFDS {version.parent.name}/{version.name}",
         checksum=checksum,
     )
 

@@ -39,7 +39,7 @@ def main(argv=None) -> int:
     parser.add_argument("recipes", nargs="+", metavar="RECIPE")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ship", action="store_true")
-    parser.add_argument("--output-dir", type=Path, default=ROOT / "runs/seeds")
+    parser.add_argument("--output-dir", type=Path, default="runs/seeds")
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index("--") if "--" in argv else len(argv)
     arguments, flags = parser.parse_args(argv[:split]), argv[split + 1 :]
@@ -66,7 +66,7 @@ def main(argv=None) -> int:
         if arguments.ship:
             shipped = ROOT / "saved_models" / recipe / "1"
             shutil.rmtree(shipped, ignore_errors=True)
-            shutil.copytree(records[0]["export"], shipped)
+            shutil.copytree(ROOT / records[0]["export"], shipped)
     return 0
 
 
@@ -74,7 +74,7 @@ def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
     """Run one seed, unless it is there already; return its record."""
     variant = "".join(flag.strip("-") + "-" for flag in flags)
     name = f"{_runs.commit()}-{variant}seed-{seed}"
-    record = output_dir / "runs" / recipe / name / "metrics.json"
+    record = ROOT / output_dir / "runs" / recipe / name / "metrics.json"
     if not record.exists():
         subprocess.run(
             [
