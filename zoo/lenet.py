@@ -224,9 +224,8 @@ def lenet5(
     | sum         |          | 60,000     | 340,908     |
 
     `predictions` is the softmax of the negative distances, so the class with
-    the nearest bitmap is the most probable. Train on `distances` with the
-    paper's equation 9 to get the paper's accuracy, as
-    `recipes/mnist_lenet5.py` does.
+    the nearest bitmap is the most probable. To get the paper's accuracy, train
+    on the distances with its equation 9, as `recipes/mnist_lenet5.py` does.
 
     The modern dress, 61,706 parameters: `connections="full"`,
     `subsampling="average"`, `activation="relu"`, `output="softmax"`.
