@@ -1,0 +1,70 @@
+"""Rewrite README's table of results from saved_models/results.csv.
+
+python scripts/update_readme.py
+python scripts/update_readme.py --check    # exit code 1 if it would change
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+from recipes import _files
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "saved_models" / "results.csv"
+BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+
+
+def main(argv=None) -> int:
+    """Rewrite the table, or check it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args(argv)
+    old = README.read_text()
+    before, _, rest = old.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    new = before + BEGIN + table() + END + after
+    if arguments.check:
+        return int(new != old)
+    _files.write_atomically(README, new)
+    return 0
+
+
+def table() -> str:
+    """Return the results as a Markdown table."""
+    lines = [
+        "| command | model | parameters | result | seeds | epochs | training |",
+        "| --- | --- | ---: | --- | ---: | ---: | ---: |",
+    ]
+    machines = set()
+    with open(RESULTS, newline="") as file:
+        for row in csv.DictReader(file):
+            machines.add(row["hardware"])
+            command = row["command"].removeprefix("python -m ")
+            lines.append(
+                f"| `{command}` | {row['model']} | {int(row['params']):,} | "
+                f"{_result(row)} | {row['seeds']} | {row['epochs']} | "
+                f"{float(row['train_seconds']):.0f} s |"
+            )
+    return (
+        "\n".join(lines)
+        + "\n\nTraining is the median wall time of a whole fit, tracing and "
+        f"validation included, on {' and '.join(sorted(machines))}.\n"
+    )
+
+
+def _result(row) -> str:
+    mean, std = float(row["mean"]), float(row["std"])
+    name = row["metric"].replace("_", " ")
+    if row["metric"].endswith("accuracy"):
+        return f"{name} {100 * mean:.2f} ± {100 * std:.2f} %"
+    return f"{name} {mean:.4f} ± {std:.4f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
