@@ -59,10 +59,10 @@ def compare_training(rounds: int) -> None:
             f"time, 1/{cpu_ratios[-1]:.1f} of the CPU time",
             flush=True,
         )
+    wall, cpu, rest = map(statistics.median, (wall_ratios, cpu_ratios, wholes))
     print(
-        f"median of {rounds}: 1/{statistics.median(wall_ratios):.1f} of the wall "
-        f"time, 1/{statistics.median(cpu_ratios):.1f} of the CPU time; the "
-        f"command takes {statistics.median(wholes):.1f} s beside its training"
+        f"median of {rounds}: 1/{wall:.1f} of the wall time, 1/{cpu:.1f} of "
+        f"the CPU time; the command takes {rest:.1f} s beside its training"
     )
 
 
