@@ -257,8 +257,10 @@ def lenet5(
 
     Example:
     >>> model = zoo.create_model("lenet5")
-    >>> keras.utils.count_params(model.trainable_weights)
-    60000
+    >>> modern = zoo.create_model("lenet5", connections="full",
+    ...     subsampling="average", activation="relu", output="softmax")
+    >>> modern.count_params()
+    61706
 
     Reference:
     - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning
@@ -282,10 +284,11 @@ def lenet5(
             "LeNet-5 needs images of at least 12x12 pixels. "
             f"Received: input_shape={input_shape}"
         )
-    if output == "rbf" and num_classes > 10:
+    if output == "rbf" and not 1 <= num_classes <= 10:
         raise ValueError(
-            "`output='rbf'` has bitmaps for ten digits; use `output='softmax'` "
-            f"for more classes. Received: num_classes={num_classes}"
+            "`output='rbf'` has bitmaps for one to ten digits; use "
+            "`output='softmax'` for more classes. "
+            f"Received: num_classes={num_classes}"
         )
     if activation == "scaled_tanh":
         activation = scaled_tanh
@@ -295,8 +298,8 @@ def lenet5(
         if subsampling == "trainable":
             return TrainableSubsampling2D(activation=activation, name=name)
         if subsampling == "average":
-            return layers.AveragePooling2D(name=name)
-        return layers.MaxPooling2D(name=name)
+            return layers.AveragePooling2D(2, name=name)
+        return layers.MaxPooling2D(2, name=name)
 
     def convolve(filters, kernel_size, x, name):
         fan_in = kernel_size[0] * kernel_size[1] * x.shape[-1]
