@@ -109,7 +109,7 @@ def model_info(name: str) -> ModelInfo:
     return _models[name]
 
 
-def create_model(name: str, **arguments) -> keras.Model:
+def create_model(name: str, /, **arguments) -> keras.Model:
     """Build a model by its name.
 
     Args:
