@@ -9,9 +9,12 @@ import sys
 def main(argv=None) -> int:
     """Print the table of models, or one model's docstring and layers."""
     names = sys.argv[1:] if argv is None else argv
-    if names and names[0].startswith("-"):
+    if names and names[0] in ("-h", "--help"):
         print(__doc__)
-        return 0 if names[0] in ("-h", "--help") else 2
+        return 0
+    if names and names[0].startswith("-"):
+        print(f"Unknown flag {names[0]}. {__doc__}", file=sys.stderr)
+        return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import zoo  # late, for the sake of --help: Keras takes seconds to import
 
