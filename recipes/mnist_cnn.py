@@ -1,6 +1,14 @@
-"""A small convolutional network on MNIST: the main job.
+"""A small CNN on MNIST, trained in seconds on a CPU: the main job.
 
-python -m recipes.mnist_cnn
+    python -m recipes.mnist_cnn
+
+What makes it fast: the network pools early (see `zoo/cnn.py`), the images stay
+in memory as bytes, and the learning rate rises high and falls to zero within
+three epochs. What makes it accurate: batch normalisation, images that are
+shifted by a pixel, and labels that are smoothed.
+
+Reference: Ioffe and Szegedy 2015 (batch normalisation); Smith and Topin 2018
+(one-cycle learning rates); Szegedy et al. 2016 (label smoothing).
 """
 
 import sys
@@ -16,52 +24,62 @@ TARGETS = (Target("test_accuracy", 0.9930),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 2
-    """Times that training sees every image."""
+    epochs: int = 3
+    """How often training sees every image."""
     batch_size: int = 256
     """Images in one step, over all devices."""
     learning_rate: float = 0.01
-    """Peak of the one-cycle schedule."""
+    """Adam's, at its peak after a quarter of the steps."""
+    label_smoothing: float = 0.05
+    """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 
 
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
+    # Imported here, for TensorFlow takes seconds and --help should not.
     import keras
 
     import zoo
-    from recipes import _data, _devices, _export, _report, _runs, _training
+    from recipes import _augmentation, _data, _devices
+    from recipes import _export, _report, _runs, _training
 
-    # Seeds and devices come first, then the data.
+    # Seeds and devices come first, then the data: raw pixels, 0 to 255.
     devices = _devices.set_up(config.run, config.batch_size)
     data = _data.load(DATASET, config.run)
     steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
 
     with _runs.open_run(config, data, devices) as run:
+        # The model and its optimizer belong to the devices they are made on.
         with devices.scope():
             model = zoo.create_model("cnn")
             model.compile(
+                # A short memory suits a short training, hence the low betas.
                 optimizer=keras.optimizers.Adam(
                     keras.optimizers.schedules.CosineDecay(
-                        0.001,
-                        decay_steps=steps - steps // 4,
+                        config.learning_rate / 10,
                         warmup_target=config.learning_rate,
                         warmup_steps=steps // 4,
+                        decay_steps=steps - steps // 4,
                     ),
                     beta_1=0.7,
                     beta_2=0.9,
                 ),
-                loss="sparse_categorical_crossentropy",
+                loss=keras.losses.CategoricalCrossentropy(
+                    label_smoothing=config.label_smoothing
+                ),
                 metrics=["accuracy"],
             )
 
+        # `model.fit`, resumable: see recipes/_training.py.
         history = _training.fit(
             run,
             model,
-            data.train,
+            data.train.one_hot(),
             batch_size=config.batch_size,
             epochs=config.epochs,
-            validation=data.validation,
+            validation=data.validation.one_hot(),
+            augment=_augmentation.random_shift,
         )
 
         # The test set is scored once, after every choice has been made.
