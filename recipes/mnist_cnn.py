@@ -41,8 +41,15 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import _augmentation, _data, _devices
-    from recipes import _export, _report, _runs, _training
+    from recipes import (
+        _augmentation,
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _training,
+    )
 
     # Seeds and devices come first, then the data: raw pixels, 0 to 255.
     devices = _devices.set_up(config.run, config.batch_size)
