@@ -49,23 +49,33 @@ def load_model(name, *, verbose=True) -> keras.Model:
 def find_export(name) -> Path:
     """Return the version folder that `load_model(name)` would load."""
     path = Path(name)
+    if (path / SUMS).exists():
+        return path
+    if path.is_dir() and _versions(path):
+        return path / str(max(_versions(path)))
+    plain, _, wanted = str(name).partition(":")
+    folders = (Path("saved_models"), SHIPPED)
+    for folder in folders:
+        versions = [str(version) for version in _versions(folder / plain)]
+        if versions and wanted in ("", *versions):
+            return folder / plain / (wanted or versions[-1])
     if path.is_dir():
-        return path if (path / SUMS).exists() else _highest_version(path, name)
-    plain, _, version = str(name).partition(":")
-    for folder in (Path("saved_models"), SHIPPED):
-        family = folder / plain
-        if version and (family / version).is_dir():
-            return family / version
-        if not version and family.is_dir() and _versions(family):
-            return _highest_version(family, name)
-    shipped = ", ".join(
-        p.name for p in sorted(SHIPPED.glob("*")) if p.is_dir() and _versions(p)
-    )
+        raise ValueError(
+            f"{name} is not an export of this package: it holds neither a "
+            f"{SUMS} nor numbered versions."
+        )
+    there = [
+        f"{family.name}:{version}"
+        for folder in folders
+        for family in sorted(folder.glob("*"))
+        for version in _versions(family)
+    ]
     raise FileNotFoundError(
         f"No export named {str(name)!r} in {Path('saved_models').resolve()} or "
-        f"among the models that ship with the package ({shipped or 'none'}). "
-        "Give one of those names, the path of an export, or train it first: "
-        f"python -m recipes.{plain}"
+        "among the models that ship with the package. There is: "
+        f"{', '.join(dict.fromkeys(there)) or 'none yet'}. Give one of those "
+        "names or the path of an export, or train the model first; "
+        "`python -m recipes` lists the recipes."
     )
 
 
@@ -112,14 +122,11 @@ def _sha256(path: Path) -> str:
 
 
 def _versions(family: Path) -> list[int]:
-    return [int(p.name) for p in family.iterdir() if p.name.isdigit()]
-
-
-def _highest_version(family: Path, name) -> Path:
-    versions = _versions(family)
-    if not versions:
-        raise ValueError(
-            f"{name} is not an export of this package: it holds neither a "
-            f"{SUMS} nor numbered versions."
-        )
-    return family / str(max(versions))
+    """Return the numbers of the versions in a folder, lowest first."""
+    if not family.is_dir():
+        return []
+    return sorted(
+        int(path.name)
+        for path in family.iterdir()
+        if path.name.isdecimal() and path.is_dir()
+    )
