@@ -1,8 +1,11 @@
 """The lecture's convolutional network on MNIST, trained two ways.
 
-python -m recipes.mnist_lecture_cnn
-python -m recipes.mnist_lecture_cnn --training lecture
+    python -m recipes.mnist_lecture_cnn
+    python -m recipes.mnist_lecture_cnn --training lecture
 
+The deck says 99.25 % after 12 epochs. Its own training, Adadelta on all 60,000
+images with no validation set, is `--training lecture`. Ours gets more out of
+the same network.
 """
 
 import sys
