@@ -6,12 +6,12 @@ the 1,797 that come with scikit-learn. What was used is always said.
 
 import difflib
 import hashlib
+import http.client
 import os
+import re
 import sys
 import threading
-import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +32,15 @@ class Source:
     """Where a data set comes from and what its labels mean."""
 
     class_names: tuple[str, ...]
-    download_url: str  # probed before TFDS is let loose on the network
+    download_url: str  # one of its files, asked for before TFDS is let loose
     digits: bool = False  # the embedded digits may stand in for it
 
 
 SOURCES = {
     "mnist": Source(
         class_names=tuple("0123456789"),
-        download_url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+        download_url="https://storage.googleapis.com/cvdf-datasets/mnist/"
+        "train-images-idx3-ubyte.gz",
         digits=True,
     ),
     "fashion_mnist": Source(
@@ -47,7 +48,8 @@ SOURCES = {
             "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
             "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
         ),
-        download_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+        download_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+        "train-images-idx3-ubyte.gz",
     ),
 }  # fmt: skip
 
@@ -234,21 +236,23 @@ def training_batches(
 def _find_prepared(name: str, options: RunOptions) -> Path | None:
     """Return the newest prepared version 3 of a data set, if there is one."""
     folder = options.data_dir or os.environ.get("TFDS_DATA_DIR")
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        kind = "is a file" if options.data_dir.exists() else "does not exist"
-        raise DataError(
-            f"--data-dir {options.data_dir} {kind}; it must be a TFDS data "
-            f"directory.\n{_how_to_get(name)}"
-        )
     folder = Path(folder or "~/tensorflow_datasets").expanduser()
     try:
+        if options.data_dir is not None and not folder.is_dir():
+            kind = "is a file" if folder.exists() else "does not exist"
+            raise DataError(
+                f"--data-dir {folder} {kind}; it must be a TFDS data "
+                f"directory.\n{_how_to_get(name)}"
+            )
+        if not (folder / name).is_dir():
+            return None
+        # Unlike `glob`, `iterdir` says when it may not look.
         versions = [
             version
-            for version in (folder / name).glob("3.*.*")
-            if (version / "dataset_info.json").exists()
+            for version in (folder / name).iterdir()
+            if re.fullmatch(r"3\.\d+\.\d+", version.name)
+            and (version / "dataset_info.json").exists()
         ]
-        if folder.exists():
-            os.listdir(folder)  # glob would pass over what it may not read
     except PermissionError as error:
         raise DataError(
             f"The TFDS data directory {folder} cannot be read: {error.strerror}"
@@ -260,15 +264,18 @@ def _version_number(path: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in path.name.split("."))
 
 
+_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
 def _read_prepared(name: str, version: Path) -> Data:
     """Read the decoded arrays from the cache, or through TFDS."""
     print(f"reading {version}")
     checksum = _checksum(version)
     cached = _cache_folder() / f"{name}-{checksum}.npz"
     try:
-        with np.load(cached, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        with open(cached, "rb") as stream, np.load(stream) as file:
+            arrays = {key: file[key] for key in _ARRAYS}
+    except Exception:  # not there, or damaged: then NumPy raises anything
         arrays = _decode(name, version)
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
@@ -315,8 +322,8 @@ def _decode(name: str, version: Path) -> dict[str, np.ndarray]:
                     f"{len(arrays[f'{split}_labels']):,} of {expected:,} "
                     f"{split} examples"
                 )
-    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
-        reason = getattr(error, "message", None) or str(error)
+    except Exception as error:  # TFDS raises whatever its many layers raise
+        reason = getattr(error, "message", None) or str(error) or repr(error)
         raise DataError(
             f"The prepared data in {version} is damaged: "
             f"{reason.splitlines()[0]}\n"
@@ -337,19 +344,18 @@ def _cache_folder() -> Path:
 
 
 def _answers(url: str, seconds: float = 5.0) -> bool:
-    """Whether a server answers in time; proxies are honoured.
+    """Whether a server offers a file in time; proxies are honoured.
 
     TFDS itself would try for minutes. Looking up a host name has no time limit
-    of its own, hence the thread.
+    of its own, hence the thread. An HTTP error is no offer: many a network
+    answers everything with its own "forbidden".
     """
     answered = threading.Event()
 
     def ask():
         try:
             urllib.request.urlopen(url, timeout=seconds).close()
-        except urllib.error.HTTPError:
-            pass  # an answer all the same
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return
         answered.set()
 

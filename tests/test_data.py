@@ -1,0 +1,602 @@
+"""Where the data come from, what they are, and what happens if they are not."""
+
+import contextlib
+import dataclasses
+import http.server
+import os
+import pathlib
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import run_recipe
+
+from recipes import _data
+from recipes._config import RunOptions
+from recipes._errors import DataError, UsageError
+
+TRAIN, TEST = 5_010, 20
+ARRAYS = ("train", "validation", "test")
+REAL = pathlib.Path(
+    os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+).expanduser()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A TFDS data directory with an MNIST of numbered images."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    folder = tmp_path_factory.mktemp("tfds")
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(28, 28, 1)),
+            "label": tfds.features.ClassLabel(num_classes=10),
+        }
+    )
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="mnist",
+        version="3.0.1",
+        features=features,
+        split_datasets={
+            "train": numbered_images(range(TRAIN)),
+            "test": numbered_images(range(TRAIN, TRAIN + TEST)),
+        },
+        data_dir=folder,
+    )
+    return folder
+
+
+def numbered_images(numbers):
+    """Images that bear their number in their first two pixels."""
+    numbers = np.array(numbers)
+    images = np.zeros((len(numbers), 28, 28, 1), "uint8")
+    images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers // 256, numbers % 256
+    return tf.data.Dataset.from_tensor_slices(
+        {"image": images, "label": numbers % 10}
+    )
+
+
+def numbers_of(split):
+    pixels = split.images[:, 0, :2, 0].astype(int)
+    return pixels @ [256, 1]
+
+
+@pytest.fixture
+def prepared(written, tmp_path, monkeypatch):
+    """A copy of that directory, to be damaged, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(written, tmp_path / "tfds")
+    return tmp_path / "tfds"
+
+
+@pytest.fixture
+def nothing(tmp_path, monkeypatch):
+    """No prepared data anywhere, and no proxy between us and 127.0.0.1."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def load(folder, name="mnist", **options):
+    return _data.load(
+        name, RunOptions(data_dir=folder, offline=True, **options)
+    )
+
+
+def records(folder, split="train"):
+    return next(folder.glob(f"mnist/3.0.1/*-{split}.tfrecord-*"))
+
+
+# --- splits -------------------------------------------------------------
+
+
+def test_splits_are_in_the_order_of_tfds_with_the_last_5000_to_validate(
+    prepared,
+):
+    import tensorflow_datasets as tfds
+
+    data = load(prepared)
+    builder = tfds.builder_from_directory(prepared / "mnist" / "3.0.1")
+    for name, parts in [("train", ARRAYS[:2]), ("test", ARRAYS[2:])]:
+        whole = builder.as_dataset(split=name, batch_size=-1)
+        found = [getattr(data, part) for part in parts]
+        np.testing.assert_array_equal(
+            np.concatenate([part.images for part in found]), whole["image"]
+        )
+        np.testing.assert_array_equal(
+            np.concatenate([part.labels for part in found]), whole["label"]
+        )
+    assert len(data.validation) == 5_000
+    everything = [numbers_of(getattr(data, part)) for part in ARRAYS]
+    assert set(np.concatenate(everything)) == set(range(TRAIN + TEST))
+    assert sum(map(len, everything)) == TRAIN + TEST  # so they are disjoint
+
+
+def test_arrays_are_raw_pixels_whole_labels_and_say_where_they_are_from(
+    prepared, capsys
+):
+    data = load(prepared)
+    for part in ARRAYS:
+        split = getattr(data, part)
+        assert split.images.dtype == np.uint8
+        assert split.images.shape == (len(split), 28, 28, 1)
+        assert split.labels.dtype == np.int32
+        np.testing.assert_array_equal(split.labels, numbers_of(split) % 10)
+    assert not data.is_sample
+    said = capsys.readouterr().out
+    assert f"reading {prepared / 'mnist' / '3.0.1'}" in said
+    assert (
+        "mnist from TFDS mnist/3.0.1: 10 train, 5,000 validation, 20 test"
+        in said
+    )
+    assert data.checksum[:12] in said
+
+
+@pytest.mark.skipif(
+    not (REAL / "mnist" / "3.0.1" / "dataset_info.json").exists(),
+    reason="the real MNIST is not here",
+)
+def test_the_real_mnist_has_its_sizes():
+    data = load(REAL)
+    sizes = [len(getattr(data, part)) for part in ARRAYS]
+    assert sizes == [55_000, 5_000, 10_000]
+    assert np.bincount(data.test.labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+
+
+def test_the_newest_version_3_counts_and_unfinished_ones_do_not(prepared):
+    mnist = prepared / "mnist"
+    for name in ("3.0.1.incompleteABC", "2.9.9", "4.0.0", "3.0.0", "notes"):
+        shutil.copytree(mnist / "3.0.1", mnist / name)
+    assert load(prepared).source.endswith("3.0.1")
+    os.rename(mnist / "3.0.1", mnist / "3.0.10")
+    shutil.copytree(mnist / "3.0.10", mnist / "3.0.9")
+    assert load(prepared).source.endswith("3.0.10")
+
+
+def test_the_directory_may_come_from_the_environment(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    data = load(None)
+    assert (data.source, len(data.test)) == ("TFDS mnist/3.0.1", TEST)
+
+
+# --- the embedded digits ------------------------------------------------
+
+
+def test_without_data_or_network_digits_stand_in_loudly(nothing, capsys):
+    data = load(None)
+    sizes = [len(getattr(data, part)) for part in ARRAYS]
+    assert sizes == [1_297, 200, 300]
+    assert data.is_sample
+    assert data.name == "digits"
+    assert data.train.images.shape[1:] == (28, 28, 1)
+    assert data.train.images.dtype == np.uint8
+    assert data.train.images.max() == 255
+    assert set(data.train.labels) == set(range(10))
+    said = capsys.readouterr()
+    assert "1,797 digits instead" in said.err
+    assert "No number of this run is a result of mnist" in said.err
+    assert "scripts/prepare_data.py mnist" in said.err
+    assert "scikit-learn's embedded digits: 1,297 train" in said.out
+
+
+def test_the_digits_are_the_same_every_time(nothing):
+    first, second = load(None), load(None, seed=7)
+    assert first.checksum == second.checksum
+    np.testing.assert_array_equal(first.test.images, second.test.images)
+
+
+@pytest.mark.parametrize("name", _data.SOURCES)
+def test_a_dry_run_uses_the_digits_even_where_data_are(name, prepared, capsys):
+    data = load(prepared, name, dry_run=True)
+    assert data.is_sample and len(data.train) == 1_297
+    assert "***" not in capsys.readouterr().err  # it was asked for
+
+
+# --- a data directory that is not right ---------------------------------
+
+
+def is_refused(capsys, *flags):
+    """Run the main job; return what it says when it has no data."""
+    assert run_recipe("mnist_cnn", "--offline", *flags) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "Traceback" not in said
+    return said
+
+
+def test_a_directory_that_does_not_exist(tmp_path, capsys):
+    said = is_refused(capsys, "--data-dir", tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'} does not exist" in said
+    assert "scripts/prepare_data.py mnist" in said
+
+
+def test_a_directory_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    said = is_refused(capsys, "--data-dir", tmp_path / "file")
+    assert f"{tmp_path / 'file'} is a file" in said
+
+
+def test_an_empty_directory(tmp_path, capsys):
+    said = is_refused(capsys, "--data-dir", tmp_path)
+    assert f"mnist is not prepared in {tmp_path}" in said
+    assert "--offline forbids it" in said
+
+
+def test_only_the_digits_have_a_stand_in(nothing):
+    with pytest.raises(DataError, match="fashion_mnist is not prepared in"):
+        load(None, "fashion_mnist")
+
+
+@contextlib.contextmanager
+def ordinary_rights():
+    """Give up root's right to read everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("part", [".", "mnist", "mnist/3.0.1", "records"])
+def test_a_directory_that_cannot_be_read(part, prepared):
+    load(prepared)  # all imports are done, and the arrays are in the cache
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # pytest's own folders are closed to others
+        folder = pathlib.Path(folder) / "tfds"
+        shutil.copytree(prepared, folder)
+        locked = records(folder) if part == "records" else folder / part
+        mode = locked.stat().st_mode
+        locked.chmod(0)
+        try:
+            with (
+                ordinary_rights(),
+                pytest.raises(DataError, match="cannot be read: Permission"),
+            ):
+                load(folder)
+        finally:
+            locked.chmod(mode)
+
+
+def test_the_same_in_words_and_exit_code_where_rights_cannot_be_dropped(
+    prepared, monkeypatch, capsys
+):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", refuse)
+    said = is_refused(capsys, "--data-dir", prepared)
+    assert f"The TFDS data directory {prepared} cannot be read" in said
+
+
+def cut_short(path):
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 7)
+
+
+def cut_between_records(path):
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "split"),
+    [
+        (cut_short, "train"),
+        (cut_between_records, "test"),
+        (flip_a_bit, "train"),
+        (flip_a_bit, "test"),
+    ],
+)
+def test_damaged_records_are_refused_and_never_cached(
+    damage, split, prepared, capsys
+):
+    load(prepared)
+    good = cache_file(prepared)
+    damage(records(prepared, split))
+    said = is_refused(capsys, "--data-dir", prepared)
+    assert f"The prepared data in {prepared / 'mnist' / '3.0.1'}" in said
+    assert "is damaged" in said
+    assert "prepare it again" in said
+    assert cache_file(prepared) == good
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"splits": 3}', "{}"])
+def test_damaged_descriptions_are_refused(content, prepared):
+    (prepared / "mnist" / "3.0.1" / "dataset_info.json").write_text(content)
+    with pytest.raises(DataError, match="is damaged"):
+        load(prepared)
+
+
+def test_missing_records_are_refused(prepared):
+    records(prepared).unlink()
+    with pytest.raises(DataError, match="is damaged"):
+        load(prepared)
+
+
+def test_an_unknown_data_set_is_met_with_a_suggestion():
+    with pytest.raises(UsageError, match="Did you mean .*fashion_mnist"):
+        load(None, "fashion-mnist")
+    with pytest.raises(UsageError, match="There are: mnist, fashion_mnist"):
+        load(None, "imagenet")
+
+
+# --- the cache ----------------------------------------------------------
+
+
+def cache_file(folder):
+    (path,) = (folder.parent / "cache").rglob("*.npz")
+    return path
+
+
+def same(one, two):
+    return all(
+        np.array_equal(getattr(one, part).images, getattr(two, part).images)
+        and np.array_equal(getattr(one, part).labels, getattr(two, part).labels)
+        for part in ARRAYS
+    )
+
+
+def test_the_second_time_tfds_is_not_even_imported(prepared, monkeypatch):
+    first = load(prepared)
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert same(first, load(prepared))
+    cache_file(prepared).unlink()
+    with pytest.raises(ImportError, match="tensorflow_datasets"):
+        load(prepared)  # it would have been noticed
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        cut_between_records,
+        flip_a_bit,
+        lambda path: path.write_bytes(b"PK\x03\x04" + bytes(99)),
+        lambda path: np.savez(path, train_images=np.zeros(3)),
+    ],
+    ids=["cut", "empty", "flipped", "garbage", "other arrays"],
+)
+def test_a_damaged_cache_file_is_rebuilt(damage, prepared, monkeypatch):
+    first = load(prepared)
+    good = cache_file(prepared).read_bytes()
+    damage(cache_file(prepared))
+    assert same(first, load(prepared))
+    assert cache_file(prepared).read_bytes() == good
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    prepared, monkeypatch, capsys
+):
+    (prepared.parent / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(prepared.parent / "file"))
+    assert len(load(prepared).test) == TEST
+    assert "not cached: " in capsys.readouterr().err
+
+
+# --- the network --------------------------------------------------------
+
+
+def point_to(monkeypatch, name, url):
+    source = dataclasses.replace(_data.SOURCES[name], download_url=url)
+    monkeypatch.setitem(_data.SOURCES, name, source)
+
+
+def load_online(name, **options):
+    """Load, and see that it did not take TFDS' minutes of trying."""
+    started = time.perf_counter()
+    try:
+        return _data.load(name, RunOptions(**options))
+    finally:
+        assert time.perf_counter() - started < 60
+
+
+@pytest.fixture
+def refusing():
+    """The URL of a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return f"http://127.0.0.1:{port}/file"
+
+
+@pytest.fixture
+def silent():
+    """The URL of a server that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
+
+
+@pytest.fixture
+def server():
+    """An HTTP server that answers with `status`, and its list of requests."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.requests.append(self.path)
+            self.send_response(self.server.status)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.status, server.requests = 200, []
+        server.url = f"http://127.0.0.1:{server.server_port}/file"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_no_network_ends_in_the_sample_for_digits(
+    nothing, refusing, monkeypatch
+):
+    point_to(monkeypatch, "mnist", refusing)
+    assert load_online("mnist").is_sample
+
+
+def test_no_network_ends_in_exit_code_3_for_others(
+    nothing, silent, monkeypatch
+):
+    point_to(monkeypatch, "fashion_mnist", silent)
+    with pytest.raises(DataError, match=f"{silent} does not answer") as error:
+        load_online("fashion_mnist")
+    assert error.value.exit_code == 3
+    assert "scripts/prepare_data.py fashion_mnist" in str(error.value)
+
+
+def test_who_names_a_directory_gets_no_sample(
+    nothing, refusing, monkeypatch, tmp_path
+):
+    point_to(monkeypatch, "mnist", refusing)
+    with pytest.raises(DataError, match="does not answer"):
+        load_online("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_an_http_error_is_no_offer(status, nothing, server, monkeypatch):
+    server.status = status
+    point_to(monkeypatch, "mnist", server.url)
+    assert load_online("mnist").is_sample
+    assert server.requests == ["/file"]
+
+
+def test_proxies_are_honoured(nothing, server, monkeypatch):
+    server.status = 403
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/file"))
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(DataError):
+        load_online("fashion_mnist")
+    assert server.requests == [_data.SOURCES["fashion_mnist"].download_url]
+
+
+def test_a_download_that_fails_says_how_else(nothing, server, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def fail(name, data_dir):
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(tfds, "builder", fail)
+    point_to(monkeypatch, "mnist", server.url)
+    with pytest.raises(DataError, match="reset by peer\nTo get mnist: run"):
+        load_online("mnist")
+
+
+@pytest.mark.parametrize("name", _data.SOURCES)
+def test_offline_never_opens_a_socket(name, nothing, monkeypatch):
+    opened = []
+
+    def note(*arguments, **options):
+        opened.append(arguments)
+        raise OSError("no network in this test")
+
+    for function in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, function, note)
+    with contextlib.suppress(DataError):
+        load(None, name)
+    assert not opened
+    with contextlib.suppress(DataError):
+        load_online(name)
+    assert opened  # without --offline this test sees it
+
+
+# --- batches ------------------------------------------------------------
+
+SPLIT = _data.Split(
+    np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
+    np.arange(50, dtype="int32"),
+)
+
+
+def epochs_of(batch_size=50, epochs=3, split=SPLIT, **options):
+    """The labels of all epochs, `(epochs, steps, batch_size)`."""
+    options = {"seed": 0} | options
+    batches = _data.training_batches(
+        split, batch_size, epochs=epochs, **options
+    )
+    labels = [labels.numpy() for _, labels in batches]
+    steps = len(split) // batch_size
+    return np.reshape(labels, (-1, steps, batch_size))
+
+
+def test_every_epoch_is_another_permutation():
+    epochs = epochs_of()[:, 0]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(50))
+    assert len({tuple(epoch) for epoch in [*epochs, range(50)]}) == 4
+
+
+def test_images_stay_with_their_labels():
+    for images, labels in _data.training_batches(SPLIT, 8, seed=0, epochs=2):
+        np.testing.assert_array_equal(images.numpy().ravel(), labels)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    np.testing.assert_array_equal(epochs_of(), epochs_of())
+    np.testing.assert_array_equal(epochs_of(epochs=5)[:3], epochs_of())
+    tf.random.set_seed(9)  # nor of any other seed
+    np.testing.assert_array_equal(epochs_of(), epochs_of(seed=0))
+    assert not np.array_equal(epochs_of(), epochs_of(seed=1))
+    assert epochs_of(seed=2**31 - 1).shape == (3, 1, 50)
+
+
+@pytest.mark.parametrize("initial_epoch", [1, 2])
+def test_starting_late_gives_the_same_batches(initial_epoch):
+    late = epochs_of(8, initial_epoch=initial_epoch)
+    np.testing.assert_array_equal(late, epochs_of(8)[initial_epoch:])
+
+
+def test_the_remainder_is_dropped_another_one_each_epoch():
+    epochs = epochs_of(20)
+    assert epochs.shape == (3, 2, 20)
+    left_over = [frozenset(range(50)) - set(e.ravel()) for e in epochs]
+    assert all(len(rest) == 10 for rest in left_over)
+    assert len(set(left_over)) == 3
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UsageError, match="at most the 50 training images"):
+        epochs_of(51)
+
+
+def test_augmentation_has_a_seed_for_every_batch_and_the_same_on_a_resume():
+    def seeds(**options):
+        batches = _data.training_batches(
+            SPLIT, 10, epochs=3, augment=lambda _, seed: seed, **options
+        )
+        return [tuple(seed.numpy()) for seed, _ in batches]
+
+    all_epochs = seeds(seed=4)
+    assert len(set(all_epochs)) == 15
+    assert seeds(seed=4, initial_epoch=1) == all_epochs[5:]
+    assert not set(seeds(seed=5)) & set(all_epochs)
+
+
+def test_augmentation_sees_whole_batches_of_raw_images():
+    def augment(images, seed):
+        assert images.dtype == tf.uint8
+        assert images.shape[1:] == (1, 1, 1)
+        return images + 100
+
+    for images, labels in _data.training_batches(
+        SPLIT, 25, seed=0, epochs=1, augment=augment
+    ):
+        np.testing.assert_array_equal(images.numpy().ravel(), labels + 100)
