@@ -1,6 +1,7 @@
 """From a recipe's dataclass to command-line flags, and to an exit code."""
 
 import dataclasses
+import math
 import os
 import signal
 import sys
@@ -88,6 +89,8 @@ def check(config) -> None:
                     f"{flag} must be between {low:,} and {high:,}. "
                     f"Received: {value}"
                 )
+        if name == "target" and value is not None and not math.isfinite(value):
+            raise UsageError(f"{flag} must be a number. Received: {value}")
         if name == "run_name" and value is not None:
             if not value or value.startswith(".") or "/" in value:
                 raise UsageError(

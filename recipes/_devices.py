@@ -128,9 +128,8 @@ def _synchronize_batch_norm(model, synchronized: bool) -> None:
 
 def _choose_strategy(options: RunOptions, gpus):
     """Return a strategy, or None, and the reason in words."""
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster")
     if options.strategy == "multi_worker" or (
-        options.strategy == "auto" and cluster
+        options.strategy == "auto" and _names_a_cluster()
     ):
         raise UsageError(
             "multi_worker: recipes do not train on several machines yet. Use "
@@ -152,6 +151,18 @@ def _choose_strategy(options: RunOptions, gpus):
     if len(names) > 1:
         return None, f"1 {kind} of {len(names)}, no strategy"
     return None, f"1 {kind}, no strategy (one device needs none)"
+
+
+def _names_a_cluster() -> bool:
+    """Whether TF_CONFIG makes this process one of several."""
+    try:
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        return bool(config.get("cluster"))
+    except (ValueError, AttributeError) as error:
+        raise UsageError(
+            "The environment variable TF_CONFIG must be a JSON object. "
+            f"Received: {os.environ['TF_CONFIG']!r}"
+        ) from error
 
 
 def _make_logical_cpus(count: int) -> None:

@@ -116,13 +116,15 @@ def open_run(config, data: Data, devices: Devices):
         "data_checksum": data.checksum,
         "replicas": devices.replicas,
     }
-    home = _runs_folder(options.output_dir) / recipe
-    home.mkdir(parents=True, exist_ok=True)
+    home = _home(options.output_dir, recipe)
     if options.run_name:
         folder, lock = _open_named(home / options.run_name, settings)
     else:
         folder, lock = _open_newest_unfinished(home, settings) or _create(home)
     with lock:
+        # What a killed process had not finished writing.
+        for leftover in folder.rglob(".tmp-*"):
+            leftover.unlink()
         if (folder / "config.json").exists():
             print(f"continuing {folder}")
         else:
@@ -208,10 +210,23 @@ def _processor() -> str:
 # --- finding, creating and locking a folder -----------------------------
 
 
-def _runs_folder(output_dir: Path) -> Path:
-    if output_dir.exists() and not output_dir.is_dir():
-        raise UsageError(f"--output-dir {output_dir} is a file, not a folder.")
-    return output_dir / "runs"
+def _home(output_dir: Path, recipe: str) -> Path:
+    """Make the folder of a recipe's runs, or say now that it cannot be."""
+    for name in ("", "runs", "saved_models"):
+        folder = output_dir / name
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(
+                f"--output-dir {output_dir}: {folder} is a file, not a folder."
+            )
+    home = output_dir / "runs" / recipe
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(
+            f"--output-dir {output_dir} cannot be written: "
+            f"{error.filename}: {error.strerror}"
+        ) from error
+    return home
 
 
 def _open_named(folder: Path, settings: dict):
@@ -227,14 +242,15 @@ def _open_named(folder: Path, settings: dict):
         raise UsageError(
             f"{folder} is finished. Choose another --run-name, or delete it."
         )
-    present = _settings(folder)
-    if present is not None and present != settings:
-        lock.close()
-        raise UsageError(
-            f"{folder} was started with other settings: "
-            f"{_difference(present, settings)}. Use those, or another "
-            "--run-name."
-        )
+    if (folder / "config.json").exists():
+        present = _settings(folder)
+        if present != settings:
+            lock.close()
+            raise UsageError(
+                f"{folder} was started with other settings: "
+                f"{_difference(present, settings)}. Use those, or another "
+                "--run-name."
+            )
     return folder, lock
 
 
@@ -260,7 +276,7 @@ def _create(home: Path):
 
 
 def _numbers(home: Path) -> list[int]:
-    return [int(p.name) for p in home.iterdir() if p.name.isdigit()]
+    return [int(p.name) for p in home.iterdir() if p.name.isdecimal()]
 
 
 def _settings(folder: Path) -> dict | None:
@@ -270,7 +286,9 @@ def _settings(folder: Path) -> dict | None:
         return None
 
 
-def _difference(present: dict, asked: dict) -> str:
+def _difference(present: dict | None, asked: dict) -> str:
+    if present is None:
+        return "its config.json is damaged"
     names = sorted(present.keys() | asked.keys())
     return ", ".join(
         f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"

@@ -1,0 +1,211 @@
+"""What a recipe answers at the terminal when it is not asked to train."""
+
+import dataclasses
+import importlib
+import json
+
+import pytest
+from conftest import RECIPES, run_python, run_recipe
+
+RECIPE = "mnist_softmax_regression"  # for what they all share
+
+
+def answer(capsys, *flags, recipe=RECIPE):
+    """Run a recipe; return its exit code and what it says to stderr."""
+    code = run_recipe(recipe, *flags)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return code, said
+
+
+def is_a_usage_error(capsys, *flags, recipe=RECIPE):
+    code, said = answer(capsys, *flags, recipe=recipe)
+    assert code == 2, said
+    return said
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """Run in an empty folder, and find it empty afterwards."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    assert not list(folder.iterdir()), "a refused command left something"
+
+
+# --- flags --------------------------------------------------------------
+
+
+def flags_of(recipe):
+    config = importlib.import_module(f"recipes.{recipe}").Config
+    run_options = config.run if dataclasses.is_dataclass(config.run) else None
+    fields = [f for f in dataclasses.fields(config) if f.name != "run"]
+    names = [f.name for f in [*fields, *dataclasses.fields(run_options)]]
+    return ["--" + name.replace("_", "-") for name in names]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_help_names_every_flag_and_what_the_recipe_is(recipe, capsys):
+    assert run_recipe(recipe, "--help") == 0
+    said = capsys.readouterr().out
+    words = said.split()
+    flags = flags_of(recipe)
+    assert {"--epochs", "--batch-size", "--seed", "--dry-run"} <= {*flags}
+    for flag in flags:
+        assert flag in words
+    assert f"python -m recipes.{recipe}" in said
+    summary = importlib.import_module(f"recipes.{recipe}").__doc__
+    assert summary.splitlines()[0] in " ".join(words)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_unknown_flag_is_met_with_a_suggestion(recipe, capsys):
+    said = is_a_usage_error(capsys, "--epoch", 3, recipe=recipe)
+    assert "Unrecognized options: --epoch" in said
+    assert "--epochs INT" in said
+
+
+NUMBERS = [
+    ("--epochs", ["0", "-1", "1000000000", "nan", "1.5", "many", ""]),
+    ("--batch-size", ["0", "-8", "100000", "nan"]),
+    ("--learning-rate", ["0", "-0.1", "1000", "nan", "inf", "fast"]),
+    ("--seed", ["-1", "99999999999", "nan"]),
+    ("--cpu-devices", ["0", "-1", "1000"]),
+    ("--target", ["nan", "inf", "good"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [(flag, v) for flag, vs in NUMBERS for v in vs]
+)
+def test_numbers_that_no_run_can_use_are_refused(flag, value, capsys):
+    said = is_a_usage_error(capsys, flag, value)
+    assert flag in said
+    assert value in said
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_checks_its_numbers(recipe, capsys):
+    for flag in ("--epochs", "--batch-size"):
+        said = is_a_usage_error(capsys, flag, 0, recipe=recipe)
+        assert f"{flag} must be between 1 and" in said
+        assert "Received: 0" in said
+
+
+@pytest.mark.parametrize("name", ["a/b", "/tmp/a", "..", ".hidden", ""])
+def test_a_run_name_is_the_name_of_one_folder(name, capsys):
+    said = is_a_usage_error(capsys, "--run-name", name)
+    assert "--run-name names one folder" in said
+    assert repr(name) in said
+
+
+@pytest.mark.parametrize("flag", ["--device", "--strategy", "--precision"])
+def test_unknown_choices_are_met_with_the_known_ones(flag, capsys):
+    said = is_a_usage_error(capsys, flag, "abacus")
+    assert flag in said
+    assert "abacus" in said
+    assert "invalid choice" in said
+
+
+# --- devices ------------------------------------------------------------
+
+
+def test_no_gpu_is_a_usage_error(capsys):
+    said = is_a_usage_error(capsys, "--device", "gpu")
+    assert "--device gpu: TensorFlow sees no GPU here" in said
+    assert "--device cpu" in said
+
+
+def test_several_machines_are_not_for_recipes_yet(capsys, monkeypatch):
+    said = is_a_usage_error(capsys, "--strategy", "multi_worker")
+    assert "multi_worker: recipes do not train on several machines" in said
+    cluster = {"worker": ["a.example:1", "b.example:1"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": task})
+    )
+    assert "multi_worker" in is_a_usage_error(capsys, "--dry-run")
+
+
+@pytest.mark.parametrize("value", ["{", "[]", "3"])
+def test_a_broken_tf_config_is_named(value, capsys, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", value)
+    said = is_a_usage_error(capsys, "--dry-run")
+    assert "TF_CONFIG must be a JSON object" in said
+    assert repr(value) in said
+
+
+def test_replicas_must_be_able_to_share_the_batch(capsys):
+    said = is_a_usage_error(
+        capsys,
+        "--dry-run",
+        *("--strategy", "mirrored", "--cpu-devices", 2, "--batch-size", 33),
+    )
+    assert "--batch-size must be a multiple of the 2 replicas" in said
+    assert "Received: 33" in said
+
+
+def test_the_cpu_cannot_be_split_again_in_a_process_that_runs(capsys):
+    said = is_a_usage_error(capsys, "--dry-run", "--cpu-devices", 7)
+    assert "start a new one for --device and --cpu-devices" in said
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_batch_larger_than_the_data_is_refused(recipe, capsys):
+    said = is_a_usage_error(
+        capsys, "--dry-run", "--batch-size", 1_298, recipe=recipe
+    )
+    assert "--batch-size must be at most the 1,297 training images" in said
+
+
+# --- where to write -----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "runs", "saved_models"])
+def test_a_file_where_a_folder_should_be(name, tmp_path, capsys):
+    output = tmp_path / "output"
+    file = output / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    said = is_a_usage_error(capsys, "--dry-run", "--output-dir", output)
+    assert f"--output-dir {output}: {file} is a file, not a folder" in said
+    assert file.read_text() == "mine"
+    assert [*output.rglob("*")] == ([file] if name else [])
+
+
+@pytest.mark.parametrize("output", ["/proc/nope", "/proc/version/nope"])
+def test_a_folder_that_cannot_be_written(output, capsys):
+    code, said = answer(capsys, "--dry-run", "--output-dir", output)
+    assert code == 1
+    assert f"error: --output-dir {output} cannot be written: " in said
+
+
+# --- answers come at once -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["recipes"], 0),
+        (["recipes.mnist_cnn", "--help"], 0),
+        (["recipes.mnist_cnn", "--epoch", "3"], 2),
+        (["recipes.mnist_cnn", "--epochs", "0"], 2),
+    ],
+    ids=["list", "help", "unknown flag", "bad number"],
+)
+def test_what_needs_no_tensorflow_does_not_wait_for_it(arguments, code):
+    done = run_python("-X", "importtime", "-m", *arguments)
+    assert done.returncode == code
+    lines = done.stderr.splitlines()
+    names = [x.rpartition("|")[2].strip() for x in lines if "import time" in x]
+    imported = {name.partition(".")[0] for name in names}
+    assert "recipes" in imported  # the list is what it is taken for
+    heavy = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "sklearn"}
+    assert not imported & heavy
+
+
+def test_the_list_names_every_recipe():
+    done = run_python("-m", "recipes")
+    first_words = [line.split(" ")[0] for line in done.stdout.splitlines()]
+    assert {*RECIPES} <= {*first_words}
