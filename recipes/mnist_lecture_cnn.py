@@ -5,7 +5,8 @@
 
 The deck says 99.25 % after 12 epochs. Its own training, Adadelta on all 60,000
 images with no validation set, is `--training lecture`. Ours gets more out of
-the same network.
+the same network: Adam with one cycle of the learning rate, images shifted by a
+pixel, smoothed labels.
 """
 
 import sys
@@ -40,7 +41,15 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import _data, _devices, _export, _report, _runs, _training
+    from recipes import (
+        _augmentation,
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _training,
+    )
 
     devices = _devices.set_up(config.run, config.batch_size)
     data = _data.load(DATASET, config.run)
@@ -53,6 +62,7 @@ def train(config: Config) -> dict[str, float]:
         train, validation = train + validation, None
         optimizer = keras.optimizers.Adadelta(1.0, rho=0.95)
         loss = keras.losses.CategoricalCrossentropy()
+        augment = None
     else:
         optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
@@ -65,6 +75,7 @@ def train(config: Config) -> dict[str, float]:
         loss = keras.losses.CategoricalCrossentropy(
             label_smoothing=config.label_smoothing
         )
+        augment = _augmentation.random_shift
 
     with _runs.open_run(config, data, devices) as run:
         with devices.scope():
@@ -78,6 +89,7 @@ def train(config: Config) -> dict[str, float]:
             batch_size=config.batch_size,
             epochs=config.epochs,
             validation=validation,
+            augment=augment,
         )
 
         metrics, probabilities = _training.score_classifier(model, data.test)

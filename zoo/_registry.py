@@ -74,15 +74,15 @@ def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
     """List the names of the registered models, in teaching order.
 
     Args:
-        pattern: Shell-style wildcard, for example `"*cnn*"`.
+        pattern: Shell-style wildcard, for example `"lenet*"`.
         task: Keep only the models for this task.
 
     Returns:
         The names that match; an empty list if none does.
 
     Example:
-    >>> zoo.list_models("*cnn*")
-    ['lecture_cnn', 'cnn']
+    >>> zoo.list_models("lenet*")
+    ['lenet5']
     """
     if task is not None and task not in TASKS:
         raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")

@@ -1,0 +1,113 @@
+"""A deeper CNN on Fashion-MNIST, in minutes on a CPU.
+
+    python -m recipes.fashion_mnist_cnn
+
+Clothes are harder than digits: more layers, more epochs, and more against
+learning by heart. Images are mirrored, which digits would not survive, and
+shifted; features are dropped, weights decay, labels are smoothed.
+
+Reference: Xiao, Rasul and Vollgraf 2017 (Fashion-MNIST); Loshchilov and Hutter
+2019 (decoupled weight decay).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "fashion_mnist"
+TARGETS = (Target("test_accuracy", 0.925),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    epochs: int = 16
+    """How often training sees every image."""
+    batch_size: int = 128
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.004
+    """AdamW's, at its peak after a quarter of the steps."""
+    weight_decay: float = 0.05
+    """AdamW's pull of the weights to zero, times the learning rate."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all the classes."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import (
+        _augmentation,
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+
+    def augment(images, seed):
+        images = _augmentation.random_flip(images, seed)
+        return _augmentation.random_shift(images, seed)
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model(
+                "cnn",
+                filters=(32, 32, 64, 64, 128),
+                kernel_sizes=(5, 3, 3, 3, 3),
+                strides=(2, 1, 2, 1, 2),
+                pool_sizes=(1, 1, 1, 1, 1),
+                padding="same",
+                hidden_units=(),
+                dropout=0.3,
+            )
+            model.compile(
+                optimizer=keras.optimizers.AdamW(
+                    keras.optimizers.schedules.CosineDecay(
+                        config.learning_rate / 10,
+                        warmup_target=config.learning_rate,
+                        warmup_steps=steps // 4,
+                        decay_steps=steps - steps // 4,
+                    ),
+                    weight_decay=config.weight_decay,
+                ),
+                loss=keras.losses.CategoricalCrossentropy(
+                    label_smoothing=config.label_smoothing
+                ),
+                metrics=["accuracy"],
+            )
+
+        history = _training.fit(
+            run,
+            model,
+            data.train.one_hot(),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=data.validation.one_hot(),
+            augment=augment,
+        )
+
+        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics |= _training.train_seconds(history)
+        export = _export.export_classifier(run, model, metrics)
+        _report.report_classifier(run, model, history, metrics, probabilities)
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
