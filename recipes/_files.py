@@ -28,8 +28,10 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk does not say for what
+            error.filename = error.filename or str(path)
         raise
     sync(path.parent)
 

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import sys
 import time
 import zipfile
@@ -26,6 +27,16 @@ from recipes._runs import SCHEMA, Run
 
 EVALUATION_BATCH = 1_000
 KEPT_CHECKPOINTS = 2
+# What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
+# them is restored: they flip the sign of min_delta when they begin.
+CALLBACK_STATE = (
+    "best",
+    "best_epoch",
+    "best_weights",
+    "cooldown_counter",
+    "stopped_epoch",
+    "wait",
+)
 
 
 def fit(
@@ -85,7 +96,7 @@ def fit(
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
             validation_data=watched,
-            validation_batch_size=EVALUATION_BATCH,
+            validation_batch_size=_evaluation_batch(validation),
             callbacks=[*callbacks, recorder],
             verbose=1 if sys.stdout.isatty() else 0,
         )
@@ -123,13 +134,25 @@ def score_classifier(model: keras.Model, split: Split):
         the probabilities, float32 `(n, num_classes)`.
     """
     probabilities = model.predict(
-        split.images, batch_size=EVALUATION_BATCH, verbose=0
+        split.images, batch_size=_evaluation_batch(split), verbose=0
     ).astype("float32")
     chosen = probabilities[np.arange(len(split)), split.labels]
     accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
     loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
     metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
     return metrics, probabilities
+
+
+def _evaluation_batch(split: Split | None) -> int | None:
+    """Return the size of batches that are at most 1,000 and almost equal.
+
+    If the last one had fewer images than there are replicas, some replica
+    would get an empty batch, which convolutions do not bear.
+    """
+    if not split:
+        return None
+    batches = math.ceil(len(split) / EVALUATION_BATCH)
+    return math.ceil(len(split) / batches)
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -174,9 +197,9 @@ class _Recorder(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(value)
         self.history.setdefault("seconds", []).append(float(seconds))
         self.history.setdefault("cpu_seconds", []).append(float(cpu_seconds))
-        self.epoch = epoch + 1
         self.stopped = bool(self.model.stop_training)
-        self._save()
+        self._save(epoch + 1)
+        self.epoch = epoch + 1
         self._write_history()
         if not sys.stdout.isatty():
             values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
@@ -205,6 +228,7 @@ class _Recorder(keras.callbacks.Callback):
             self.epoch, self.stopped = meta["epoch"], meta["stopped"]
             self.history = meta["history"]
             self._restored_others = others
+            self._write_history()  # it may be an epoch behind or ahead
             print(
                 f"{self.phase}: going on after epoch {self.epoch} of "
                 f"{self.epochs}"
@@ -212,28 +236,28 @@ class _Recorder(keras.callbacks.Callback):
             break
         return self.epoch
 
-    def _save(self):
+    def _save(self, epoch):
         variables = self.model.variables + self.model.optimizer.variables
         arrays = {f"v{i}": v.numpy() for i, v in enumerate(variables)}
         others = []
         for i, callback in enumerate(self.others):
             state = {}
-            for name, value in vars(callback).items():
+            for name in CALLBACK_STATE:
+                value = getattr(callback, name, None)
                 if name == "best_weights" and value is not None:
                     arrays |= {f"b{i}_{j}": w for j, w in enumerate(value)}
-                    state[name] = len(value)
-                elif value is None or isinstance(value, int | float):
-                    state[name] = value
+                    value = len(value)
+                state[name] = value
             others.append(state)
         meta = {
             "schema": SCHEMA,
-            "epoch": self.epoch,
+            "epoch": epoch,
             "stopped": self.stopped,
             "history": self.history,
             "others": others,
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        _write_checkpoint(self.folder, self.epoch, arrays)
+        _write_checkpoint(self.folder, epoch, arrays)
 
     def _refuse_nan(self, epoch, logs):
         bad = [name for name, value in logs.items() if not np.isfinite(value)]
@@ -269,7 +293,11 @@ def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
     content = buffer.getbuffer()
     name = f"{epoch:06d}-{hashlib.sha256(content).hexdigest()[:32]}.npz"
     _files.write_atomically(folder / name, content)
-    for old in sorted(folder.glob("*.npz"))[:-KEPT_CHECKPOINTS]:
+    # What was there for this epoch or a later one was damaged, or it would
+    # have been gone on from.
+    earlier = [p for p in sorted(folder.glob("*.npz")) if p.name < name[:6]]
+    kept = {folder / name, *earlier[1 - KEPT_CHECKPOINTS :]}
+    for old in set(folder.glob("*.npz")) - kept:
         old.unlink()
 
 

@@ -1,0 +1,516 @@
+"""Training that is cut off, damaged or diverging, and goes on all the same."""
+
+import csv
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from recipes import _data, _devices, _runs, _training
+from recipes._config import RunOptions, Target, run_command
+from recipes._errors import Preempted, RecipeError, UsageError
+
+STEPS = 5  # of an epoch
+TIMES = ("seconds", "cpu_seconds")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of the small recipe below."""
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    run: RunOptions = RunOptions()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A few of the embedded digits."""
+    data = _data.load("mnist", RunOptions(dry_run=True))
+
+    def first(split, count):
+        return _data.Split(split.images[:count], split.labels[:count])
+
+    return dataclasses.replace(
+        data,
+        train=first(data.train, STEPS * 32 + 7),
+        validation=first(data.validation, 50),
+        test=first(data.test, 50),
+    )
+
+
+def all_that_is_random(config):
+    """Dropout, batch normalisation and a schedule; `shift` augments."""
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(16, activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Dropout(0.3)(x)
+    x = keras.layers.Dense(10, activation="softmax")(x)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.learning_rate, STEPS * config.epochs
+    )
+    return keras.Model(image, x), keras.optimizers.Adam(schedule)
+
+
+def constant_rate(config):
+    """A perceptron whose learning rate callbacks may change."""
+    model = zoo.create_model("mlp", hidden_units=(16,), dropout=0.3)
+    return model, keras.optimizers.Adam(config.learning_rate)
+
+
+def shift(images, seed):
+    """Move a batch by up to two pixels."""
+    offset = tf.random.stateless_uniform((2,), seed, -2, 3, tf.int32)
+    return tf.roll(images, offset, axis=(1, 2))
+
+
+@pytest.fixture
+def recipe(digits, tmp_path, capsys):
+    """A function that runs a small recipe, and says how it ended."""
+
+    def run(
+        *flags,
+        build=all_that_is_random,
+        callbacks=lambda: (),
+        cut=None,
+        cut_after_fit=False,
+        output=tmp_path,
+    ):
+        result = {}
+
+        def train(config):
+            devices = _devices.set_up(config.run, config.batch_size)
+            with _runs.open_run(config, digits, devices) as run:
+                result["folder"] = run.folder
+                with devices.scope():
+                    model, optimizer = build(config)
+                    model.compile(
+                        optimizer=optimizer,
+                        loss="sparse_categorical_crossentropy",
+                        metrics=["accuracy"],
+                    )
+                history = _training.fit(
+                    run,
+                    model,
+                    digits.train,
+                    batch_size=config.batch_size,
+                    epochs=config.epochs,
+                    validation=digits.validation,
+                    augment=shift,
+                    callbacks=[*callbacks(), *([cut] if cut else [])],
+                )
+                if cut_after_fit:
+                    raise KeyboardInterrupt
+                metrics, result["probabilities"] = _training.score_classifier(
+                    model, digits.test
+                )
+                metrics |= _training.train_seconds(history)
+                result["history"] = history
+                result["bits"] = [
+                    v.numpy() for v in model.variables + optimizer.variables
+                ]
+                return run.finish(model, metrics, tmp_path / "no export")
+
+        flags = [*map(str, flags), "--output-dir", str(output)]
+        code = run_command(
+            train, Config, (Target("test_accuracy", 0.5),), flags
+        )
+        return Ending(code, *capsys.readouterr(), **result)
+
+    return run
+
+
+@dataclass
+class Ending:
+    """How a run of the recipe ended."""
+
+    code: int
+    out: str
+    err: str
+    folder: object = None
+    bits: list | None = None
+    history: dict | None = None
+    probabilities: np.ndarray | None = None
+
+    def checkpoints(self):
+        return sorted((self.folder / "checkpoints" / "train").iterdir())
+
+    def rows(self):
+        with open(self.folder / "history.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+class Cut(keras.callbacks.Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        super().__init__()
+        self.epoch, self.error = epoch, error
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.epoch, 2):
+            raise self.error
+
+
+def without_times(history):
+    return {k: v for k, v in history.items() if k not in TIMES}
+
+
+def assert_same_end(one, other):
+    assert (one.code, other.code) == (0, 0)
+    assert without_times(one.history) == without_times(other.history)
+    assert len(one.bits) == len(other.bits)
+    for a, b in zip(one.bits, other.bits, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+@pytest.fixture(scope="module")
+def unbroken(digits, tmp_path_factory):
+    """The end of a run that nobody disturbed; made by the first who asks."""
+    ends = {}
+
+    def end(recipe, **options):
+        key = options.get("build", all_that_is_random)
+        if key not in ends:
+            output = tmp_path_factory.mktemp("unbroken")
+            ends[key] = recipe(output=output, **options)
+        return ends[key]
+
+    return end
+
+
+# --- cut off and gone on ------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_the_same_command_goes_on_and_ends_with_the_same_bits(
+    epoch, recipe, unbroken
+):
+    cut = recipe(cut=Cut(epoch))
+    assert cut.code == 130
+    assert f"stopped; {epoch} of 4 epochs are kept in {cut.folder}" in cut.err
+    assert "interrupted; the same command goes on from here" in cut.err
+    assert not (cut.folder / "metrics.json").exists()
+
+    resumed = recipe()
+    assert resumed.folder == cut.folder
+    assert f"continuing {cut.folder}" in resumed.out
+    assert ("going on after epoch" in resumed.out) == (epoch > 0)
+    assert f"epoch {epoch + 1}/4" in resumed.out
+    assert f"epoch {epoch}/4" not in resumed.out
+    assert_same_end(resumed, unbroken(recipe))
+
+
+def test_it_may_be_cut_off_again_and_again(recipe, unbroken):
+    for epoch in (1, 3):
+        assert recipe(cut=Cut(epoch)).code == 130
+    resumed = recipe()
+    assert "going on after epoch 3 of 4" in resumed.out
+    assert_same_end(resumed, unbroken(recipe))
+
+
+def test_preemption_ends_with_143_and_can_be_resumed_too(recipe):
+    cut = recipe(cut=Cut(1, error=Preempted))
+    assert cut.code == 143
+    assert "preempted; the same command goes on from here" in cut.err
+
+
+def test_cut_off_after_the_last_epoch_nothing_is_trained_again(
+    recipe, unbroken
+):
+    cut = recipe(cut_after_fit=True)
+    assert cut.code == 130
+    (cut.folder / "history.csv").unlink()  # as if killed before it was written
+    resumed = recipe()
+    assert "going on after epoch 4 of 4" in resumed.out
+    assert "epoch 4/4" not in resumed.out
+    assert_same_end(resumed, unbroken(recipe))
+    assert len(resumed.rows()) == 4
+
+
+def patient_callbacks():
+    """Halve the rate after two epochs, stop after three, as none improves."""
+    return [
+        keras.callbacks.ReduceLROnPlateau(
+            monitor="val_loss", min_delta=100, patience=1, factor=0.5
+        ),
+        keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            min_delta=100,
+            patience=3,
+            restore_best_weights=True,
+        ),
+    ]
+
+
+PATIENT = {"build": constant_rate, "callbacks": patient_callbacks}
+
+
+@pytest.mark.parametrize(
+    "cut", [{"cut": Cut(2)}, {"cut_after_fit": True}], ids=["before", "after"]
+)
+def test_early_stopping_stops_where_it_would_have(cut, recipe, unbroken):
+    whole = unbroken(recipe, **PATIENT)
+    assert len(whole.history["loss"]) == 4
+    assert recipe(**PATIENT, **cut).code == 130
+    resumed = recipe(**PATIENT)
+    assert_same_end(resumed, whole)
+
+
+def test_a_finished_run_starts_anew_under_the_next_number(recipe):
+    first = recipe("--epochs", 1)
+    second = recipe("--epochs", 1)
+    assert (first.folder.name, second.folder.name) == ("1", "2")
+    assert "run " + str(second.folder) in second.out
+    assert_same_end(second, first)
+
+
+@pytest.fixture
+def opened(digits, tmp_path):
+    """A function that opens a run of some options and does nothing with it."""
+
+    def name(data=digits, epochs=4, learning_rate=0.01, **options):
+        config = Config(
+            epochs,
+            learning_rate=learning_rate,
+            run=RunOptions(output_dir=tmp_path, **options),
+        )
+        devices = _devices.set_up(config.run, config.batch_size)
+        with _runs.open_run(config, data, devices) as run:
+            return run.folder.name
+
+    return name
+
+
+def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
+    other = dataclasses.replace(digits, checksum="0" * 64)
+    assert opened() == "1"
+    assert opened(epochs=1) == "2"
+    assert opened(seed=1) == "3"
+    assert opened(other) == "4"
+    assert opened(strategy="none") == "5"
+    # Each is found again; where the data lie is no setting.
+    assert opened(epochs=1) == "2"
+    assert opened(other) == "4"
+    assert opened(data_dir="elsewhere", offline=True, target=0.5) == "1"
+
+
+# --- a run with a name --------------------------------------------------
+
+
+def test_a_named_run_goes_on_and_is_refused_when_it_is_finished(recipe):
+    flags = ("--run-name", "mine", "--epochs", 2)
+    assert recipe(*flags, cut=Cut(1)).code == 130
+    resumed = recipe(*flags)
+    assert (resumed.code, resumed.folder.name) == (0, "mine")
+    assert "going on after epoch 1 of 2" in resumed.out
+    again = recipe(*flags)
+    assert again.code == 2
+    assert "is finished. Choose another --run-name" in again.err
+
+
+def test_a_named_run_with_other_settings_is_refused_with_the_difference(
+    opened, tmp_path
+):
+    opened(run_name="mine")
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(UsageError, match="0.01 there, 0.5 here") as error:
+        opened(run_name="mine", learning_rate=0.5)
+    assert "learning_rate" in str(error.value)
+    assert "epochs" not in str(error.value)
+    assert {p: p.read_bytes() for p in files} == files
+    (tmp_path / "runs/test_training/mine/config.json").write_text("{")
+    with pytest.raises(UsageError, match="config.json is damaged"):
+        opened(run_name="mine")
+
+
+def test_a_run_that_is_open_is_refused_by_name_and_passed_over_else(
+    digits, tmp_path
+):
+    named = Config(run=RunOptions(output_dir=tmp_path, run_name="mine"))
+    unnamed = Config(run=RunOptions(output_dir=tmp_path))
+    devices = _devices.set_up(named.run, named.batch_size)
+    with _runs.open_run(named, digits, devices):
+        with pytest.raises(RecipeError, match="in use by another process") as e:
+            with _runs.open_run(named, digits, devices):
+                pass
+        assert e.value.exit_code == 1
+    with _runs.open_run(named, digits, devices):
+        pass  # it is free again
+    with (
+        _runs.open_run(unnamed, digits, devices) as first,
+        _runs.open_run(unnamed, digits, devices) as second,
+    ):
+        assert (first.folder.name, second.folder.name) == ("1", "2")
+    with _runs.open_run(unnamed, digits, devices) as newest:
+        assert newest.folder.name == "2"
+
+
+# --- damage -------------------------------------------------------------
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit])
+def test_a_damaged_checkpoint_costs_one_epoch(damage, recipe, unbroken):
+    cut = recipe(cut=Cut(3))
+    newest = cut.checkpoints()[-1]
+    damage(newest)
+    resumed = recipe()
+    assert f"{newest} is damaged; going back to the one before" in resumed.err
+    assert "going on after epoch 2 of 4" in resumed.out
+    assert_same_end(resumed, unbroken(recipe))
+    # The damaged one takes no good one's place.
+    assert [p.name[:6] for p in resumed.checkpoints()] == ["000003", "000004"]
+    assert newest not in resumed.checkpoints()
+
+
+def test_if_all_checkpoints_are_damaged_it_starts_from_the_beginning(
+    recipe, unbroken
+):
+    for checkpoint in recipe(cut=Cut(3)).checkpoints():
+        flip_a_bit(checkpoint)
+    resumed = recipe()
+    assert resumed.err.count("is damaged") == 2
+    assert "epoch 1/4" in resumed.out
+    assert_same_end(resumed, unbroken(recipe))
+    assert len(resumed.checkpoints()) == 2
+
+
+def test_checkpoints_of_another_model_are_refused(recipe):
+    recipe(cut=Cut(1))
+    other = recipe(build=constant_rate)
+    assert other.code == 1
+    assert "was written for another model" in other.err
+
+
+# --- records ------------------------------------------------------------
+
+
+def test_history_has_a_row_an_epoch_and_two_checkpoints_are_kept(
+    recipe, unbroken
+):
+    cut = recipe(cut=Cut(3))
+    assert [row["epoch"] for row in cut.rows()] == ["1", "2", "3"]
+    assert [p.name[:6] for p in cut.checkpoints()] == ["000002", "000003"]
+    half = cut.checkpoints()[0].with_name(".tmp-99-000003-ab.npz")
+    half.touch()  # what SIGKILL in the midst of a save leaves
+    resumed = recipe()
+    assert resumed.err == ""
+    assert [row["epoch"] for row in resumed.rows()] == ["1", "2", "3", "4"]
+    assert [p.name[:6] for p in resumed.checkpoints()] == ["000003", "000004"]
+    for row, expected in zip(
+        resumed.rows(), unbroken(recipe).rows(), strict=True
+    ):
+        assert row["schema"] == "1"
+        assert all(float(row[name]) > 0 for name in TIMES)
+        assert without_times(row) == without_times(expected)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= {*row}
+
+
+def test_a_run_records_what_it_is(recipe):
+    end = recipe("--epochs", 1, "--seed", 3)
+    config = json.loads((end.folder / "config.json").read_text())
+    assert config["settings"]["seed"] == 3
+    assert config["settings"]["dataset"] == "digits"
+    metrics = json.loads((end.folder / "metrics.json").read_text())
+    assert metrics["schema"] == config["schema"] == 1
+    assert 0 <= metrics["metrics"]["test_accuracy"] <= 1
+    environment = json.loads((end.folder / "environment.json").read_text())
+    assert environment["versions"]["keras"] == keras.__version__
+    assert "1 CPU" in environment["devices"]
+
+
+# --- diverging ----------------------------------------------------------
+
+
+class Poison(keras.callbacks.Callback):
+    """A weight becomes NaN in the second epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            weight = self.model.trainable_variables[0]
+            weight.assign(weight * np.nan)
+
+
+def infinite_loss(config):
+    """A model whose loss becomes infinite, not its weights."""
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dense(10, kernel_initializer="ones")(x)
+    x = keras.ops.exp(x)
+    return keras.Model(image, x / x), keras.optimizers.SGD(0.0)
+
+
+def test_a_weight_that_is_nan_ends_the_run(recipe):
+    end = recipe(callbacks=lambda: [Poison()])
+    assert end.code == 1
+    assert "Training diverged in epoch 2" in end.err
+    assert "is NaN or infinite. Nothing was exported" in end.err
+    assert not (end.folder / "metrics.json").exists()
+    # Only the finite epoch is kept.
+    assert [p.name[:6] for p in end.checkpoints()] == ["000001"]
+    assert len(end.rows()) == 1
+
+
+def test_a_loss_that_is_nan_ends_the_run(recipe):
+    end = recipe(build=infinite_loss)
+    assert end.code == 1
+    assert "Training diverged in epoch 1: loss is NaN or infinite" in end.err
+    assert end.checkpoints() == []
+
+
+# --- the target ---------------------------------------------------------
+
+
+def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(recipe):
+    missed = recipe("--epochs", 1, "--target", 1.01)
+    assert missed.code == 1
+    assert "error: test_accuracy " in missed.err
+    assert "misses the target 1.0100" in missed.err
+    assert (missed.folder / "metrics.json").exists()  # the run is done
+    reached = recipe("--epochs", 1, "--target", 0.0)
+    assert (reached.code, reached.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "reached"),
+    [
+        ("max", 0.5, True),
+        ("max", 0.49, False),
+        ("min", 0.5, True),
+        ("min", 0.51, False),
+        ("max", float("nan"), False),
+        ("min", float("nan"), False),
+    ],
+)
+def test_the_direction_of_a_target_counts(direction, value, reached):
+    assert Target("error", 0.5, direction).reached_by(value) is reached
+
+
+def test_settings_from_python_are_checked_like_flags(digits, tmp_path):
+    config = Config(epochs=0, run=RunOptions(output_dir=tmp_path))
+    devices = _devices.set_up(config.run, config.batch_size)
+    with pytest.raises(UsageError, match="--epochs must be between 1"):
+        with _runs.open_run(config, digits, devices):
+            pass
