@@ -30,7 +30,7 @@ class Config:
     """Images in one step, over all devices."""
     learning_rate: float = 0.01
     """Adam's, at its peak after a quarter of the steps."""
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.1
     """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 
