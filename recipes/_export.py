@@ -135,9 +135,10 @@ def _write_saved_model(folder: Path, model, class_names) -> None:
         input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")]
     )
     def image_bytes(image_bytes):
+        files = _at_least_one(tf.ensure_shape(image_bytes, (None,)))
         images = tf.map_fn(
             lambda contents: _decode(contents, shape),
-            _at_least_one(image_bytes),
+            files,
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
         )
         return answer(images)
@@ -192,7 +193,14 @@ def _decode(contents, shape):
 def _png_sides(contents):
     """Read height and width from the header of a PNG file, 0 if it is cut."""
     padded = tf.strings.join([contents, b"\0" * 24])
-    octets = tf.io.decode_raw(tf.strings.substr(padded, 16, 8), tf.uint8)
+    # The decoder looks for the header further on if another chunk comes first.
+    known = tf.debugging.Assert(
+        tf.strings.substr(padded, 12, 4) == b"IHDR",
+        ["a PNG file must begin with its header, IHDR"],
+    )
+    with tf.control_dependencies([known]):
+        header = tf.strings.substr(padded, 16, 8)
+    octets = tf.io.decode_raw(header, tf.uint8)
     octets = tf.reshape(tf.cast(octets, tf.int64), (2, 4))
     sides = tf.reduce_sum(octets * [[1 << 24, 1 << 16, 1 << 8, 1]], axis=1)
     return tf.cast(tf.minimum(sides[::-1], 2**31 - 1), tf.int32)
