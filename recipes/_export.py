@@ -8,6 +8,7 @@ export, nor one that nobody checked.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import tensorflow as tf
 
 from recipes import _files, _model_card
 from recipes._data import Split
-from recipes._errors import RecipeError, UsageError
+from recipes._errors import RecipeError
 from recipes._runs import Run
 
 LARGEST_SIDE = 4_096  # pixels; read from a file's header before it is decoded
@@ -50,41 +51,66 @@ def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
         RecipeError: If the export cannot be written or differs from the model.
     """
     model = _as_float32(model)
-    family = _saved_models_folder(run) / run.export_name
-    family.mkdir(parents=True, exist_ok=True)
-    building = family / f".tmp-{os.getpid()}"
+    family = run.options.output_dir / "saved_models" / run.export_name
     try:
-        building.mkdir()
-        _write_saved_model(building, model, run.data.class_names)
-        _write_labels(building, run.data.class_names)
-        model.save(building / "model.keras")
-        record = run.record(model, metrics)
-        _files.write_json(building / "metrics.json", record)
-        _files.write_atomically(
-            building / "README.md", _model_card.classifier_card(run, record)
-        )
-        _write_sums(building)
-        _verify(building, model, run.data.test)
-        for path in [*building.rglob("*"), building]:
-            _files.sync(path)
-        version = _rename_to_next_version(building)
+        with _only_building_folder(family) as building:
+            version = _next_version(family)
+            _write_saved_model(building, model, run.data.class_names)
+            _write_labels(building, run.data.class_names)
+            model.save(building / "model.keras")
+            record = run.record(model, metrics)
+            _files.write_json(building / "metrics.json", record)
+            _files.write_atomically(
+                building / "README.md",
+                _model_card.classifier_card(run, record, version.name),
+            )
+            _write_sums(building)
+            _verify(building, model, run.data.test)
+            for path in [*building.rglob("*"), building]:
+                _files.sync(path)
+            os.rename(building, version)
+            _files.sync(family)
     except (OSError, tf.errors.OpError) as error:
-        reason = str(getattr(error, "message", None) or error).splitlines()[0]
+        reason = getattr(error, "message", None) or str(error) or repr(error)
+        reason = reason.splitlines()[0].rpartition("}} ")[-1]  # TensorFlow's op
         raise RecipeError(
             f"The export to {family} failed, and nothing of it was kept: "
             f"{reason}"
         ) from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     print(f"exported and verified {version}")
     return version
 
 
-def _saved_models_folder(run: Run) -> Path:
-    folder = run.options.output_dir / "saved_models"
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder.")
-    return folder
+@contextlib.contextmanager
+def _only_building_folder(family: Path):
+    """Give one process at a time an empty folder beside the versions.
+
+    The system drops the lock with the process, however that ends. So whatever
+    is half built when we get it was left by a process that was killed.
+    """
+    family.mkdir(parents=True, exist_ok=True)
+    lock = os.open(family, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another export to {family}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in family.glob(".tmp-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        building = family / f".tmp-{os.getpid()}"
+        building.mkdir()
+        try:
+            yield building
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _next_version(family: Path) -> Path:
+    taken = [int(p.name) for p in family.iterdir() if p.name.isdecimal()]
+    return family / str(max(taken, default=0) + 1)
 
 
 def _as_float32(model: keras.Model) -> keras.Model:
@@ -223,21 +249,6 @@ def _write_sums(folder: Path) -> None:
         for path in files
     ]
     _files.write_atomically(folder / "SHA256SUMS", "".join(lines))
-
-
-def _rename_to_next_version(building: Path) -> Path:
-    family = building.parent
-    while True:
-        taken = [int(p.name) for p in family.iterdir() if p.name.isdigit()]
-        version = family / str(max(taken, default=0) + 1)
-        try:
-            os.rename(building, version)
-        except OSError:
-            if version.exists():  # another process took this number
-                continue
-            raise
-        _files.sync(family)
-        return version
 
 
 def _verify(folder: Path, model: keras.Model, test: Split) -> None:

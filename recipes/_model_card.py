@@ -1,6 +1,7 @@
 """The README.md of an export, as a Hugging Face model card."""
 
-from recipes._runs import Run
+import zoo
+from recipes._runs import SCHEMA, Run
 
 _DATA = {
     "mnist": ("MNIST", "white on black", "CC BY-SA 3.0"),
@@ -9,12 +10,13 @@ _DATA = {
 }
 
 
-def classifier_card(run: Run, record: dict) -> str:
+def classifier_card(run: Run, record: dict, version: str) -> str:
     """Return the card of a classifier.
 
     Args:
         run: The open run.
         record: The run's record with its metrics, as in `metrics.json`.
+        version: The number of the export.
 
     Returns:
         Markdown with a YAML header.
@@ -22,6 +24,7 @@ def classifier_card(run: Run, record: dict) -> str:
     title, polarity, licence = _DATA[run.data.name]
     metrics = record["metrics"]
     height, width, channels = run.data.test.images.shape[1:]
+    colors = "grey" if channels == 1 else "RGB"
     labels = ", ".join(run.data.class_names)
     sample = (
         "\n**Trained on a small sample: a demonstration, not a result.**\n"
@@ -57,6 +60,8 @@ model-index:
     - type: accuracy
       value: {metrics["test_accuracy"]:.4f}
       name: Test accuracy
+schema: {SCHEMA}
+keras_zoo_recipes: {zoo.__version__}
 ---
 
 # {run.export_name}
@@ -71,30 +76,32 @@ model-index:
 
 ## Input
 
-Raw pixels, 0 to 255, `({height}, {width}, {channels})`, **{polarity}**. Do not
-divide by 255: the model does that. Classes: {labels}.
+Raw pixels, 0 to 255, `({height}, {width}, {channels})`, **{polarity}**.
+Do not divide by 255: the model does that. Classes: {labels}.
 
 ## Use
+
+With TensorFlow alone:
 
 ```python
 import tensorflow as tf
 
-export = tf.saved_model.load("saved_models/{run.export_name}/1")
+export = tf.saved_model.load("saved_models/{run.export_name}/{version}")
 # images: uint8, (n, {height}, {width}, {channels})
 answer = export.signatures["serving_default"](image=images)
-answer["class_name"]
+print(answer["class_name"], answer["probabilities"])
 ```
 
 The signature `image_bytes` takes PNG or JPEG files instead, in any size up to
-4,096 pixels a side; it makes them grey and resizes them. With the package
+4,096 pixels a side; it makes them {colors} and resizes them. With the package
 installed, `zoo.load_model("{run.export_name}")` returns the Keras model.
 
 With TensorFlow Serving watching `saved_models/{run.export_name}`:
 
 ```sh
-curl -s http://localhost:8501/v1/models/{run.export_name}:predict -d '{{
-  "signature_name": "image_bytes",
-  "instances": [{{"b64": "'$(base64 -w0 image.png)'"}}]}}'
+printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \
+  "$(base64 < image.png | tr -d '\n')" |
+  curl -s -d @- http://localhost:8501/v1/models/{run.export_name}:predict
 ```
 
 ## Training
