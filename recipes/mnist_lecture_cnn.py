@@ -30,9 +30,9 @@ class Config:
     batch_size: int = 128
     """Images in one step, over all devices."""
     learning_rate: float = 0.002
-    """Adam's, at its peak after a fifth of the steps."""
+    """Ours: Adam's, at its peak after a fifth of the steps."""
     label_smoothing: float = 0.1
-    """Share of each label that is spread over all the classes."""
+    """Ours: share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 
 
