@@ -2,12 +2,13 @@
 
 import inspect
 import math
-import os
 import sys
+
+import zoo
 
 
 def main(argv=None) -> int:
-    """Print the table of models, or one model's docstring and layers."""
+    """Print the table of models, or some models' docstrings and layers."""
     names = sys.argv[1:] if argv is None else argv
     if names and names[0] in ("-h", "--help"):
         print(__doc__)
@@ -15,21 +16,6 @@ def main(argv=None) -> int:
     if names and names[0].startswith("-"):
         print(f"Unknown flag {names[0]}. {__doc__}", file=sys.stderr)
         return 2
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import zoo  # late, for the sake of --help: Keras takes seconds to import
-
-    if not names:
-        rows = [("model", "task", "parameters", "")]
-        for name in zoo.list_models():
-            info = zoo.model_info(name)
-            rows.append((name, info.task, _parameters(name), info.summary))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for name, task, parameters, summary in rows:
-            print(
-                f"{name:<{widths[0]}}  {task:<{widths[1]}}  "
-                f"{parameters:>{widths[2]}}  {summary}".rstrip()
-            )
-        return 0
     try:
         for name in names:
             info = zoo.model_info(name)
@@ -39,14 +25,25 @@ def main(argv=None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    if not names:
+        print_table()
     return 0
 
 
-def _parameters(name) -> str:
-    import zoo
-
-    weights = zoo.create_model(name).trainable_weights
-    return f"{sum(math.prod(weight.shape) for weight in weights):,}"
+def print_table() -> None:
+    """Print a line for each model: task, trainable parameters, summary."""
+    rows = [("model", "task", "parameters", "")]
+    for name in zoo.list_models():
+        info = zoo.model_info(name)
+        weights = zoo.create_model(name).trainable_weights
+        parameters = sum(math.prod(weight.shape) for weight in weights)
+        rows.append((name, info.task, f"{parameters:,}", info.summary))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, task, parameters, summary in rows:
+        print(
+            f"{name:<{widths[0]}}  {task:<{widths[1]}}  "
+            f"{parameters:>{widths[2]}}  {summary}".rstrip()
+        )
 
 
 if __name__ == "__main__":
