@@ -1,6 +1,7 @@
 """Seeds, precision, devices and the tf.distribute strategy of a run."""
 
 import contextlib
+import functools
 import json
 import os
 from dataclasses import dataclass
@@ -144,13 +145,23 @@ def _choose_strategy(options: RunOptions, gpus):
     kind = "GPU" if gpus else "CPU"
     if options.strategy == "mirrored":
         reason = f"{len(names)} {kind}(s), mirrored because you asked"
-        return tf.distribute.MirroredStrategy(names), reason
+        return _mirrored(tuple(names)), reason
     if options.strategy == "auto" and gpus and len(names) > 1:
         reason = f"{len(names)} GPUs, mirrored because there are several"
-        return tf.distribute.MirroredStrategy(names), reason
+        return _mirrored(tuple(names)), reason
     if len(names) > 1:
         return None, f"1 {kind} of {len(names)}, no strategy"
     return None, f"1 {kind}, no strategy (one device needs none)"
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]):
+    """Return the one MirroredStrategy of this process over some devices.
+
+    A second one would number its collective operations like the first, and
+    TensorFlow would take one for the other.
+    """
+    return tf.distribute.MirroredStrategy(names)
 
 
 def _names_a_cluster() -> bool:

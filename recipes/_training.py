@@ -10,7 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import sys
 import time
 import zipfile
@@ -96,7 +95,7 @@ def fit(
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
             validation_data=watched,
-            validation_batch_size=_evaluation_batch(validation),
+            validation_batch_size=_evaluation_batch(model, validation),
             callbacks=[*callbacks, recorder],
             verbose=1 if sys.stdout.isatty() else 0,
         )
@@ -134,7 +133,7 @@ def score_classifier(model: keras.Model, split: Split):
         the probabilities, float32 `(n, num_classes)`.
     """
     probabilities = model.predict(
-        split.images, batch_size=_evaluation_batch(split), verbose=0
+        split.images, batch_size=_evaluation_batch(model, split), verbose=0
     ).astype("float32")
     chosen = probabilities[np.arange(len(split)), split.labels]
     accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
@@ -143,16 +142,22 @@ def score_classifier(model: keras.Model, split: Split):
     return metrics, probabilities
 
 
-def _evaluation_batch(split: Split | None) -> int | None:
-    """Return the size of batches that are at most 1,000 and almost equal.
+def _evaluation_batch(model, split: Split | None) -> int | None:
+    """Return the largest batch, up to 1,000, that the replicas can share.
 
-    If the last one had fewer images than there are replicas, some replica
-    would get an empty batch, which convolutions do not bear.
+    Keras wants them to divide the first batch evenly; and in the last one each
+    must get an image, for convolutions do not bear an empty batch.
     """
     if not split:
         return None
-    batches = math.ceil(len(split) / EVALUATION_BATCH)
-    return math.ceil(len(split) / batches)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    largest = min(EVALUATION_BATCH, len(split))
+    for size in range(largest, 0, -1):
+        share, rest = divmod(size, replicas)
+        last = len(split) % size or size
+        if rest == 0 and last > size - share:
+            return size
+    return largest
 
 
 class _Recorder(keras.callbacks.Callback):

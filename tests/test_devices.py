@@ -1,0 +1,324 @@
+"""The device changes the speed, never the semantics."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import run_python
+
+import zoo
+from recipes import _data, _devices, _runs, _training
+from recipes._config import RunOptions
+
+EPOCHS, STEPS, BATCH = 2, 5, 32
+ONE = {}
+TWO = {"strategy": "mirrored", "cpu_devices": 2}
+
+
+@dataclass(frozen=True)
+class Config:
+    epochs: int = EPOCHS
+    batch_size: int = BATCH
+    run: RunOptions = RunOptions()
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """Leave other tests the precision that they expect."""
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A few digits; no split is a multiple of the batches or the replicas."""
+    data = _data.load("mnist", RunOptions(dry_run=True))
+
+    def first(split, count):
+        return _data.Split(split.images[:count], split.labels[:count])
+
+    return dataclasses.replace(
+        data,
+        train=first(data.train, STEPS * BATCH + 7),
+        validation=first(data.validation, 51),
+        test=first(data.train, 1_001),
+    )
+
+
+def perceptron():
+    return zoo.create_model("mlp", hidden_units=(16,), dropout=0.0)
+
+
+def convolution(dropout=0.0):
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    for filters in (4, 8):
+        x = keras.layers.Conv2D(filters, 3, 2, use_bias=False)(x)
+        x = keras.layers.BatchNormalization()(x)
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dropout(dropout)(x)
+    return keras.Model(image, keras.layers.Dense(10, "softmax")(x))
+
+
+def random_convolution():
+    return convolution(dropout=0.3)
+
+
+class Cut(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations.numpy() == STEPS + 2:
+            raise KeyboardInterrupt
+
+
+@dataclass
+class Trained:
+    model: keras.Model
+    history: dict
+    metrics: dict
+    probabilities: np.ndarray
+    synchronized: list  # what batch normalisation was during training
+
+    def weights(self):
+        return [v.numpy() for v in self.model.variables]
+
+    def bits(self):
+        optimizer = self.model.optimizer
+        return self.weights() + [v.numpy() for v in optimizer.variables]
+
+
+class Watch(keras.callbacks.Callback):
+    """Notes whether batch normalisation is synchronised during training."""
+
+    def on_train_end(self, logs=None):
+        self.seen = synchronized(self.model)
+
+
+def synchronized(model):
+    norms = keras.layers.BatchNormalization
+    return [x.synchronized for x in model.layers if isinstance(x, norms)]
+
+
+@pytest.fixture(scope="module")
+def train(digits, tmp_path_factory):
+    """A function that trains a small model on some devices."""
+
+    def function(build, options, callbacks=(), output=None):
+        output = output or tmp_path_factory.mktemp("output")
+        options = RunOptions(output_dir=output, **options)
+        config = Config(run=options)
+        devices = _devices.set_up(options, BATCH)
+        with _runs.open_run(config, digits, devices) as run:
+            with devices.scope():
+                model = build()
+                model.compile(
+                    optimizer=keras.optimizers.Adam(0.001),
+                    loss="sparse_categorical_crossentropy",
+                    metrics=["accuracy"],
+                )
+            watch = Watch()
+            history = _training.fit(
+                run,
+                model,
+                digits.train,
+                batch_size=BATCH,
+                epochs=EPOCHS,
+                validation=digits.validation,
+                callbacks=[*callbacks, watch],
+            )
+            scored = _training.score_classifier(model, digits.test)
+        return Trained(model, history, *scored, watch.seen)
+
+    return function
+
+
+@pytest.fixture(scope="module")
+def convolution_on_one(train):
+    return train(convolution, ONE)
+
+
+@pytest.fixture(scope="module")
+def convolution_on_two(train):
+    return train(convolution, TWO)
+
+
+def largest_difference(one, other):
+    pairs = zip(one, other, strict=True)
+    return max(np.max(np.abs(a - b)) for a, b in pairs)
+
+
+# --- two replicas -------------------------------------------------------
+
+
+def test_mirrored_equals_one_device(train):
+    """Ten steps of Adam differ by rounding only.
+
+    The two halves of a batch are summed in another order, which is worth 1e-7
+    in a step and grows with the steps: 1e-5 is far above that, and far below
+    the 1e-3 by which Adam moves a weight in one step.
+    """
+    one, two = train(perceptron, ONE), train(perceptron, TWO)
+    assert largest_difference(one.weights(), two.weights()) < 1e-5
+    assert largest_difference([one.probabilities], [two.probabilities]) < 1e-5
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(
+            one.history[name], two.history[name], atol=1e-5
+        )
+
+
+def test_mirrored_with_synchronised_batch_norm_is_close_to_one_device(
+    convolution_on_one, convolution_on_two
+):
+    """Ten steps with batch normalisation, whose rounding is amplified.
+
+    Its variance is a difference of large numbers here, E[x²] - E[x]², and
+    dividing by it magnifies what rounding leaves: 1e-3 of a loss. With
+    statistics of half a batch, not synchronised, the loss differs by more
+    than 1e-2.
+    """
+    one, two = convolution_on_one, convolution_on_two
+    np.testing.assert_allclose(
+        one.history["loss"], two.history["loss"], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        one.history["val_loss"], two.history["val_loss"], atol=5e-3
+    )
+    assert largest_difference(one.weights(), two.weights()) < 5e-3
+
+
+def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
+    convolution_on_one, convolution_on_two, tmp_path
+):
+    one, two = convolution_on_one, convolution_on_two
+    assert one.synchronized == [False, False]
+    assert two.synchronized == [True, True]
+    two.model.save(tmp_path / "two.keras")
+    saved = keras.saving.load_model(tmp_path / "two.keras")
+    assert synchronized(two.model) == synchronized(saved) == [False, False]
+
+
+def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
+    convolution_on_two, digits
+):
+    """1,001 images in batches of 501 and 500 on two replicas, against NumPy's
+    own count with the bare model on one device."""
+    two = convolution_on_two
+    bare = convolution()
+    bare.set_weights(two.model.get_weights())
+    expected = bare.predict(digits.test.images, batch_size=77, verbose=0)
+    assert two.probabilities.shape == (1_001, 10)
+    np.testing.assert_allclose(two.probabilities, expected, atol=1e-5)
+    right = np.mean(expected.argmax(axis=1) == digits.test.labels)
+    assert two.metrics["test_accuracy"] == pytest.approx(right, abs=2e-3)
+
+    images = digits.validation.images
+    chosen = bare.predict(images, verbose=0)[
+        np.arange(51), digits.validation.labels
+    ]
+    assert two.history["val_loss"][-1] == pytest.approx(
+        -np.mean(np.log(chosen)), abs=1e-4
+    )
+
+
+def test_a_mirrored_run_goes_on_with_the_same_bits(train, tmp_path):
+    whole = train(random_convolution, TWO)
+    with pytest.raises(KeyboardInterrupt):
+        train(random_convolution, TWO, [Cut()], output=tmp_path)
+    resumed = train(random_convolution, TWO, output=tmp_path)
+    assert len(list((tmp_path / "runs" / "test_devices").iterdir())) == 1
+    for a, b in zip(whole.bits(), resumed.bits(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(whole.probabilities, resumed.probabilities)
+
+
+# --- what was chosen ----------------------------------------------------
+
+
+def choose(capsys, **options):
+    devices = _devices.set_up(RunOptions(**options), BATCH)
+    assert capsys.readouterr().out == f"devices: {devices.description}\n"
+    return devices
+
+
+def test_one_cpu_needs_no_strategy_even_if_it_is_split(capsys):
+    # The tests run on a CPU that is split in two.
+    assert len(tf.config.list_logical_devices("CPU")) == 2
+    devices = choose(capsys, seed=5)
+    assert (devices.strategy, devices.replicas) == (None, 1)
+    assert devices.description.startswith(
+        "1 CPU, no strategy (one device needs none); batch 32, float32, "
+        "XLA off (CPU), "
+    )
+    assert devices.description.endswith(" threads, seed 5")
+
+
+def test_auto_takes_one_cpu_and_says_that_there_are_more(capsys):
+    devices = choose(capsys, cpu_devices=2)
+    assert devices.strategy is None
+    assert devices.description.startswith("1 CPU of 2, no strategy;")
+
+
+def test_mirrored_takes_as_many_cpus_as_were_asked_for(capsys):
+    one = choose(capsys, strategy="mirrored")
+    assert one.replicas == 1
+    assert one.description.startswith("1 CPU(s), mirrored because you asked")
+    two = choose(capsys, **TWO)
+    assert two.replicas == two.strategy.num_replicas_in_sync == 2
+    assert "batch 32 = 2 x 16" in two.description
+    assert "XLA off (tf.distribute)" in two.description
+
+
+def test_the_cpu_may_be_asked_for(capsys):
+    assert "1 CPU" in choose(capsys, device="cpu").description
+
+
+def test_the_seed_decides_the_weights(capsys):
+    def weights(seed):
+        choose(capsys, seed=seed)
+        return perceptron().get_weights()[0]
+
+    np.testing.assert_array_equal(weights(1), weights(1))
+    assert not np.array_equal(weights(1), weights(2))
+
+
+# --- precision and determinism ------------------------------------------
+
+
+def test_mixed_precision_trains_and_scores(train, convolution_on_one, capsys):
+    mixed = train(convolution, {"precision": "mixed_bfloat16"})
+    assert "mixed_bfloat16" in capsys.readouterr().out
+    assert mixed.model.layers[2].compute_dtype == "bfloat16"
+    assert {v.dtype for v in mixed.weights()} == {np.dtype("float32")}
+    assert mixed.probabilities.dtype == np.float32
+    # bfloat16 has 8 bits of precision.
+    np.testing.assert_allclose(mixed.probabilities.sum(axis=1), 1, atol=0.02)
+    exact = convolution_on_one.history["loss"]
+    np.testing.assert_allclose(mixed.history["loss"], exact, rtol=0.05)
+
+
+def test_deterministic_operations_and_only_those():
+    # In a process of its own: there is no way back.
+    done = run_python("-c", DETERMINISTIC)
+    assert done.returncode == 0, done.stderr
+    assert "XLA off (--deterministic)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "refused, as it should be"
+
+
+DETERMINISTIC = """
+import tensorflow as tf
+from recipes import _devices
+from recipes._config import RunOptions
+
+_devices.set_up(RunOptions(deterministic=True), 32)
+tf.random.set_seed(None)
+try:
+    tf.random.normal((2,))  # unseeded
+except RuntimeError as error:
+    assert "determinism" in str(error), error
+    print("refused, as it should be")
+"""
