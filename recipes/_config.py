@@ -166,7 +166,8 @@ def run_command(
         signal.signal(signal.SIGTERM, previous)
 
     seconds = time.perf_counter() - started
-    print(f"done in {seconds:.1f} s, of which training {_training(metrics)}")
+    training = metrics["train_seconds"]
+    print(f"done in {seconds:.1f} s, of which training {training:.1f} s")
     if config.run.target is not None:
         target = targets[0]._replace(floor=config.run.target)
         value = metrics[target.metric]
@@ -177,10 +178,6 @@ def run_command(
                 1,
             )
     return 0
-
-
-def _training(metrics) -> str:
-    return f"{metrics['train_seconds']:.1f} s"
 
 
 def _preempt(signum, frame):
