@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -84,6 +85,8 @@ def nothing(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    # urllib keeps the proxies that it found the first time.
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 def load(folder, name="mnist", **options):
