@@ -146,7 +146,7 @@ def run_command(
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     previous = signal.signal(signal.SIGTERM, _preempt)
     try:
         check(config)
