@@ -152,7 +152,7 @@ def cnn(
 
     def normalize(x, number):
         x = layers.BatchNormalization(
-            momentum=0.9, scale=False, name=f"norm{number}"
+            momentum=0.8, scale=False, name=f"norm{number}"
         )(x)
         return layers.ReLU(name=f"relu{number}")(x)
 
