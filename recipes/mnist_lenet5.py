@@ -1,11 +1,12 @@
-"""LeNet-5 of 1998 on MNIST, with the paper's own loss.
+"""LeNet-5 of 1998 on MNIST, without augmentation.
 
     python -m recipes.mnist_lenet5
+    python -m recipes.mnist_lenet5 --loss paper
 
 The paper reports 0.95 % error without distorted training images. The network
 here is the paper's, down to the connection table of C3 and the bitmaps that the
-output compares with, and so is the loss, equation 9. Only the optimizer is of
-our days: Adam instead of stochastic diagonal Levenberg-Marquardt.
+output compares with. The optimizer is of our days, and so is what makes the
+paper's loss bite: see `ours`.
 
 Reference: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to
 document recognition, 1998.
@@ -13,6 +14,7 @@ document recognition, 1998.
 
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 from recipes._config import RunOptions, Target, run_command
 
@@ -24,19 +26,23 @@ TARGETS = (Target("test_accuracy", 0.9905),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 20
+    loss: Literal["ours", "paper"] = "ours"
+    """Equation 9 with bitmaps that compete in earnest, or to the letter."""
+    epochs: int = 30
     """How often training sees every image."""
     batch_size: int = 128
     """Images in one step, over all devices."""
-    learning_rate: float = 0.002
-    """Adam's, at its peak after a fifth of the steps."""
+    learning_rate: float = 0.005
+    """AdamW's, at its peak after a tenth of the steps."""
+    weight_decay: float = 0.05
+    """AdamW's pull of the weights to zero, times the learning rate."""
     run: RunOptions = RunOptions()
 
 
-def map_loss(labels, scores):
-    """Pull towards the right bitmap, push away from all others: equation 9.
+def paper(labels, scores):
+    """Pull to the right bitmap, push from all others: the paper's equation 9.
 
-    With y_i for the distance to bitmap i and D for the right one, the loss is
+    With y_i for the squared distance to bitmap i and D for the right one, it is
     y_D + log(exp(-j) + sum_i exp(-y_i)). The constant j stands for whatever is
     no digit; without it the push would never end.
 
@@ -54,6 +60,33 @@ def map_loss(labels, scores):
     no_digit = ops.full_like(right, -0.1)
     everything = ops.concatenate([scores, no_digit], axis=1)
     return ops.logsumexp(everything, axis=1) - ops.squeeze(right, axis=1)
+
+
+def ours(labels, scores):
+    """Equation 9 again, its two terms on a scale on which both are felt.
+
+    No two bitmaps are closer than 52, so the exponentials of equation 9 vanish
+    and the wrong ones push next to nothing. Here distances count a tenth, which
+    makes the second term a cross-entropy worth the name. Its labels are
+    smoothed, and that does what j did: the push ends.
+
+    Args:
+        labels: Integer classes, `(batch,)` or `(batch, 1)`.
+        scores: Negative squared distances to the bitmaps, `(batch, 10)`.
+
+    Returns:
+        The loss of each image, `(batch,)`.
+    """
+    import keras
+    from keras import ops
+
+    scores = scores / 10
+    labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), 10)
+    pull = -ops.sum(labels * scores, axis=1)
+    push = keras.losses.categorical_crossentropy(
+        labels, scores, from_logits=True, label_smoothing=0.1
+    )
+    return pull + push
 
 
 def train(config: Config) -> dict[str, float]:
@@ -76,15 +109,16 @@ def train(config: Config) -> dict[str, float]:
                 model.inputs, model.get_layer("negative_distances").output
             )
             scorer.compile(
-                optimizer=keras.optimizers.Adam(
+                optimizer=keras.optimizers.AdamW(
                     keras.optimizers.schedules.CosineDecay(
                         config.learning_rate / 10,
                         warmup_target=config.learning_rate,
-                        warmup_steps=steps // 5,
-                        decay_steps=steps - steps // 5,
-                    )
+                        warmup_steps=steps // 10,
+                        decay_steps=steps - steps // 10,
+                    ),
+                    weight_decay=config.weight_decay,
                 ),
-                loss=map_loss,
+                loss={"ours": ours, "paper": paper}[config.loss],
                 metrics=["accuracy"],
             )
 
