@@ -99,8 +99,8 @@ installed, `zoo.load_model("{run.export_name}")` returns the Keras model.
 With TensorFlow Serving watching `saved_models/{run.export_name}`:
 
 ```sh
-printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \
-  "$(base64 < image.png | tr -d '\n')" |
+printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
+  "$(base64 < image.png | tr -d '\\n')" |
   curl -s -d @- http://localhost:8501/v1/models/{run.export_name}:predict
 ```
 
