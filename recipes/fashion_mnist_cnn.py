@@ -73,11 +73,8 @@ def train(config: Config) -> dict[str, float]:
             )
             model.compile(
                 optimizer=keras.optimizers.AdamW(
-                    keras.optimizers.schedules.CosineDecay(
-                        config.learning_rate / 10,
-                        warmup_target=config.learning_rate,
-                        warmup_steps=steps // 4,
-                        decay_steps=steps - steps // 4,
+                    _training.one_cycle(
+                        config.learning_rate, steps, warmup=0.25
                     ),
                     weight_decay=config.weight_decay,
                 ),

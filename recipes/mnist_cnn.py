@@ -63,11 +63,8 @@ def train(config: Config) -> dict[str, float]:
             model.compile(
                 # A short memory suits a short training, hence the low betas.
                 optimizer=keras.optimizers.Adam(
-                    keras.optimizers.schedules.CosineDecay(
-                        config.learning_rate / 10,
-                        warmup_target=config.learning_rate,
-                        warmup_steps=steps // 4,
-                        decay_steps=steps - steps // 4,
+                    _training.one_cycle(
+                        config.learning_rate, steps, warmup=0.25
                     ),
                     beta_1=0.7,
                     beta_2=0.9,

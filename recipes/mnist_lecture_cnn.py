@@ -65,12 +65,7 @@ def train(config: Config) -> dict[str, float]:
         augment = None
     else:
         optimizer = keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                config.learning_rate / 10,
-                warmup_target=config.learning_rate,
-                warmup_steps=steps // 5,
-                decay_steps=steps - steps // 5,
-            )
+            _training.one_cycle(config.learning_rate, steps, warmup=0.2)
         )
         loss = keras.losses.CategoricalCrossentropy(
             label_smoothing=config.label_smoothing

@@ -110,11 +110,8 @@ def train(config: Config) -> dict[str, float]:
             )
             scorer.compile(
                 optimizer=keras.optimizers.AdamW(
-                    keras.optimizers.schedules.CosineDecay(
-                        config.learning_rate / 10,
-                        warmup_target=config.learning_rate,
-                        warmup_steps=steps // 10,
-                        decay_steps=steps - steps // 10,
+                    _training.one_cycle(
+                        config.learning_rate, steps, warmup=0.1
                     ),
                     weight_decay=config.weight_decay,
                 ),
