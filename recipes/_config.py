@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -58,6 +59,8 @@ class RunOptions:
     """Where runs/ and saved_models/ are written."""
     run_name: str | None = None
     """Name of the run's folder, instead of the next number."""
+    tensorboard: bool = False
+    """Log for TensorBoard, too, into the run's folder."""
     dry_run: bool = False
     """One epoch on the embedded digits, with full export and report."""
     target: float | None = None
@@ -97,6 +100,11 @@ def check(config) -> None:
                     f"{flag} names one folder: no slash, no leading dot. "
                     f"Received: {value!r}"
                 )
+        if name == "tensorboard" and value and not find_spec("tensorboard"):
+            raise UsageError(
+                f"{flag} needs a package that is not installed: "
+                "pip install 'keras-zoo-recipes[tensorboard]'"
+            )
 
 
 def recipe_name(config) -> str:
@@ -109,9 +117,12 @@ def describe(config) -> dict:
 
     Where it is written, and what it is measured against, does not.
     """
-    where = ("data_dir", "offline", "output_dir", "run_name", "target")
+    others = (
+        *("data_dir", "offline", "output_dir", "run_name"),
+        *("target", "tensorboard"),
+    )
     settings = _flat(config)
-    return {k: v for k, v in settings.items() if k not in where}
+    return {k: v for k, v in settings.items() if k not in others}
 
 
 def run_command(

@@ -86,6 +86,8 @@ def fit(
         initial_epoch=min(done, epochs - 1),
         augment=augment,
     )
+    if run.options.tensorboard:
+        callbacks = [*callbacks, _tensorboard(run, phase)]
     watched = (validation.images, validation.labels) if validation else None
     try:
         model.fit(
@@ -162,6 +164,13 @@ def score_classifier(model: keras.Model, split: Split):
     loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
     metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
     return metrics, probabilities
+
+
+def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:
+    folder = run.folder / "tensorboard"
+    if phase != "train":
+        folder /= phase
+    return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 
 def _evaluation_batch(model, split: Split | None) -> int | None:

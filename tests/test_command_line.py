@@ -209,3 +209,9 @@ def test_the_list_names_every_recipe():
     done = run_python("-m", "recipes")
     first_words = [line.split(" ")[0] for line in done.stdout.splitlines()]
     assert {*RECIPES} <= {*first_words}
+
+
+def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setattr("recipes._config.find_spec", lambda name: None)
+    assert run_recipe("mnist_cnn", "--tensorboard") == 2
+    assert "keras-zoo-recipes[tensorboard]" in capsys.readouterr().err
