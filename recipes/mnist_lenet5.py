@@ -28,7 +28,7 @@ class Config:
 
     loss: Literal["ours", "paper"] = "ours"
     """Equation 9 with bitmaps that compete in earnest, or to the letter."""
-    epochs: int = 30
+    epochs: int = 25
     """How often training sees every image."""
     batch_size: int = 128
     """Images in one step, over all devices."""
