@@ -37,7 +37,6 @@ class Run:
         options: The run's options.
         data: The data set.
         devices: What the run computes on.
-        targets: Metric, floor and direction that the recipe promises.
     """
 
     recipe: str
@@ -131,7 +130,11 @@ def open_run(config, data: Data, devices: Devices):
             print(f"run {folder}")
             _files.write_json(
                 folder / "config.json",
-                {"schema": SCHEMA, "settings": settings},
+                {
+                    "schema": SCHEMA,
+                    "version": zoo.__version__,
+                    "settings": settings,
+                },
             )
         _files.write_json(
             folder / "environment.json",
