@@ -56,7 +56,7 @@ def main(argv=None) -> int:
             run_seed(recipe, seed, flags, arguments.output_dir)
             for seed in range(arguments.seeds)
         ]
-        row = aggregate(recipe, flags, known[recipe].targets[0], records)
+        row = aggregate(recipe, flags, known[recipe].TARGETS[0], records)
         enter(row)
         print(
             f"{row['command']}: {row['metric']} {row['mean']} ± {row['std']} "

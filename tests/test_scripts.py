@@ -73,3 +73,20 @@ def test_unknown_recipe_is_refused(capsys):
         run_recipes.main(["mnist_cn"])
     assert end.value.code == 2
     assert "no such recipe: mnist_cn" in capsys.readouterr().err
+
+
+def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr("recipes._runs.commit", lambda: "abc")
+    seeds = []
+
+    def run_seed(recipe, seed, flags, output_dir):
+        seeds.append((recipe, seed, flags))
+        return record(0.99)
+
+    monkeypatch.setattr(run_recipes, "run_seed", run_seed)
+    arguments = ["mnist_cnn", "--seeds", "2", "--", "--epochs", "1"]
+    assert run_recipes.main(arguments) == 0
+    assert seeds == [("mnist_cnn", i, ["--epochs", "1"]) for i in range(2)]
+    assert "0.99000 ± 0.00000 (2 seeds" in capsys.readouterr().out
+    assert "recipes.mnist_cnn --epochs 1" in run_recipes.RESULTS.read_text()
