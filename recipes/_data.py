@@ -222,11 +222,16 @@ def training_batches(
             batch = augment(batch, tf.stack([seed, number]))
         return batch, tf.gather(labels, indices)
 
+    # There is nothing to tune here, and the tuner's thread sleeps longer and
+    # longer, up to a minute, which the end of a training may have to wait for.
+    options = tf.data.Options()
+    options.autotune.enabled = False
     return (
         tf.data.Dataset.range(initial_epoch, epochs)
         .flat_map(epoch_batches)
         .map(gather)
         .prefetch(2)
+        .with_options(options)
     )
 
 
