@@ -2,6 +2,8 @@
 
     python -m recipes.fashion_mnist_cnn
 
+Expect 93 % after five minutes of training on two CPU cores.
+
 Clothes are harder than digits: more layers, more epochs, and more against
 learning by heart. Images are mirrored, which digits would not survive, and
 shifted; features are dropped, weights decay, labels are smoothed.

