@@ -54,7 +54,9 @@ def table() -> str:
     return (
         "\n".join(lines)
         + "\n\nTraining is the median wall time of a whole fit, tracing and "
-        f"validation included, on {' and '.join(sorted(machines))}.\n"
+        f"validation included, on {' and '.join(sorted(machines))}, shared "
+        "with other work.\nCompare speeds by `scripts/benchmark.py`, not by "
+        "this column.\n"
     )
 
 
