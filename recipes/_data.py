@@ -222,8 +222,8 @@ def training_batches(
             batch = augment(batch, tf.stack([seed, number]))
         return batch, tf.gather(labels, indices)
 
-    # There is nothing to tune here, and the tuner's thread sleeps longer and
-    # longer, up to a minute, which the end of a training may have to wait for.
+    # There is nothing to tune here. (A training was once followed by a minute
+    # of sleep; the tuner's thread, which sleeps that long, is under suspicion.)
     options = tf.data.Options()
     options.autotune.enabled = False
     return (

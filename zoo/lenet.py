@@ -225,7 +225,7 @@ def lenet5(
 
     `predictions` is the softmax of the negative distances, so the class with
     the nearest bitmap is the most probable. To get the paper's accuracy, train
-    on the distances with its equation 9, as `recipes/mnist_lenet5.py` does.
+    on the distances, before the softmax, as `recipes/mnist_lenet5.py` does.
 
     The modern dress, 61,706 parameters: `connections="full"`,
     `subsampling="average"`, `activation="relu"`, `output="softmax"`.
