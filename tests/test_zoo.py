@@ -224,7 +224,7 @@ def test_training_lowers_the_loss_on_a_few_images(name):
     keras.utils.set_random_seed(0)
     model = zoo.create_model(name, classifier_activation=None)
     model.compile(
-        optimizer=keras.optimizers.Adam(0.001),
+        optimizer=keras.optimizers.Adam(0.003),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         run_eagerly=True,  # ten steps do not pay for tracing a graph
     )

@@ -17,19 +17,31 @@ from zoo.linear import softmax_regression
 from zoo.mlp import mlp
 from zoo.lenet import lenet5
 from zoo.cnn import lecture_cnn, cnn
+from zoo.autoencoder import (
+    autoencoder,
+    deep_autoencoder,
+    convolutional_autoencoder,
+)
+from zoo.recurrent import simple_rnn, lstm, gru
 # isort: on
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "autoencoder",
     "cnn",
+    "convolutional_autoencoder",
     "create_model",
+    "deep_autoencoder",
+    "gru",
     "lecture_cnn",
     "lenet5",
     "list_models",
     "load_model",
+    "lstm",
     "mlp",
     "model_info",
     "register_model",
+    "simple_rnn",
     "softmax_regression",
 ]

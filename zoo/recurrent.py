@@ -1,0 +1,269 @@
+"""Recurrent networks that read an image as a sequence: a row at each step.
+
+They are many-to-one: what the network remembers after the last row, it
+classifies.
+"""
+
+import keras
+from keras import layers
+
+from zoo._registry import register_model
+
+_NAMES = {
+    layers.SimpleRNN: "simple_rnn",
+    layers.LSTM: "lstm",
+    layers.GRU: "gru",
+}
+
+
+@register_model(
+    task="classification",
+    lecture="recurrent networks, rolled over time",
+    reference="Elman 1990",
+)
+def simple_rnn(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    hidden_units=(128,),
+    bidirectional=False,
+    layer_norm=False,
+    dropout=0.0,
+    unroll=False,
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="simple_rnn",
+):
+    """Build a plain recurrent network, h = tanh(W x + U h + b) at each row.
+
+    | layer       | output  | parameters |
+    | ----------- | ------- | ---------- |
+    | rescaling   | 28×28×1 |            |
+    | rows        | 28×28   |            |
+    | simple_rnn1 | 128     | 20,096     |
+    | predictions | 10      | 1,290      |
+    | sum         |         | 21,386     |
+
+    A layer of h units that reads d numbers at a step has h (d + h + 1)
+    parameters.
+
+    Args:
+        input_shape: Height, width and channels of an image.
+        num_classes: Number of classes.
+        hidden_units: Width of each recurrent layer, from the image upwards.
+        bidirectional: Whether each layer is two, of which one reads the rows
+            from the bottom; their states are joined.
+        layer_norm: Whether to normalise what each layer gives, over its units.
+        dropout: Fraction of the last state that training drops before
+            `predictions`.
+        unroll: Whether to write all steps into the graph, which some runtimes
+            need (LiteRT does, for any batch size), instead of a loop.
+        classifier_activation: `"softmax"` for probabilities, `None` for logits.
+        rescale: Scale and offset that the first layer applies to raw pixels.
+        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no recurrent layer.
+
+    Example:
+    >>> model = zoo.create_model("simple_rnn", hidden_units=(64, 64))
+
+    Reference:
+    - J. L. Elman, Finding structure in time, 1990.
+    """
+    image, rows = _read_rows(input_shape, rescale)
+    state = _recurrent_layers(
+        layers.SimpleRNN, rows, hidden_units, bidirectional, layer_norm, unroll
+    )
+    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    return keras.Model(image, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    lecture="long short-term memory",
+    reference="Hochreiter and Schmidhuber 1997",
+)
+def lstm(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    hidden_units=(128,),
+    bidirectional=False,
+    layer_norm=False,
+    dropout=0.0,
+    unroll=False,
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="lstm",
+):
+    """Build a network with a long short-term memory, which gates guard.
+
+    | layer       | output  | parameters |
+    | ----------- | ------- | ---------- |
+    | rescaling   | 28×28×1 |            |
+    | rows        | 28×28   |            |
+    | lstm1       | 128     | 80,384     |
+    | predictions | 10      | 1,290      |
+    | sum         |         | 81,674     |
+
+    A layer of h units that reads d numbers at a step has 4 h (d + h + 1)
+    parameters: a candidate for the memory and three gates (input, forget,
+    output). The forget gate starts open, with a bias of 1.
+
+    Args:
+        input_shape: Height, width and channels of an image.
+        num_classes: Number of classes.
+        hidden_units: Width of each recurrent layer, from the image upwards.
+        bidirectional: Whether each layer is two, of which one reads the rows
+            from the bottom; their states are joined.
+        layer_norm: Whether to normalise what each layer gives, over its units.
+        dropout: Fraction of the last state that training drops before
+            `predictions`.
+        unroll: Whether to write all steps into the graph, which some runtimes
+            need (LiteRT does, for any batch size), instead of a loop.
+        classifier_activation: `"softmax"` for probabilities, `None` for logits.
+        rescale: Scale and offset that the first layer applies to raw pixels.
+        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no recurrent layer.
+
+    Example:
+    >>> model = zoo.create_model("lstm", bidirectional=True)
+
+    Reference:
+    - S. Hochreiter, J. Schmidhuber, Long short-term memory, 1997.
+    - F. A. Gers, J. Schmidhuber, F. Cummins, Learning to forget: continual
+      prediction with LSTM, 2000.
+    """
+    image, rows = _read_rows(input_shape, rescale)
+    state = _recurrent_layers(
+        layers.LSTM, rows, hidden_units, bidirectional, layer_norm, unroll
+    )
+    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    return keras.Model(image, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    lecture="gated recurrent units, a lighter long short-term memory",
+    reference="Cho et al. 2014",
+)
+def gru(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    hidden_units=(128,),
+    bidirectional=False,
+    layer_norm=False,
+    dropout=0.0,
+    unroll=False,
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="gru",
+):
+    """Build a network of gated recurrent units.
+
+    | layer       | output  | parameters |
+    | ----------- | ------- | ---------- |
+    | rescaling   | 28×28×1 |            |
+    | rows        | 28×28   |            |
+    | gru1        | 128     | 60,672     |
+    | predictions | 10      | 1,290      |
+    | sum         |         | 61,962     |
+
+    A layer of h units that reads d numbers at a step has 3 h (d + h + 2)
+    parameters: a candidate for the state and two gates (update, reset).
+
+    Args:
+        input_shape: Height, width and channels of an image.
+        num_classes: Number of classes.
+        hidden_units: Width of each recurrent layer, from the image upwards.
+        bidirectional: Whether each layer is two, of which one reads the rows
+            from the bottom; their states are joined.
+        layer_norm: Whether to normalise what each layer gives, over its units.
+        dropout: Fraction of the last state that training drops before
+            `predictions`.
+        unroll: Whether to write all steps into the graph, which some runtimes
+            need (LiteRT does, for any batch size), instead of a loop.
+        classifier_activation: `"softmax"` for probabilities, `None` for logits.
+        rescale: Scale and offset that the first layer applies to raw pixels.
+        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no recurrent layer.
+
+    Example:
+    >>> model = zoo.create_model("gru", dropout=0.2)
+
+    Reference:
+    - K. Cho et al., Learning phrase representations using RNN encoder-decoder
+      for statistical machine translation, 2014.
+
+    Departures from the paper:
+    - The reset gate acts on the state after its matrix, not before, and each
+      has its own bias: h more parameters for each of the three, and one matrix
+      product a step instead of two. `reset_after=False` of
+      `keras.layers.GRU` is the paper's.
+    """
+    image, rows = _read_rows(input_shape, rescale)
+    state = _recurrent_layers(
+        layers.GRU, rows, hidden_units, bidirectional, layer_norm, unroll
+    )
+    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    return keras.Model(image, outputs, name=name)
+
+
+def _read_rows(input_shape, rescale):
+    """Return an image's input and the sequence of its rescaled rows."""
+    height, width, channels = input_shape
+    scale, offset = rescale
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(scale, offset, name="rescaling")(image)
+    x = layers.Reshape((height, width * channels), name="rows")(x)
+    return image, x
+
+
+def _recurrent_layers(
+    layer_class, x, hidden_units, bidirectional, layer_norm, unroll
+):
+    """Return the state of the last of some layers after the last step."""
+    if not hidden_units:
+        raise ValueError(
+            "`hidden_units` needs one width or more. "
+            f"Received: {hidden_units!r}"
+        )
+    for i, units in enumerate(hidden_units, start=1):
+        layer = layer_class(
+            units,
+            return_sequences=i < len(hidden_units),
+            unroll=unroll,
+            name=f"{_NAMES[layer_class]}{i}",
+        )
+        if bidirectional:
+            layer = layers.Bidirectional(layer, name=f"both_ways{i}")
+        x = layer(x)
+        if layer_norm:
+            x = layers.LayerNormalization(name=f"norm{i}")(x)
+    return x
+
+
+def _classify(x, num_classes, dropout, activation):
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    return layers.Dense(num_classes, activation=activation, name="predictions")(
+        x
+    )
