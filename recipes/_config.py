@@ -1,6 +1,7 @@
 """From a recipe's dataclass to command-line flags, and to an exit code."""
 
 import dataclasses
+import logging
 import math
 import os
 import signal
@@ -69,11 +70,15 @@ class RunOptions:
 
 # Outside of these a value is a slip of the keyboard. Bounds are inclusive.
 _LIMITS = {
-    "epochs": (1, 100_000),
     "batch_size": (1, 60_000),
-    "learning_rate": (1e-9, 100.0),
-    "seed": (0, 2**31 - 1),
+    "code_lengths": (1, 100_000),
     "cpu_devices": (1, 64),
+    "epochs": (1, 100_000),
+    "latent_dim": (1, 100_000),
+    "learning_rate": (1e-9, 100.0),
+    "noise": (0.0, 100.0),
+    "seed": (0, 2**31 - 1),
+    "sparsity": (0.0, 100.0),
 }
 
 
@@ -87,11 +92,12 @@ def check(config) -> None:
         flag = "--" + name.replace("_", "-")
         if name in _LIMITS:
             low, high = _LIMITS[name]
-            if not low <= value <= high:  # NaN fails this too
-                raise UsageError(
-                    f"{flag} must be between {low:,} and {high:,}. "
-                    f"Received: {value}"
-                )
+            for number in value if isinstance(value, tuple) else (value,):
+                if not low <= number <= high:  # NaN fails this too
+                    raise UsageError(
+                        f"{flag} must be between {low:,} and {high:,}. "
+                        f"Received: {number}"
+                    )
         if name == "target" and value is not None and not math.isfinite(value):
             raise UsageError(f"{flag} must be a number. Received: {value}")
         if name == "run_name" and value is not None:
@@ -229,3 +235,9 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
+    logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
+
+
+def _says_more_than_retracing(record: logging.LogRecord) -> bool:
+    """Drop what TensorFlow says of the graphs of several small models."""
+    return "tf.function retracing" not in record.getMessage()

@@ -56,11 +56,13 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images and their labels.
+    """Images and what a model is to say of them.
 
     Attributes:
-        images: uint8 `(n, height, width, channels)`, raw pixels.
-        labels: int32 `(n,)`, or float32 `(n, num_classes)` after `one_hot`.
+        images: uint8 `(n, height, width, channels)`, raw pixels; or the
+            features of images, float32 `(n, ...)`.
+        labels: int32 `(n,)`; float32 `(n, num_classes)` after `one_hot`; the
+            images themselves after `to_reconstruct`.
     """
 
     images: np.ndarray
@@ -69,16 +71,32 @@ class Split:
     def __len__(self):
         return len(self.labels)
 
-    def __add__(self, other):
-        return Split(
-            np.concatenate([self.images, other.images]),
-            np.concatenate([self.labels, other.labels]),
-        )
+    def __getitem__(self, chosen) -> "Split":
+        """Return some of the images with their labels, as NumPy would."""
+        return Split(self.images[chosen], self.labels[chosen])
 
     def one_hot(self, num_classes: int = 10) -> "Split":
         """Return the split with a row of zeros and a one for each label."""
         rows = np.eye(num_classes, dtype="float32")
         return Split(self.images, rows[self.labels])
+
+    def to_reconstruct(self) -> "Split":
+        """Return the split with the images as their own targets.
+
+        They stay bytes: `targets` makes numbers in [0, 1] of a batch at a time.
+        """
+        return Split(self.images, self.images)
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the images are their own targets."""
+        return self.labels is self.images
+
+    def targets(self) -> np.ndarray:
+        """Return the labels, or the images' pixels as float32 in [0, 1]."""
+        if self.reconstructs:
+            return self.images.astype("float32") / 255
+        return self.labels
 
 
 @dataclass(frozen=True)
@@ -203,10 +221,12 @@ def training_batches(
             random operations, and differs for every batch.
 
     Returns:
-        A `tf.data.Dataset` of `(images, labels)`.
+        A `tf.data.Dataset` of `(images, labels)`; of `(images, pixels in
+        [0, 1])` for a split that is to be reconstructed, augmented or not.
     """
     steps = steps_per_epoch(split, batch_size)
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    images = tf.constant(split.images)
+    labels = None if split.reconstructs else tf.constant(split.labels)
 
     def epoch_batches(epoch):
         order = tf.random.experimental.stateless_shuffle(
@@ -220,6 +240,8 @@ def training_batches(
         batch = tf.gather(images, indices)
         if augment is not None:
             batch = augment(batch, tf.stack([seed, number]))
+        if split.reconstructs:
+            return batch, tf.cast(batch, tf.float32) / 255
         return batch, tf.gather(labels, indices)
 
     # There is nothing to tune here. (A training was once followed by a minute

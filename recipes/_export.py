@@ -20,26 +20,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recipes import _files, _model_card
+from recipes import _files, _model_card, _signatures
 from recipes._data import Data
 from recipes._errors import RecipeError
 from recipes._runs import Run
 
-LARGEST_SIDE = 4_096  # pixels; read from a file's header before it is decoded
 VERIFIED_IMAGES = 64
-LOW_PRECISION = 0.01  # mean difference of probabilities that it may make
+LOW_PRECISION = 0.01  # mean difference of outputs that it may make
 
 
 def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
     """Export a trained classifier and verify the export.
 
-    The signatures, all of them from raw pixels:
-
-    - `serving_default`: `image` uint8 `(batch, height, width, channels)`
-    - `image_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files
-
-    Both return `probabilities` float32 `(batch, num_classes)`, `class_id` int64
-    `(batch,)` and `class_name` string `(batch,)`.
+    Its signatures are those of `recipes._signatures.classifier`.
 
     Args:
         run: The open run.
@@ -61,6 +54,47 @@ def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
             f"of shape {(None, len(class_names))}. "
             f"Received: {model.output_shape}"
         )
+    return _export(
+        run,
+        model,
+        metrics,
+        lambda copy: _signatures.classifier(copy, class_names),
+        _model_card.classifier_card,
+        {"labels.txt": "\n".join(class_names) + "\n"},
+    )
+
+
+def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
+    """Export a trained autoencoder and verify the export.
+
+    Its signatures are those of `recipes._signatures.autoencoder`. See
+    `export_classifier`.
+    """
+    return _export(
+        run,
+        model,
+        metrics,
+        _signatures.autoencoder,
+        _model_card.autoencoder_card,
+        {},
+    )
+
+
+def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
+    """Export a model of any kind.
+
+    Args:
+        run: The open run.
+        model: The bare model.
+        metrics: The test metrics.
+        make_signatures: Function from the model, as others shall have it, to
+            its signatures.
+        make_card: Function from run, record and version to the card.
+        assets: File name to text, for the folder `assets`.
+
+    Returns:
+        The version folder.
+    """
     family = run.options.output_dir / "saved_models" / run.export_name
     try:
         with (
@@ -69,17 +103,17 @@ def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
         ):
             version = _next_version(family)
             exported = _plain_copy(model, run.data)
-            _write_saved_model(building, exported, class_names)
-            _write_labels(building, class_names)
+            signatures = make_signatures(exported)
+            _write_saved_model(building, signatures)
+            _write_assets(building, assets)
             exported.save(building / "model.keras")
             record = run.record(model, metrics)
             _files.write_json(building / "metrics.json", record)
             _files.write_atomically(
-                building / "README.md",
-                _model_card.classifier_card(run, record, version.name),
+                building / "README.md", make_card(run, record, version.name)
             )
             _write_sums(building)
-            _verify(verifier, exported, run.data)
+            _verify(verifier, exported, signatures, run.data)
             for path in [*building.rglob("*"), building]:
                 _files.sync(path)
             os.rename(building, version)
@@ -153,121 +187,28 @@ def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
     if not difference <= LOW_PRECISION:
         raise RecipeError(
             "The model made anew from its configuration does not answer as "
-            "the trained one does: its probabilities differ by "
+            "the trained one does: its outputs differ by "
             f"{difference:.2g} in the mean. Does get_config of its layers "
             "return all of their arguments?"
         )
     return copy
 
 
-# --- the signatures -----------------------------------------------------
+# --- the files -----------------------------------------------------------
 
 
-def _write_saved_model(folder: Path, model, class_names) -> None:
-    shape = model.input_shape[1:]
-    names = tf.constant(class_names)
-
-    def answer(images):
-        probabilities = model(tf.cast(images, tf.float32), training=False)
-        class_id = tf.argmax(probabilities, axis=-1)
-        return {
-            "probabilities": probabilities,
-            "class_id": class_id,
-            "class_name": tf.gather(names, class_id),
-        }
-
-    @tf.function(
-        input_signature=[tf.TensorSpec((None, *shape), tf.uint8, name="image")],
-        autograph=False,
-    )
-    def serving_default(image):
-        # A signature does not check shapes by itself.
-        image = tf.ensure_shape(image, (None, *shape))
-        return answer(_at_least_one(image))
-
-    @tf.function(
-        input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")],
-        autograph=False,
-    )
-    def image_bytes(image_bytes):
-        files = _at_least_one(tf.ensure_shape(image_bytes, (None,)))
-        images = tf.map_fn(
-            lambda contents: _decode(contents, shape),
-            files,
-            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-        )
-        return answer(images)
-
+def _write_saved_model(folder: Path, signatures: dict) -> None:
     # No `track`: it would store every weight twice.
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", serving_default)
-    archive.add_endpoint("image_bytes", image_bytes)
+    for name, signature in signatures.items():
+        archive.add_endpoint(name, signature.function)
     archive.write_out(folder, verbose=False)
 
 
-def _at_least_one(batch):
-    check = tf.debugging.assert_positive(
-        tf.shape(batch)[0], message="the batch is empty; send an image or more"
-    )
-    with tf.control_dependencies([check]):
-        return tf.identity(batch)
-
-
-def _decode(contents, shape):
-    """Decode one PNG or JPEG file to uint8 pixels of the model's shape."""
-    height, width, channels = shape
-    is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
-    is_jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
-    known = tf.debugging.Assert(
-        is_png | is_jpeg, ["image_bytes must hold PNG or JPEG files"]
-    )
-    with tf.control_dependencies([known]):
-        sides = tf.cond(
-            is_png,
-            lambda: _png_sides(contents),
-            lambda: tf.image.extract_jpeg_shape(contents)[:2],
-        )
-    # Decoding comes after the assertion, or a small file could fill the memory.
-    small = tf.debugging.Assert(
-        tf.reduce_all((sides > 0) & (sides <= LARGEST_SIDE)),
-        [f"image sides must be 1 to {LARGEST_SIDE} pixels; received", sides],
-    )
-    with tf.control_dependencies([small]):
-        contents = tf.identity(contents)
-    image = tf.cond(
-        is_png,
-        lambda: tf.io.decode_png(contents, channels),
-        lambda: tf.io.decode_jpeg(contents, channels),
-    )
-    image = tf.ensure_shape(image, (None, None, channels))
-    image = tf.image.resize(image, (height, width), antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-
-
-def _png_sides(contents):
-    """Read height and width from the header of a PNG file, 0 if it is cut."""
-    padded = tf.strings.join([contents, b"\0" * 24])
-    # The decoder looks for the header further on if another chunk comes first.
-    known = tf.debugging.Assert(
-        tf.strings.substr(padded, 12, 4) == b"IHDR",
-        ["a PNG file must begin with its header, IHDR"],
-    )
-    with tf.control_dependencies([known]):
-        header = tf.strings.substr(padded, 16, 8)
-    octets = tf.io.decode_raw(header, tf.uint8)
-    octets = tf.reshape(tf.cast(octets, tf.int64), (2, 4))
-    sides = tf.reduce_sum(octets * [[1 << 24, 1 << 16, 1 << 8, 1]], axis=1)
-    return tf.cast(tf.minimum(sides[::-1], 2**31 - 1), tf.int32)
-
-
-# --- the files beside the SavedModel ------------------------------------
-
-
-def _write_labels(folder: Path, class_names) -> None:
+def _write_assets(folder: Path, assets: dict[str, str]) -> None:
     (folder / "assets").mkdir(exist_ok=True)
-    _files.write_atomically(
-        folder / "assets" / "labels.txt", "\n".join(class_names) + "\n"
-    )
+    for name, text in assets.items():
+        _files.write_atomically(folder / "assets" / name, text)
 
 
 def _write_sums(folder: Path) -> None:
@@ -306,18 +247,12 @@ def _verifier_of(folder: Path):
             process.kill()  # it has ended by itself, unless we failed
 
 
-def _verify(verifier: subprocess.Popen, model: keras.Model, data: Data) -> None:
+def _verify(verifier, model: keras.Model, signatures: dict, data: Data):
     """Have the export loaded and compared with the model on real images."""
     images = data.test.images[:VERIFIED_IMAGES]
-    with tf.device("CPU:0"):
-        probabilities = model(images, training=False).numpy()
     question = io.BytesIO()
-    np.savez(
-        question,
-        images=images,
-        probabilities=probabilities,
-        class_names=np.array(data.class_names),
-    )
+    with tf.device("CPU:0"):
+        np.savez(question, **exam(model, signatures, images))
     _, errors = verifier.communicate(question.getvalue())
     if verifier.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
@@ -326,3 +261,27 @@ def _verify(verifier: subprocess.Popen, model: keras.Model, data: Data) -> None:
             "The export does not answer as the model does, so it was dropped: "
             f"{reason}"
         )
+
+
+def exam(model: keras.Model, signatures: dict, images) -> dict:
+    """Return what to ask an export, and what it should answer.
+
+    Args:
+        model: The Keras model that was exported.
+        signatures: Its signatures.
+        images: uint8 images.
+
+    Returns:
+        Arrays, named `<signature>/ask/<argument>` and
+        `<signature>/expect/<output>`; those of `model.keras` are among them.
+    """
+    arrays = {
+        "model.keras/ask/image": images,
+        "model.keras/expect/output": model(images, training=False).numpy(),
+    }
+    for name, signature in signatures.items():
+        for argument, value in signature.ask(images).items():
+            arrays[f"{name}/ask/{argument}"] = value
+        for output, value in signature.expect(images).items():
+            arrays[f"{name}/expect/{output}"] = value
+    return arrays

@@ -2,6 +2,7 @@
 
 import zoo
 from recipes._runs import SCHEMA, Run
+from recipes._signatures import LARGEST_SIDE
 
 _DATA = {
     "mnist": ("MNIST", "white on black", "CC BY-SA 3.0"),
@@ -21,66 +22,11 @@ def classifier_card(run: Run, record: dict, version: str) -> str:
     Returns:
         Markdown with a YAML header.
     """
-    title, polarity, licence = _DATA[run.data.name]
     metrics = record["metrics"]
+    title, *_ = _DATA[run.data.name]
     height, width, channels = run.data.test.images.shape[1:]
     colors = "grey" if channels == 1 else "RGB"
-    labels = ", ".join(run.data.class_names)
-    sample = (
-        "\n**Trained on a small sample: a demonstration, not a result.**\n"
-        if run.export_name != run.recipe
-        else ""
-    )
-    environment = record["environment"]
-    versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
-    return f"""\
----
-license: apache-2.0
-library_name: keras
-pipeline_tag: image-classification
-tags:
-- keras
-- tensorflow
-- image-classification
-datasets:
-- {run.data.name}
-metrics:
-- accuracy
-model-index:
-- name: {run.export_name}
-  results:
-  - task:
-      type: image-classification
-      name: Image classification
-    dataset:
-      type: {run.data.name}
-      name: {title}
-      split: test
-    metrics:
-    - type: accuracy
-      value: {metrics["test_accuracy"]:.4f}
-      name: Test accuracy
-schema: {SCHEMA}
-keras_zoo_recipes: {zoo.__version__}
----
-
-# {run.export_name}
-{sample}
-`{record["model"]}` ({record["params"]:,} trainable parameters) trained on
-{title} by the recipe `{run.recipe}` of keras-zoo-recipes.
-
-| test accuracy | test cross-entropy | seed | training |
-| --- | --- | --- | --- |
-| {metrics["test_accuracy"]:.2%} | {metrics["test_loss"]:.4f} nats | \
-{record["seed"]} | {metrics["train_seconds"]:.0f} s |
-
-## Input
-
-Raw pixels, 0 to 255, `({height}, {width}, {channels})`, **{polarity}**.
-Do not divide by 255: the model does that. Classes: {labels}.
-
-## Use
-
+    use = f"""\
 With TensorFlow alone:
 
 ```python
@@ -93,7 +39,8 @@ print(answer["class_name"], answer["probabilities"])
 ```
 
 The signature `image_bytes` takes PNG or JPEG files instead, in any size up to
-4,096 pixels a side; it makes them {colors} and resizes them. With the package
+{LARGEST_SIDE:,} pixels a side; it makes them {colors} and resizes them. With \
+the package
 installed, `zoo.load_model("{run.export_name}")` returns the Keras model.
 
 With TensorFlow Serving watching `saved_models/{run.export_name}`:
@@ -103,7 +50,138 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
   "$(base64 < image.png | tr -d '\\n')" |
   curl -s -d @- http://localhost:8501/v1/models/{run.export_name}:predict
 ```
+"""
+    return _card(
+        run,
+        record,
+        task="image-classification",
+        metric=("accuracy", "Test accuracy", metrics["test_accuracy"]),
+        results={
+            "test accuracy": f"{metrics['test_accuracy']:.2%}",
+            "test cross-entropy": f"{metrics['test_loss']:.4f} nats",
+        },
+        meaning=f"Classes: {', '.join(run.data.class_names)}.",
+        use=use,
+        limits="It always answers with one of its classes, whatever the "
+        f"picture shows; images\nunlike {title} get confident nonsense.",
+    )
 
+
+def autoencoder_card(run: Run, record: dict, version: str) -> str:
+    """Return the card of an autoencoder; see `classifier_card`."""
+    metrics = record["metrics"]
+    title, *_ = _DATA[run.data.name]
+    height, width, channels = run.data.test.images.shape[1:]
+    use = f"""\
+With TensorFlow alone:
+
+```python
+import tensorflow as tf
+
+export = tf.saved_model.load("saved_models/{run.export_name}/{version}")
+# images: uint8, (n, {height}, {width}, {channels})
+code = export.signatures["encode"](image=images)["code"]
+answer = export.signatures["decode"](code=code)
+print(answer["reconstruction"])  # float32 in [0, 1]; "image" has it as uint8
+```
+
+The signature `reconstruct`, which is `serving_default` too, goes all the way.
+With the package installed, `zoo.load_model("{run.export_name}")` returns the \
+Keras
+model; its layers `encoder` and `decoder` are models themselves.
+"""
+    return _card(
+        run,
+        record,
+        task="image-feature-extraction",
+        metric=("mse", "Test mean squared error", metrics["test_mse"]),
+        results={
+            "test squared error per pixel": f"{metrics['test_mse']:.5f}",
+            "test PSNR": f"{metrics['test_psnr']:.2f} dB",
+        },
+        meaning="Pictures come out in [0, 1], and as\nuint8 pixels.",
+        use=use,
+        limits=f"It has seen {title} and nothing else: other pictures come out "
+        f"as the nearest\nthing to {title} that it can draw.",
+    )
+
+
+def _card(run, record, *, task, metric, results, meaning, use, limits) -> str:
+    """Return a card.
+
+    Args:
+        run: The open run.
+        record: The run's record.
+        task: Hugging Face's name of the task.
+        metric: Hugging Face's name of the metric, ours, and the value.
+        results: What the table of results begins with.
+        meaning: What is to be said of the outputs.
+        use: How to use the export.
+        limits: What it cannot do.
+    """
+    title, polarity, licence = _DATA[run.data.name]
+    height, width, channels = run.data.test.images.shape[1:]
+    metric_type, metric_name, value = metric
+    results = {
+        **results,
+        "seed": str(record["seed"]),
+        "training": f"{record['metrics']['train_seconds']:.0f} s",
+    }
+    sample = (
+        "\n**Trained on a small sample: a demonstration, not a result.**\n"
+        if run.export_name != run.recipe
+        else ""
+    )
+    environment = record["environment"]
+    versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
+    return f"""\
+---
+license: apache-2.0
+library_name: keras
+pipeline_tag: {task}
+tags:
+- keras
+- tensorflow
+- {task}
+datasets:
+- {run.data.name}
+metrics:
+- {metric_type}
+model-index:
+- name: {run.export_name}
+  results:
+  - task:
+      type: {task}
+      name: {task.replace("-", " ").capitalize()}
+    dataset:
+      type: {run.data.name}
+      name: {title}
+      split: test
+    metrics:
+    - type: {metric_type}
+      value: {value:.4g}
+      name: {metric_name}
+schema: {SCHEMA}
+keras_zoo_recipes: {zoo.__version__}
+---
+
+# {run.export_name}
+{sample}
+`{record["model"]}` ({record["params"]:,} trainable parameters) trained on
+{title} by the recipe `{run.recipe}` of keras-zoo-recipes.
+
+| {" | ".join(results)} |
+|{" --- |" * len(results)}
+| {" | ".join(results.values())} |
+
+## Input
+
+Raw pixels, 0 to 255, `({height}, {width}, {channels})`, **{polarity}**.
+Do not divide by 255: the model does that. {meaning}
+
+## Use
+
+{use}
 ## Training
 
 - Command: `{record["command"]}`
@@ -114,7 +192,6 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
 
 ## Limits and licences
 
-It always answers with one of its classes, whatever the picture shows; images
-unlike {title} get confident nonsense. Weights: Apache-2.0. Data: {licence}.
+{limits} Weights: Apache-2.0. Data: {licence}.
 `SHA256SUMS` proves that the files are whole, not who wrote them.
 """

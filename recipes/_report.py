@@ -1,57 +1,23 @@
-"""The report of a run: one page to read and to mail, its figures as files.
+"""The report of a run: one page to read and to mail, its figures as files."""
 
-A page is a headline and a list of sections, and a section is a heading, a
-sentence on how to read it, and HTML. The figures are PNG files in `plots/` and
-lie inside the page once more, so that `report.html` needs nothing beside it.
-"""
-
-import base64
-import io
 import math
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 import zoo
-from recipes import _files
-from recipes._runs import SCHEMA, Run, trainable_parameters
+from recipes import _files, _page, _scoring
+from recipes._runs import Run, trainable_parameters
 
 MISTAKES = 24  # pictures of mistakes
 FILTERS = 64  # pictures of kernels
-MAILED_BYTES = 500_000  # of a PNG in the page; photographs go as JPEG
+STRIP = 10  # pictures in a row of reconstructions
+MAPPED = 5_000  # dots on the map of the codes
 COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
 
-INK, FAINT = "#1c2733", "#d5dce3"
-TRAINING, VALIDATION = "#d9730d", "#1f6fb2"
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2733; --soft: #5b6875;
-  --line: #dde3e9; --paper: #ffffff; --accent: #1f6fb2; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4;
-  --line: #35404b; --paper: #161b21; --accent: #6cb2ee; } }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 852px; margin: 0 auto; padding: 32px 24px 64px; }
-h1 { margin: 0 0 16px; font-size: 20px; color: var(--soft); }
-h2 { margin: 48px 0 4px; font-size: 20px; break-after: avoid; }
-p { margin: 0 0 12px; }
-.number { margin: 0; font-size: 56px; line-height: 1.1; font-weight: 700;
-  color: var(--accent); }
-.caption, th { color: var(--soft); }
-img { display: block; max-width: 100%; height: auto; background: #ffffff;
-  border-radius: 6px; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 24px 5px 0; text-align: left; vertical-align: top;
-  font-weight: 400; border-bottom: 1px solid var(--line); }
-td:not(:last-child), thead th:not(:first-child, :last-child) {
-  text-align: right; }
-th, td:not(:last-child) { white-space: nowrap; }
-td:last-child { overflow-wrap: anywhere; }
-img, tr { break-inside: avoid; }
-"""
 
 
 def report_classifier(
@@ -60,6 +26,8 @@ def report_classifier(
     history: dict[str, list[float]],
     metrics: dict[str, float],
     probabilities: np.ndarray,
+    *,
+    more: Sequence[tuple[str, str, str]] = (),
 ) -> Path:
     """Write the report of a run that trained a classifier.
 
@@ -69,16 +37,92 @@ def report_classifier(
         history: Metric name to one value an epoch.
         metrics: The test metrics and the training's seconds.
         probabilities: The model's answers to the test set.
+        more: Further sections, for example of `recipes._page.lines_section`.
 
     Returns:
         The path of `report.html` in the run's folder.
     """
-    record = run.record(model, metrics)
-    environment = record["environment"]
     test = run.data.test
     facts = {
         "Test accuracy": f"{metrics['test_accuracy']:.2%}",
         "Test cross-entropy": f"{metrics['test_loss']:.4f} nats",
+    }
+    path = write_classifier_report(
+        run.folder,
+        title=f"{run.recipe}, run {run.folder.name}",
+        facts=facts | _facts(run, model, history, metrics),
+        history=history,
+        images=test.images,
+        labels=test.labels,
+        probabilities=probabilities,
+        class_names=run.data.class_names,
+        filters=_first_kernels(model),
+        more=more,
+    )
+    print(f"report {path}")
+    return path
+
+
+def report_autoencoder(
+    run: Run,
+    model: keras.Model,
+    history: dict[str, list[float]],
+    metrics: dict[str, float],
+    pictures: np.ndarray,
+    *,
+    pixels: np.ndarray | None = None,
+    more: Sequence[tuple[str, str, str]] = (),
+) -> Path:
+    """Write the report of a run that trained an autoencoder.
+
+    Args:
+        run: The open run.
+        model: The trained model.
+        history: Metric name to one value an epoch.
+        metrics: The test metrics and the training's seconds.
+        pictures: What the model made of the test set, in [0, 1].
+        pixels: What the model got to see instead of the test images.
+        more: Further sections.
+
+    Returns:
+        The path of `report.html` in the run's folder.
+    """
+    test = run.data.test
+    encoder, decoder = zoo.feature_extractor(model), model.get_layer("decoder")
+    codes = encoder.predict(test.images, batch_size=1_000, verbose=0)
+    codes = codes.astype("float32")
+    facts = {
+        "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]",
+        "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats per "
+        "pixel above the entropy of the images, which is the floor",
+        "PSNR": f"{metrics['test_psnr']:.2f} dB",
+        "Code": f"{codes.shape[1]} numbers for {test.images[0].size}, of mean "
+        f"size {np.abs(codes).mean():.2g}; {np.mean(codes == 0):.0%} are zero",
+    }
+    path = write_autoencoder_report(
+        run.folder,
+        title=f"{run.recipe}, run {run.folder.name}",
+        facts=facts | _facts(run, model, history, metrics),
+        history=history,
+        images=test.images,
+        pictures=pictures,
+        pixels=pixels,
+        labels=test.labels,
+        class_names=run.data.class_names,
+        codes=codes,
+        drawings=_unit_drawings(decoder, codes),
+        more=more,
+    )
+    print(f"report {path}")
+    return path
+
+
+def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
+    """Return the rows that every table of facts ends with."""
+    record = run.record(model, metrics)
+    environment = record["environment"]
+    versions = environment["versions"]
+    return {
         "Model": f"{model.name}, {trainable_parameters(model):,} parameters",
         "Data": run.data.describe(),
         "Training": f"{len(history['loss'])} epochs, "
@@ -86,27 +130,25 @@ def report_classifier(
         f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
         "Devices": run.devices.description,
         "Machine": environment["hardware"],
-        "Versions": ", ".join(
-            f"{name} {version}"
-            for name, version in environment["versions"].items()
-        ),
+        "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
         "Command": record["command"],
         "Commit": record["commit"] or "unknown",
         "Date": record["date"],
     }
-    path = write_classifier_report(
-        run.folder,
-        title=f"{run.recipe}, run {run.folder.name}",
-        facts=facts,
-        history=history,
-        images=test.images,
-        labels=test.labels,
-        probabilities=probabilities,
-        class_names=run.data.class_names,
-        filters=_first_kernels(model),
+
+
+def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
+    """Return what each unit of the code adds to the mean picture.
+
+    That is the picture of the mean code with one unit a standard deviation
+    higher, less the picture with it as much lower.
+    """
+    steps = np.diag(codes.std(axis=0))
+    ahead, behind = (
+        decoder.predict(codes.mean(axis=0) + side * steps, verbose=0)
+        for side in (1, -1)
     )
-    print(f"report {path}")
-    return path
+    return (ahead - behind).astype("float32")
 
 
 def _first_kernels(model: keras.Model):
@@ -116,7 +158,8 @@ def _first_kernels(model: keras.Model):
         if kernel is None:
             continue
         kernel = keras.ops.convert_to_numpy(kernel)
-        if kernel.ndim == 2 and layer.name == "predictions":
+        shape = math.prod(model.input_shape[1:]), model.output_shape[-1]
+        if kernel.shape == shape:
             return kernel.reshape(*model.input_shape[1:], -1)
         return kernel if kernel.ndim == 4 else None
     return None
@@ -133,6 +176,7 @@ def write_classifier_report(
     probabilities,
     class_names,
     filters=None,
+    more=(),
 ) -> Path:
     """Write the report of a classifier and its figures.
 
@@ -148,6 +192,7 @@ def write_classifier_report(
         class_names: Names of the classes.
         filters: First-layer kernels `(height, width, in_channels, maps)`, or a
             linear model's weights as kernels of the image's size.
+        more: Further sections, after the curves.
 
     Returns:
         The path of `report.html`.
@@ -167,8 +212,9 @@ def write_classifier_report(
     plots = folder / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     sections = [
-        ("Facts", "What was trained, on what, and how.", _table(facts.items())),
-        _curves_section(plots, history),
+        _page.facts_section(facts),
+        _page.curves_section(plots, history),
+        *more,
         _confusion_section(plots, counts, names),
         _classes_section(counts, names),
         _mistakes_section(plots, images, labels, predicted, confidences, names),
@@ -178,73 +224,72 @@ def write_classifier_report(
         sections.append(_filters_section(plots, filters, names, image_size))
     headline = _headline(labels == predicted, confidences)
     report = folder / "report.html"
-    _files.write_atomically(report, _page(title, headline, sections))
+    _files.write_atomically(report, _page.page(title, headline, sections))
     return report
 
 
-# --- the page -----------------------------------------------------------------
+def write_autoencoder_report(
+    folder: Path,
+    *,
+    title: str,
+    facts: dict[str, str],
+    history: dict[str, list[float]],
+    images,
+    pictures,
+    pixels,
+    labels,
+    class_names,
+    codes,
+    drawings,
+    more=(),
+) -> Path:
+    """Write the report of an autoencoder and its figures.
 
+    Args:
+        folder: The run's folder; `report.html` and `plots/` go into it.
+        title: What was trained, for example "mnist_autoencoder, run 3".
+        facts: Rows of the first table, as text.
+        history: Metric name to one value an epoch.
+        images: Test images, uint8, `(n, height, width, 1)` or 3 channels.
+        pictures: Their reconstructions, float32 in [0, 1].
+        pixels: What the model got to see, 0 to 255, or None: the images.
+        labels: The images' classes, `(n,)`.
+        class_names: Names of the classes.
+        codes: Their codes, `(n, latent_dim)`.
+        drawings: What each unit of the code draws, `(latent_dim, height, width,
+            channels)`.
+        more: Further sections, after the curves.
 
-def _page(title: str, headline: str, sections: list) -> str:
-    """Put a page together; all but the title and the headings is HTML."""
-    body = "\n".join(
-        f'<section>\n<h2>{escape(heading)}</h2>\n<p class="caption">'
-        f"{caption}</p>\n{html}\n</section>"
-        for heading, caption, html in sections
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    truth = images.astype("float32") / 255
+    rows = [truth, pictures]
+    if pixels is not None:
+        rows.insert(1, pixels / 255)
+    errors = _scoring.squared_errors(pictures, truth)
+    labels, names = np.asarray(labels), [str(name) for name in class_names]
+    sections = [
+        _page.facts_section(facts),
+        _strips_section(plots, rows, errors, labels),
+        _page.curves_section(plots, history),
+        *more,
+        _code_map_section(plots, codes, labels, names),
+        _drawings_section(plots, drawings),
+    ]
+    headline = (
+        f'<p class="number">{errors.mean():.4f}</p>\n'
+        "<p>is the mean squared error of a pixel, on a scale from 0 to 1, over "
+        f"the {len(images):,} test images: {facts['PSNR']}.</p>"
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="keras-zoo-recipes {zoo.__version__}">
-<meta name="schema" content="{SCHEMA}">
-<title>{escape(title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{escape(title)}</h1>
-{headline}
-{body}
-</main>
-</body>
-</html>
-"""
-
-
-def _figure_html(path: Path, figure, alt: str) -> str:
-    """Write a figure as a PNG file, and return it as a part of the page."""
-    png = _rendered(figure, "png")
-    _files.write_atomically(path, png)
-    kind, content = "png", png
-    if len(png) > MAILED_BYTES:
-        kind, content = "jpeg", _rendered(figure, "jpeg")
-    data = base64.b64encode(content).decode()
-    width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return (
-        f'<img width="{width}" height="{height}" alt="{escape(alt)}" '
-        f'src="data:image/{kind};base64,{data}">'
-    )
-
-
-def _rendered(figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=144)
-    return buffer.getvalue()
-
-
-def _table(rows, header=()) -> str:
-    """Return a table of texts; the first of a row is its heading."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        + "</tr>"
-        for name, *cells in rows
-    )
-    head = f"<thead><tr>{head}</tr></thead>\n" if header else ""
-    return f"<table>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
+    report = folder / "report.html"
+    _files.write_atomically(report, _page.page(title, headline, sections))
+    return report
 
 
 def _headline(correct: np.ndarray, confidences: np.ndarray) -> str:
@@ -259,78 +304,7 @@ def _headline(correct: np.ndarray, confidences: np.ndarray) -> str:
     )
 
 
-def _short(name: str) -> str:
-    """Shorten a name to 14 characters; its end may be what tells it apart."""
-    return name if len(name) <= 14 else f"{name[:8]}…{name[-5:]}"
-
-
-# --- its sections -------------------------------------------------------------
-
-
-def _curves_section(plots: Path, history: dict):
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    heading = "Learning curves"
-    metrics = [name for name in history if f"val_{name}" in history]
-    if not metrics:
-        return heading, "No metric was watched on validation images.", ""
-    rows = math.ceil(len(metrics) / 2)
-    figure = Figure(figsize=(8.8, 3.3 * rows), layout="constrained")
-    ends, any_cut = [], False
-    for i, metric in enumerate(metrics):
-        training, validation = history[metric], history[f"val_{metric}"]
-        ends.append(
-            f"{metric} {training[-1]:.4g} in training and "
-            f"{validation[-1]:.4g} in validation"
-        )
-        axes = figure.add_subplot(rows, 2, i + 1)
-        epochs = range(1, len(training) + 1)
-        # Markers keep a single epoch visible; many would hide the line.
-        dots = {"marker": "o" if len(epochs) <= 30 else "", "markersize": 4}
-        axes.plot(epochs, training, color=TRAINING, label="training", **dots)
-        axes.plot(
-            epochs, validation, color=VALIDATION, label="validation", **dots
-        )
-        low, high, cut = _limits([training, validation])
-        any_cut = any_cut or cut
-        if low < high:
-            axes.set_ylim(low, high)
-        axes.set_xlim(0.5, len(epochs) + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlabel("epoch")
-        axes.set_title(metric.replace("_", " "))
-        axes.grid(color=FAINT, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-    caption = (
-        "The model never learns from the validation images: where training "
-        "goes on improving and validation does not, it has begun to learn by "
-        "heart. Validation may be ahead at first, as a training value is the "
-        "mean over an epoch of learning."
-    )
-    if any_cut:
-        caption += " The steep beginning runs off the scale."
-    alt = f"Curves over the epochs, which end at {'; '.join(ends)}."
-    return heading, caption, _figure_html(plots / "curves.png", figure, alt)
-
-
-def _limits(curves) -> tuple[float, float, bool]:
-    """Return limits of the y-axis, and whether they cut the beginning off.
-
-    All but the first quarter of the epochs gets a third of the axis or more: a
-    first loss of 2.3 would press all the others onto the floor.
-    """
-    curves = np.asarray(curves, "float64")
-    late = curves[:, curves.shape[1] // 4 :]
-    every, late = curves[np.isfinite(curves)], late[np.isfinite(late)]
-    if not len(late):
-        return 0.0, 0.0, False
-    low = max(every.min(), late.min() - np.ptp(late))
-    high = min(every.max(), late.max() + np.ptp(late))
-    margin = 0.06 * (high - low)
-    cut = every.min() < low or high < every.max()
-    return low - margin, high + margin, bool(cut)
+# --- a classifier's sections --------------------------------------------------
 
 
 def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
@@ -353,9 +327,9 @@ def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
     axes.tick_params(
         length=0, labelsize=10 if classes <= COUNTED_CLASSES else 7
     )
-    axes.spines[:].set_color(FAINT)
+    axes.spines[:].set_color(_page.FAINT)
     ticks = np.arange(0, classes, math.ceil(classes / 50))
-    labels = [_short(names[tick]) for tick in ticks]
+    labels = [_page.short(names[tick]) for tick in ticks]
     turn = {}
     if max(map(len, labels)) > 2:
         turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
@@ -364,7 +338,7 @@ def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
     if classes <= COUNTED_CLASSES:
         edges = np.arange(1, classes) - 0.5
         for draw in (axes.hlines, axes.vlines):
-            draw(edges, -0.5, classes - 0.5, color=FAINT, linewidth=0.6)
+            draw(edges, -0.5, classes - 0.5, color=_page.FAINT, linewidth=0.6)
         for row, column in np.argwhere(counts):
             axes.text(
                 column,
@@ -373,7 +347,7 @@ def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
                 ha="center",
                 va="center",
                 size=10 if classes <= 12 else 8,
-                color="white" if strength[row, column] > 0.6 else INK,
+                color="white" if strength[row, column] > 0.6 else _page.INK,
             )
     caption = (
         "Row by row: the images of one true class, and what the model took "
@@ -383,7 +357,7 @@ def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
         f"Confusion matrix of {classes} classes with {errors.sum():,} mistakes "
         "off its diagonal."
     )
-    html = _figure_html(plots / "confusion_matrix.png", figure, alt)
+    html = _page.figure_html(plots / "confusion_matrix.png", figure, alt)
     return "Confusion matrix", caption, html
 
 
@@ -405,7 +379,7 @@ def _classes_section(counts: np.ndarray, names: list[str]):
         "Recall: of the images of a class, how many the model found. "
         "Precision: of its answers with that class, how many were right."
     )
-    html = _table(rows, header)
+    html = _page.table(rows, header)
     return "Class by class", caption, html
 
 
@@ -417,12 +391,14 @@ def _mistakes_section(plots, images, labels, predicted, confidences, names):
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:MISTAKES]
     arrow = " → " if max(map(len, names)) <= 4 else "\n→ "
     texts = [
-        f"{_short(names[labels[i]])}{arrow}{_short(names[predicted[i]])}"
+        f"{_page.short(names[labels[i]])}{arrow}{_page.short(names[predicted[i]])}"
         f"\n{confidences[i]:.1%}"
         for i in worst
     ]
     pictures = np.asarray(images)[worst]
-    figure = _tiles(pictures, texts, columns=6, cmap="gray", limits=(0, 255))
+    figure = _page.tiles(
+        pictures, texts, columns=6, cmap="gray", limits=(0, 255)
+    )
     caption = (
         "True class → answer, and the probability that the model gave its "
         "answer; the surest of its mistakes come first. Would you have known?"
@@ -430,7 +406,11 @@ def _mistakes_section(plots, images, labels, predicted, confidences, names):
     alt = f"{len(worst)} misclassified test images: " + ", ".join(
         " ".join(text.split()) for text in texts
     )
-    return heading, caption, _figure_html(plots / "mistakes.png", figure, alt)
+    return (
+        heading,
+        caption,
+        _page.figure_html(plots / "mistakes.png", figure, alt),
+    )
 
 
 def _filters_section(plots: Path, filters, names: list[str], image_size):
@@ -460,49 +440,110 @@ def _filters_section(plots: Path, filters, names: list[str], image_size):
         caption += f" The first {FILTERS} of {maps} are shown."
     if channels not in (1, 3):
         caption += f" The first of {channels} input channels is shown."
-    texts = [_short(name) for name in names[:FILTERS]] if of_classes else None
+    texts = (
+        [_page.short(name) for name in names[:FILTERS]] if of_classes else None
+    )
     columns = 5 if of_classes else 8
-    figure = _tiles(filters, texts, columns, cmap="RdBu_r", limits=(-1, 1))
+    figure = _page.tiles(filters, texts, columns, cmap="RdBu_r", limits=(-1, 1))
     alt = f"{len(filters)} kernels of {size[0]}×{size[1]} weights as pictures."
-    return heading, caption, _figure_html(plots / "filters.png", figure, alt)
+    return (
+        heading,
+        caption,
+        _page.figure_html(plots / "filters.png", figure, alt),
+    )
 
 
-def _tiles(pictures, texts, columns, *, cmap, limits):
-    """Draw `(n, height, width, 1 or 3)` pictures in a grid, texts below.
+# --- an autoencoder's sections ------------------------------------------------
 
-    One Axes holds them all: an Axes for each picture takes seconds.
+
+def _strips_section(plots: Path, rows: list, errors, labels):
+    """Show an image of each class, or ten, and then the worst ones.
+
+    Args:
+        plots: Where the figures go.
+        rows: The images, perhaps with noise in a second row, and what the
+            model made of them; each `(n, height, width, channels)` in [0, 1].
+        errors: The error of each reconstruction.
+        labels: The class of each image.
     """
+    _, firsts = np.unique(labels, return_index=True)
+    others = np.setdiff1d(np.arange(len(labels)), firsts)
+    typical = np.concatenate([firsts, others])[:STRIP]
+    worst = np.argsort(-errors, kind="stable")[:STRIP]
+    figures = []
+    for name, chosen in {"reconstructions": typical, "worst": worst}.items():
+        strips = np.concatenate([row[chosen] for row in rows])
+        figure = _page.tiles(strips, None, STRIP, cmap="gray", limits=(0, 1))
+        alt = f"{len(chosen)} test images and their reconstructions: {name}."
+        path = plots / f"{name}.png"
+        figures.append(_page.figure_html(path, figure, alt))
+    order = (
+        "Originals in the first row, what the model got to see in the second, "
+        "what it made of them in the third."
+        if len(rows) > 2
+        else "Originals in the first row, reconstructions in the second."
+    )
+    caption = f"{order} Below, the same of the images that came out worst."
+    html = '<p class="caption"></p>'.join(figures)
+    return "Originals and reconstructions", caption, html
+
+
+def _code_map_section(plots: Path, codes, labels, names: list[str]):
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    count, height, width, channels = pictures.shape
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
-    lines = 1 + max(text.count("\n") for text in texts) if texts else 0
-    # All in inches, which makes the coordinates those of the paper.
-    gap, line = 0.12, 0.17
-    wide = min(1.35, 8.8 / columns - gap)
-    high = wide * height / width
-    step = np.array([wide + gap, high + gap + lines * line])
-    size = step * (columns, rows)
-    figure = Figure(figsize=size)
-    axes = figure.add_axes((0, 0, 1, 1))
-    for i, picture in enumerate(pictures):
-        left, top = step * (i % columns, i // columns) + gap / 2
-        axes.imshow(
-            picture if channels == 3 else picture[..., 0],
-            cmap=cmap,
-            vmin=limits[0],
-            vmax=limits[1],
-            interpolation="nearest",
-            extent=(left, left + wide, top + high, top),
+    length = codes.shape[1]
+    points = codes - codes.mean(axis=0)
+    if length > 2:
+        _, _, axes = np.linalg.svd(points, full_matrices=False)
+        points = points @ axes[:2].T
+    elif length == 1:
+        points = np.hstack([points, np.zeros_like(points)])
+    figure = Figure(figsize=(8.8, 6.6), layout="constrained")
+    axes = figure.subplots()
+    colors = colormaps["tab10" if len(names) <= 10 else "gist_rainbow"]
+    shown = np.arange(min(len(points), MAPPED))
+    for i, name in enumerate(names):
+        x, y = points[shown[labels[shown] == i]].T
+        color = colors(i if len(names) <= 10 else i / len(names))
+        axes.scatter(x, y, s=5, color=color, label=_page.short(name), alpha=0.7)
+    axes.set_aspect("equal", "datalim")
+    axes.grid(color=_page.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor="0.5")
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3
+    )
+    caption = (
+        f"Each dot is the code of one of {len(shown):,} test images, its color "
+        "the class, which the model was never told. "
+    )
+    if length > 2:
+        caption += (
+            f"Of the {length} dimensions of the code, the two along which it "
+            "varies most."
         )
-        if texts:
-            # Anchored at its last line, as the height of the first one varies.
-            middle, end = left + wide / 2, top + high + lines * line - 0.04
-            text = axes.text(middle, end, texts[i], parse_math=False)
-            text.set(ha="center", va="baseline", size=9, linespacing=1.15)
-    axes.set_xlim(0, size[0])
-    axes.set_ylim(size[1], 0)
-    axes.set_aspect("auto")
-    axes.set_axis_off()
-    return figure
+    alt = f"Scatter plot of the codes of {len(shown):,} images in {len(names)} "
+    path = plots / "code_map.png"
+    html = _page.figure_html(path, figure, alt + "colors.")
+    return "Map of the codes", caption, html
+
+
+def _drawings_section(plots: Path, drawings: np.ndarray):
+    count = len(drawings)
+    drawings = drawings[:FILTERS, ..., :1]
+    largest = np.abs(drawings).max(axis=(1, 2, 3), keepdims=True)
+    drawings = drawings / np.where(largest > 0, largest, 1)
+    figure = _page.tiles(drawings, None, 8, cmap="RdBu_r", limits=(-1, 1))
+    caption = (
+        "The decoder's filters: what one unit of the code adds to the mean "
+        "picture (red) and takes from it (blue) as it rises by a standard "
+        "deviation. Each has its own scale."
+    )
+    if count > FILTERS:
+        caption += f" The first {FILTERS} of {count} are shown."
+    alt = f"{len(drawings)} pictures, one for each unit of the code."
+    path = plots / "code_units.png"
+    html = _page.figure_html(path, figure, alt)
+    return "What each unit of the code draws", caption, html

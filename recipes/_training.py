@@ -19,12 +19,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import _data, _devices, _files
+from recipes import _data, _devices, _files, _scoring
 from recipes._data import Split
 from recipes._errors import RecipeError
 from recipes._runs import SCHEMA, Run
 
-EVALUATION_BATCH = 1_000
 KEPT_CHECKPOINTS = 2
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
 # them is restored: they flip the sign of min_delta when they begin.
@@ -88,7 +87,7 @@ def fit(
     )
     if run.options.tensorboard:
         callbacks = [*callbacks, _tensorboard(run, phase)]
-    watched = (validation.images, validation.labels) if validation else None
+    watched = (validation.images, validation.targets()) if validation else None
     try:
         model.fit(
             batches,
@@ -97,7 +96,7 @@ def fit(
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
             validation_data=watched,
-            validation_batch_size=_evaluation_batch(model, validation),
+            validation_batch_size=_scoring.evaluation_batch(model, validation),
             callbacks=[*callbacks, recorder],
             verbose=1 if sys.stdout.isatty() else 0,
         )
@@ -145,50 +144,11 @@ def train_seconds(history: dict) -> dict[str, float]:
     }
 
 
-def score_classifier(model: keras.Model, split: Split):
-    """Score a classifier on a split, whole and in order.
-
-    Args:
-        model: A model whose outputs are probabilities.
-        split: The images and labels, usually the test set's.
-
-    Returns:
-        The metrics `test_accuracy` and `test_loss` (cross-entropy in nats), and
-        the probabilities, float32 `(n, num_classes)`.
-    """
-    probabilities = model.predict(
-        split.images, batch_size=_evaluation_batch(model, split), verbose=0
-    ).astype("float32")
-    chosen = probabilities[np.arange(len(split)), split.labels]
-    accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
-    loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
-    metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
-    return metrics, probabilities
-
-
 def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:
     folder = run.folder / "tensorboard"
     if phase != "train":
         folder /= phase
     return keras.callbacks.TensorBoard(folder, write_graph=False)
-
-
-def _evaluation_batch(model, split: Split | None) -> int | None:
-    """Return the largest batch, up to 1,000, that the replicas can share.
-
-    Keras wants them to divide the first batch evenly; and in the last one each
-    must get an image, for convolutions do not bear an empty batch.
-    """
-    if not split:
-        return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    largest = min(EVALUATION_BATCH, len(split))
-    for size in range(largest, 0, -1):
-        share, rest = divmod(size, replicas)
-        last = len(split) % size or size
-        if rest == 0 and last > size - share:
-            return size
-    return largest
 
 
 class _Recorder(keras.callbacks.Callback):

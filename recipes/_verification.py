@@ -1,11 +1,11 @@
 """Load an export as a stranger would and compare it with what it should say.
 
-    python -m recipes._verification EXPORT < QUESTION.npz
+    python -m recipes._verification EXPORT < EXAM.npz
 
-First with TensorFlow alone, through both signatures; then with
-`zoo.load_model`. Exits with 1 and the reason if any of them disagrees. The
-question is read after TensorFlow is imported, so this process can be started
-before there is an export.
+Each signature is asked with TensorFlow alone, `model.keras` through
+`zoo.load_model`. Exits with 1 and the reason if any of them disagrees. The exam
+is read after TensorFlow is imported, so this process can be started before
+there is an export.
 """
 
 import io
@@ -13,16 +13,17 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-TOLERANCE = 1e-5  # of a probability, in float32
+TOLERANCE = 1e-5  # of a float32, relative to the largest if that is above 1
 
 
-def main(export: str | Path, question: BinaryIO) -> str | None:
+def main(export: str | Path, exam: BinaryIO) -> str | None:
     """Ask an export for what is known.
 
     Args:
         export: The version folder.
-        question: An open `.npz` file: `images`, their `probabilities`, and the
-            `class_names`.
+        exam: An open `.npz` file with the arrays `<signature>/ask/<argument>`
+            and `<signature>/expect/<output>`; what is called `model.keras` is
+            the Keras model and not a signature.
 
     Returns:
         What is wrong with the export, or None.
@@ -32,42 +33,56 @@ def main(export: str | Path, question: BinaryIO) -> str | None:
 
     import zoo
 
-    with np.load(question, allow_pickle=False) as file:
-        images, expected = tf.constant(file["images"]), file["probabilities"]
-        class_names = file["class_names"]
+    ask, expect = {}, {}
+    with np.load(exam, allow_pickle=False) as file:
+        for path in file:
+            name, side, key = path.split("/")
+            arrays = {"ask": ask, "expect": expect}[side]
+            arrays.setdefault(name, {})[key] = file[path]
 
-    loaded = tf.saved_model.load(str(export))
-    default, image_bytes = (
-        loaded.signatures[name] for name in ("serving_default", "image_bytes")
-    )
-    files = tf.constant([tf.io.encode_png(image).numpy() for image in images])
-    answers = {
-        "serving_default": default(image=images),
-        "image_bytes": image_bytes(image_bytes=files),
-    }
-    found = {name: a["probabilities"].numpy() for name, a in answers.items()}
     model = zoo.load_model(export, verbose=False)
-    found["model.keras"] = model(images, training=False).numpy()
+    loaded = tf.saved_model.load(str(export))
+    wanted = expect.keys() - {"model.keras"}
+    if wanted != set(loaded.signatures):
+        return (
+            f"the signatures are {sorted(loaded.signatures)}, "
+            f"not {sorted(wanted)}"
+        )
+    for name, expected in expect.items():
+        if name == "model.keras":
+            answers = {"output": model(ask[name]["image"], training=False)}
+        else:
+            arguments = {k: tf.constant(v) for k, v in ask[name].items()}
+            answers = loaded.signatures[name](**arguments)
+        if answers.keys() != expected.keys():
+            return f"{name} returns {sorted(answers)}, not {sorted(expected)}"
+        for output, value in expected.items():
+            if problem := _difference(answers[output].numpy(), value):
+                return f"{name} differs from the model: {output} {problem}"
+    return None
 
-    for name, probabilities in found.items():
-        difference = np.max(np.abs(probabilities - expected))
-        if not difference <= TOLERANCE:
-            return (
-                f"{name} differs from the model by {difference:.2g} in a "
-                f"probability; at most {TOLERANCE} is rounding"
-            )
-        if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
-            return f"the probabilities of {name} do not sum to 1"
-    for name, answer in answers.items():
-        ids, names = answer["class_id"].numpy(), answer["class_name"].numpy()
-        best = found[name].argmax(axis=1)
-        if np.any(ids != best) or np.any(
-            names.astype(str) != class_names[best]
-        ):
-            return f"{name} names other classes than the most probable ones"
-    labels = Path(export, "assets", "labels.txt").read_text().splitlines()
-    if labels != class_names.tolist():
-        return f"labels.txt holds {labels}, not {class_names.tolist()}"
+
+def _difference(found, expected) -> str | None:
+    """Return in what an output differs by more than rounding, or None."""
+    import numpy as np
+
+    if found.dtype == object:  # strings, as TensorFlow has them
+        found = found.astype(str)
+    if found.shape != expected.shape:
+        return f"has the shape {found.shape}, not {expected.shape}"
+    if found.dtype.kind != expected.dtype.kind:
+        return f"is {found.dtype}, not {expected.dtype}"
+    if found.dtype.kind == "f":
+        scale = max(1.0, np.max(np.abs(expected)))
+        worst = np.max(np.abs(found - expected)) / scale
+        if not worst <= TOLERANCE:
+            return f"by {worst:.2g}; at most {TOLERANCE} is rounding"
+    elif found.dtype == np.uint8:  # pixels, rounded from floats
+        worst = np.max(np.abs(found.astype(int) - expected))
+        if worst > 1:
+            return f"by {worst}; at most 1 is rounding"
+    elif np.any(found != expected):
+        return f"in {np.sum(found != expected)} of {expected.size} places"
     return None
 
 

@@ -50,6 +50,7 @@ def train(config: Config) -> dict[str, float]:
         _export,
         _report,
         _runs,
+        _scoring,
         _training,
     )
 
@@ -89,7 +90,7 @@ def train(config: Config) -> dict[str, float]:
         )
 
         # The test set is scored once, after every choice has been made.
-        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics, probabilities = _scoring.score_classifier(model, data.test)
         metrics |= _training.train_seconds(history)
 
         export = _export.export_classifier(run, model, metrics)

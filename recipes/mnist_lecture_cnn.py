@@ -48,6 +48,7 @@ def train(config: Config) -> dict[str, float]:
         _export,
         _report,
         _runs,
+        _scoring,
         _training,
     )
 
@@ -87,7 +88,7 @@ def train(config: Config) -> dict[str, float]:
             augment=augment,
         )
 
-        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics, probabilities = _scoring.score_classifier(model, data.test)
         metrics |= _training.train_seconds(history)
         export = _export.export_classifier(run, model, metrics)
         _report.report_classifier(run, model, history, metrics, probabilities)

@@ -94,7 +94,15 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import _data, _devices, _export, _report, _runs, _training
+    from recipes import (
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
 
     devices = _devices.set_up(config.run, config.batch_size)
     data = _data.load(DATASET, config.run)
@@ -128,7 +136,7 @@ def train(config: Config) -> dict[str, float]:
             validation=data.validation,
         )
 
-        metrics, probabilities = _training.score_classifier(model, data.test)
+        metrics, probabilities = _scoring.score_classifier(model, data.test)
         metrics |= _training.train_seconds(history)
         export = _export.export_classifier(run, model, metrics)
         _report.report_classifier(run, model, history, metrics, probabilities)

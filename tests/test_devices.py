@@ -10,7 +10,7 @@ import tensorflow as tf
 from conftest import run_python
 
 import zoo
-from recipes import _data, _devices, _runs, _training
+from recipes import _data, _devices, _runs, _scoring, _training
 from recipes._config import RunOptions
 
 EPOCHS, STEPS, BATCH = 2, 5, 32
@@ -131,7 +131,7 @@ def train(digits, tmp_path_factory):
                 validation=digits.validation,
                 callbacks=[*callbacks, watch],
             )
-            scored = _training.score_classifier(model, digits.test)
+            scored = _scoring.score_classifier(model, digits.test)
         return Trained(model, history, *scored, watch.seen)
 
     return function

@@ -25,7 +25,7 @@ from conftest import run_python, run_recipe
 from PIL import Image
 
 import zoo
-from recipes import _data, _export, _verification
+from recipes import _data, _export, _signatures, _verification
 from recipes._config import RunOptions
 from recipes._devices import Devices
 from recipes._errors import RecipeError
@@ -549,14 +549,14 @@ def test_a_file_in_the_way_is_named(run):
 def test_an_export_that_answers_otherwise_is_dropped(
     tmp_path, monkeypatch, capsys
 ):
-    def write_another(folder, model, class_names):
-        original(folder, small_model(), class_names)
+    def write_another(folder, signatures):
+        original(folder, signatures_of(small_model()))
 
     original = _export._write_saved_model
     monkeypatch.setattr(_export, "_write_saved_model", write_another)
     flags = ["--dry-run", "--output-dir", tmp_path]
     assert run_recipe("mnist_softmax_regression", *flags) == 1
-    assert "serving_default differs from the model" in capsys.readouterr().err
+    assert "differs from the model: probab" in capsys.readouterr().err
     family = tmp_path / "saved_models" / "mnist_softmax_regression-sample"
     assert listing(family) == []
 
@@ -626,21 +626,17 @@ def test_mixed_precision_is_exported_as_float32(run, digits):
 # --- the verification ---------------------------------------------------
 
 
-def question_about(model, images):
-    """The question to which an export of the model knows the answers."""
-    file = io.BytesIO()
-    np.savez(
-        file,
-        images=images,
-        probabilities=model.predict(images, verbose=0),
-        class_names=np.array(list("0123456789")),
-    )
-    return file.getvalue()
+def signatures_of(model, names="0123456789"):
+    return _signatures.classifier(model, list(names))
 
 
 @pytest.fixture(scope="module")
-def question(export, digits):
-    return question_about(zoo.load_model(export, verbose=False), digits)
+def exam(export, digits):
+    """The exam to which the export knows the answers, as bytes."""
+    model = zoo.load_model(export, verbose=False)
+    file = io.BytesIO()
+    np.savez(file, **_export.exam(model, signatures_of(model), digits))
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -649,14 +645,14 @@ def tampered(export, tmp_path):
     return shutil.copytree(export, tmp_path / "1")
 
 
-def verify(export, question):
+def verify(export, exam):
     (export / "SHA256SUMS").unlink()
     _export._write_sums(export)
-    return _verification.main(export, io.BytesIO(question))
+    return _verification.main(export, io.BytesIO(exam))
 
 
-def test_a_good_export_is_verified(tampered, question):
-    assert verify(tampered, question) is None
+def test_a_good_export_is_verified(tampered, exam):
+    assert verify(tampered, exam) is None
 
 
 @pytest.fixture
@@ -668,36 +664,36 @@ def other_weights(export):
     return model
 
 
-def test_other_variables_are_found(tampered, question, other_weights):
-    _export._write_saved_model(tampered, other_weights, list("0123456789"))
-    found = verify(tampered, question)
-    assert found.startswith("serving_default differs from the model by")
+def test_other_variables_are_found(tampered, exam, other_weights):
+    _export._write_saved_model(tampered, signatures_of(other_weights))
+    found = verify(tampered, exam)
+    assert "differs from the model: probabilities by" in found
 
 
-def test_another_keras_model_is_found(tampered, question, other_weights):
+def test_another_keras_model_is_found(tampered, exam, other_weights):
     other_weights.save(tampered / "model.keras")
-    found = verify(tampered, question)
-    assert found.startswith("model.keras differs from the model by")
+    found = verify(tampered, exam)
+    assert "model.keras differs from the model: output by" in found
 
 
-def test_other_class_names_are_found(tampered, question):
-    names = list("0123456798")
+def test_other_class_names_are_found(tampered, exam):
     model = zoo.load_model(tampered, verbose=False)
-    _export._write_saved_model(tampered, model, names)
-    assert "names other classes" in verify(tampered, question)
+    _export._write_saved_model(tampered, signatures_of(model, "0123456798"))
+    assert "differs from the model: class_name in" in verify(tampered, exam)
 
 
-def test_other_labels_are_found(tampered, question):
-    _export._write_labels(tampered, list("0123456798"))
-    assert "labels.txt" in verify(tampered, question)
+def test_a_signature_too_few_is_found(tampered, exam):
+    signatures = signatures_of(zoo.load_model(tampered, verbose=False))
+    del signatures["image_bytes"]
+    _export._write_saved_model(tampered, signatures)
+    assert "the signatures are ['serving_default']" in verify(tampered, exam)
 
 
-def test_logits_are_no_probabilities(tampered, digits):
-    model = zoo.create_model("cnn", classifier_activation=None)
-    _export._write_saved_model(tampered, model, list("0123456789"))
-    model.save(tampered / "model.keras")
-    found = verify(tampered, question_about(model, digits))
-    assert "do not sum to 1" in found
+def test_logits_are_no_probabilities(run):
+    logits = small_model(classifier_activation=None)
+    with pytest.raises(RecipeError, match="do not sum to 1"):
+        _export.export_classifier(run, logits, METRICS)
+    assert listing(version_folder(run).parent) == []
 
 
 # --- the card -----------------------------------------------------------
@@ -757,7 +753,7 @@ def test_card_says_what_hugging_face_asks(card, export):
 def test_card_says_how_pixels_are_meant(card):
     assert "white on black" in card
     assert "Do not divide by 255" in card
-    assert f"{_export.LARGEST_SIDE:,} pixels" in card
+    assert f"{_signatures.LARGEST_SIDE:,} pixels" in card
 
 
 def test_python_of_the_card_runs(card, dry_run, digits, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from recipes import _data, _devices, _runs, _training
+from recipes import _data, _devices, _runs, _scoring, _training
 from recipes._config import RunOptions, Target, run_command
 from recipes._errors import Preempted, RecipeError, UsageError
 
@@ -109,7 +109,7 @@ def recipe(digits, tmp_path, capsys):
                 )
                 if cut_after_fit:
                     raise KeyboardInterrupt
-                metrics, result["probabilities"] = _training.score_classifier(
+                metrics, result["probabilities"] = _scoring.score_classifier(
                     model, digits.test
                 )
                 metrics |= _training.train_seconds(history)

@@ -1,0 +1,145 @@
+"""What a trained model is worth on a split, whole and in order."""
+
+import keras
+import numpy as np
+
+from recipes._data import Data, Split
+
+EVALUATION_BATCH = 1_000
+
+
+def score_classifier(model: keras.Model, split: Split):
+    """Score a classifier on a split, whole and in order.
+
+    Args:
+        model: A model whose outputs are probabilities.
+        split: The images and labels, usually the test set's.
+
+    Returns:
+        The metrics `test_accuracy` and `test_loss` (cross-entropy in nats), and
+        the probabilities, float32 `(n, num_classes)`.
+    """
+    probabilities = model.predict(
+        split.images, batch_size=evaluation_batch(model, split), verbose=0
+    ).astype("float32")
+    chosen = probabilities[np.arange(len(split)), split.labels]
+    accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
+    loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
+    metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
+    return metrics, probabilities
+
+
+def score_autoencoder(model: keras.Model, split: Split, pixels=None):
+    """Compare the images of a split with what a model makes of them.
+
+    Args:
+        model: A model from raw pixels to pictures in [0, 1].
+        split: The images, usually the test set's.
+        pixels: What the model gets to see instead of the images, of their
+            shape and scale: with noise, for one that is to take it away.
+
+    Returns:
+        The metrics, and the reconstructions, float32, of the images' shape and
+        clipped to [0, 1]. The metrics are means over all pixels and images:
+
+        - `test_mse`: squared error.
+        - `test_excess_cross_entropy`: binary cross-entropy in nats, less the
+          entropy of the images, which no model can undercut.
+        - `test_psnr`: peak signal-to-noise ratio in decibels, the mean over
+          images.
+    """
+    shown = split.images if pixels is None else pixels
+    pictures = model.predict(
+        shown, batch_size=evaluation_batch(model, split), verbose=0
+    )
+    pictures = np.clip(pictures.astype("float32"), 0, 1)
+    truth = split.to_reconstruct().targets()
+    metrics = {
+        "test_mse": float(np.mean(squared_errors(pictures, truth))),
+        "test_excess_cross_entropy": _cross_entropy(truth, pictures)
+        - _cross_entropy(truth, truth),
+        "test_psnr": psnr(pictures, truth),
+    }
+    return metrics, pictures
+
+
+def squared_errors(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the mean squared error of each picture's pixels, `(n,)`."""
+    differences = (pictures - truth).reshape(len(truth), -1)
+    return np.mean(np.square(differences), axis=1)
+
+
+def psnr(pictures: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean peak signal-to-noise ratio of pictures, in decibels."""
+    errors = np.maximum(squared_errors(pictures, truth), 1e-10)
+    return float(np.mean(-10 * np.log10(errors)))
+
+
+def add_noise(images: np.ndarray, deviation: float, seed: int) -> np.ndarray:
+    """Return images with Gaussian noise, clipped to the range of pixels.
+
+    Args:
+        images: uint8 pixels.
+        deviation: Standard deviation of the noise; 1 is the range of a pixel.
+        seed: Seed of the noise.
+
+    Returns:
+        float32 pixels, 0 to 255.
+    """
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal(images.shape, "float32") * deviation
+    return np.clip(images + 255 * noise, 0, 255)
+
+
+def score_pca(data: Data, lengths) -> dict[int, float]:
+    """Score principal component analysis as an autoencoder.
+
+    It is fitted to the training images. Its reconstructions are clipped to
+    [0, 1], which makes them better.
+
+    Args:
+        data: The data set.
+        lengths: Numbers of components: lengths of the code.
+
+    Returns:
+        The mean squared error of the test images' pixels for each length.
+    """
+    from sklearn.decomposition import PCA
+
+    def flatten(split):
+        return split.to_reconstruct().targets().reshape(len(split), -1)
+
+    pca = PCA(max(lengths), svd_solver="covariance_eigh")
+    pca.fit(flatten(data.train))
+    truth = flatten(data.test)
+    codes = pca.transform(truth)
+    errors = {}
+    for length in lengths:
+        axes = pca.components_[:length]
+        pictures = np.clip(codes[:, :length] @ axes + pca.mean_, 0, 1)
+        errors[length] = float(np.mean(squared_errors(pictures, truth)))
+    return errors
+
+
+def _cross_entropy(truth, pictures) -> float:
+    pictures = np.clip(pictures, 1e-7, 1 - 1e-7)
+    nats = truth * np.log(pictures) + (1 - truth) * np.log1p(-pictures)
+    return -float(np.mean(nats, dtype="float64"))
+
+
+def evaluation_batch(model, split: Split | None) -> int | None:
+    """Return the largest batch, up to 1,000, that the replicas can share.
+
+    Keras wants them to divide the first batch evenly; and in the last one each
+    must get an image, for convolutions do not bear an empty batch.
+    """
+    if not split:
+        return None
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    largest = min(EVALUATION_BATCH, len(split))
+    for size in range(largest, 0, -1):
+        share, rest = divmod(size, replicas)
+        last = len(split) % size or size
+        if rest == 0 and last > size - share:
+            return size
+    return largest

@@ -1,0 +1,130 @@
+"""The lecture's autoencoder on MNIST: 784 pixels, 32 numbers, 784 pixels.
+
+    python -m recipes.mnist_autoencoder
+    python -m recipes.mnist_autoencoder --code-lengths 2 4 8 16 64 128
+
+How does it differ from principal component analysis? PCA with 32 components
+runs beside it: a mean squared error of 0.0152 per pixel. Expect 0.010 here.
+The second command adds a picture to the report: the error against the length
+of the code, ours and PCA's.
+
+Reference: Baldi and Hornik 1989; Chollet, Building autoencoders in Keras, 2016.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_mse", 0.0100, "min"),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    latent_dim: int = 32
+    """Length of the code."""
+    sparsity: float = 0.0
+    """Weight of an L1 penalty on the code."""
+    code_lengths: tuple[int, ...] = ()
+    """Further lengths of the code to train, for the picture."""
+    epochs: int = 50
+    """How often training sees every image."""
+    batch_size: int = 250
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.01
+    """Adam's, at its peak after a tenth of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import (
+        _data,
+        _devices,
+        _export,
+        _page,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+    lengths = sorted({config.latent_dim, *config.code_lengths})
+
+    with _runs.open_run(config, data, devices) as run:
+
+        def fit(latent_dim, phase):
+            """Train an autoencoder with a code of some length."""
+            with devices.scope():
+                model = zoo.create_model(
+                    "autoencoder",
+                    latent_dim=latent_dim,
+                    sparsity=config.sparsity,
+                )
+                model.compile(
+                    optimizer=keras.optimizers.Adam(
+                        _training.one_cycle(
+                            config.learning_rate, steps, warmup=0.1
+                        )
+                    ),
+                    loss="mse",
+                )
+            history = _training.fit(
+                run,
+                model,
+                data.train.to_reconstruct(),
+                batch_size=config.batch_size,
+                epochs=config.epochs,
+                validation=data.validation.to_reconstruct(),
+                phase=phase,
+            )
+            return model, history
+
+        model, history = fit(config.latent_dim, "train")
+        metrics, pictures = _scoring.score_autoencoder(model, data.test)
+        metrics |= _training.train_seconds(history)
+        pca = _scoring.score_pca(data, lengths)
+        metrics["pca_test_mse"] = pca[config.latent_dim]
+
+        # The same again, with codes of other lengths.
+        ours = {config.latent_dim: metrics["test_mse"]}
+        for length in config.code_lengths:
+            other, _ = fit(length, f"code-{length}")
+            scores, _ = _scoring.score_autoencoder(other, data.test)
+            ours[length] = scores["test_mse"]
+        picture = _page.lines_section(
+            run.folder / "plots",
+            "code_lengths",
+            heading="Error against the length of the code",
+            caption="Principal component analysis is what the best linear "
+            "autoencoder does. Both are judged on the test images, PCA with "
+            "its reconstructions clipped to [0, 1].",
+            x_label="numbers in the code",
+            y_label="mean squared error per pixel",
+            lines={"autoencoder": ours, "PCA": pca},
+            log_y=True,
+        )
+
+        export = _export.export_autoencoder(run, model, metrics)
+        _report.report_autoencoder(
+            *(run, model, history, metrics, pictures), more=[picture]
+        )
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
