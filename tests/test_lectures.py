@@ -501,7 +501,7 @@ def rank_two_points():
 
 def fit_all_at_once(autoencoder, points, steps):
     whole = tf.data.Dataset.from_tensors((points, points)).repeat(steps)
-    autoencoder.fit(whole, verbose=0)
+    autoencoder.fit(whole, shuffle=False, verbose=0)
 
 
 @functools.cache
