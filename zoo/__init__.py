@@ -17,6 +17,12 @@ from zoo.linear import softmax_regression
 from zoo.mlp import mlp
 from zoo.lenet import lenet5
 from zoo.cnn import lecture_cnn, cnn
+from zoo.transfer import (
+    transfer_classifier,
+    feature_extractor,
+    classifier_head,
+    replace_head,
+)
 from zoo.autoencoder import (
     autoencoder,
     deep_autoencoder,
@@ -29,10 +35,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "autoencoder",
+    "classifier_head",
     "cnn",
     "convolutional_autoencoder",
     "create_model",
     "deep_autoencoder",
+    "feature_extractor",
     "gru",
     "lecture_cnn",
     "lenet5",
@@ -42,6 +50,8 @@ __all__ = [
     "mlp",
     "model_info",
     "register_model",
+    "replace_head",
     "simple_rnn",
     "softmax_regression",
+    "transfer_classifier",
 ]
