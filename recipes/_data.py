@@ -75,6 +75,12 @@ class Split:
         """Return some of the images with their labels, as NumPy would."""
         return Split(self.images[chosen], self.labels[chosen])
 
+    def __add__(self, other: "Split") -> "Split":
+        return Split(
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.labels, other.labels]),
+        )
+
     def one_hot(self, num_classes: int = 10) -> "Split":
         """Return the split with a row of zeros and a one for each label."""
         rows = np.eye(num_classes, dtype="float32")

@@ -41,26 +41,46 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
     assert np.mean(answers == test.labels) == metrics["test_accuracy"]
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipe_trains(name, tmp_path, monkeypatch):
-    """Two steps and a score; the export and the report are tested once."""
-    recipe = importlib.import_module(f"recipes.{name}")
-    monkeypatch.setattr("recipes._export.export_classifier", _no_export)
-    monkeypatch.setattr("recipes._report.report_classifier", _no_report)
-    options = RunOptions(dry_run=True, output_dir=tmp_path)
-    metrics = recipe.train(recipe.Config(epochs=1, batch_size=600, run=options))
-    target = recipe.TARGETS[0]
-    assert target.metric in metrics
-    assert np.isfinite(list(metrics.values())).all()
-    assert metrics["test_accuracy"] < 1
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leave out the export and the report, which are tested elsewhere."""
+    for kind in ("classifier", "autoencoder"):
+        monkeypatch.setattr(f"recipes._export.export_{kind}", _no_export)
+        monkeypatch.setattr(f"recipes._report.report_{kind}", _no_report)
 
 
 def _no_export(run, model, metrics):
     return run.folder
 
 
-def _no_report(run, model, history, metrics, probabilities):
-    assert probabilities.shape == (300, 10)
+def _no_report(run, model, history, metrics, outputs, **more):
+    assert len(outputs) == len(run.data.test)
+
+
+def train(name, **options):
+    """Train a recipe for two steps and score it."""
+    recipe = importlib.import_module(f"recipes.{name}")
+    options = RunOptions(dry_run=True, **options)
+    return recipe, recipe.train(
+        recipe.Config(epochs=1, batch_size=600, run=options)
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_trains(name, tmp_path, no_export):
+    recipe, metrics = train(name, output_dir=tmp_path)
+    assert {recipe.TARGETS[0].metric, "train_seconds"} <= metrics.keys()
+    assert np.isfinite(list(metrics.values())).all()
+    assert metrics.get("test_accuracy", 0) < 1
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_trains_on_two_devices(name, tmp_path, no_export):
+    recipe, metrics = train(
+        name, output_dir=tmp_path, strategy="mirrored", cpu_devices=2
+    )
+    assert np.isfinite(metrics[recipe.TARGETS[0].metric])
 
 
 @pytest.mark.parametrize("name", RECIPES)
