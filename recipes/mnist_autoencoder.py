@@ -48,7 +48,6 @@ def train(config: Config) -> dict[str, float]:
         _data,
         _devices,
         _export,
-        _page,
         _report,
         _runs,
         _scoring,
@@ -101,24 +100,31 @@ def train(config: Config) -> dict[str, float]:
             other, _ = fit(length, f"code-{length}")
             scores, _ = _scoring.score_autoencoder(other, data.test)
             ours[length] = scores["test_mse"]
-        picture = _page.lines_section(
-            run.folder / "plots",
-            "code_lengths",
-            heading="Error against the length of the code",
-            caption="Principal component analysis is what the best linear "
-            "autoencoder does. Both are judged on the test images, PCA with "
-            "its reconstructions clipped to [0, 1].",
-            x_label="numbers in the code",
-            y_label="mean squared error per pixel",
-            lines={"autoencoder": ours, "PCA": pca},
-            log_y=True,
-        )
+        more = [_picture(run, ours, pca)] if len(ours) > 1 else []
 
         export = _export.export_autoencoder(run, model, metrics)
         _report.report_autoencoder(
-            *(run, model, history, metrics, pictures), more=[picture]
+            *(run, model, history, metrics, pictures), more=more
         )
         return run.finish(model, metrics, export)
+
+
+def _picture(run, ours: dict, pca: dict):
+    """Return the report's section on the length of the code."""
+    from recipes import _page
+
+    return _page.lines_section(
+        run.folder / "plots",
+        "code_lengths",
+        heading="Error against the length of the code",
+        caption="Principal component analysis (PCA) is what the best linear "
+        "autoencoder does. Both are judged on the test images, PCA with its "
+        "reconstructions clipped to [0, 1].",
+        x_label="numbers in the code",
+        y_label="mean squared error per pixel",
+        lines={"autoencoder": ours, "PCA": pca},
+        log_y=True,
+    )
 
 
 def main(argv=None) -> int:

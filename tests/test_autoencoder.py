@@ -95,8 +95,6 @@ def test_convolutions_must_be_able_to_halve_the_picture(arguments):
 
 def test_deep_autoencoder_without_hidden_layers_is_the_shallow_one(images):
     shallow = zoo.create_model("autoencoder")
-    deep = zoo.create_model(
-        "deep_autoencoder", hidden_units=(), code_activation="relu"
-    )
+    deep = zoo.create_model("deep_autoencoder", hidden_units=())
     deep.set_weights(shallow.get_weights())
     np.testing.assert_array_equal(deep(images), shallow(images))

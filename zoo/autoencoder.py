@@ -22,7 +22,7 @@ def autoencoder(
     input_shape=(28, 28, 1),
     *,
     latent_dim=32,
-    code_activation="relu",
+    code_activation="linear",
     output_activation="sigmoid",
     sparsity=0.0,
     noise=0.0,
