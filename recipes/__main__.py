@@ -48,17 +48,22 @@ def read_results() -> dict[str, dict[str, str]]:
     }
 
 
+def describe_result(row: dict[str, str]) -> str:
+    """Return a result for people: `test accuracy 99.47 ± 0.05 %`."""
+    name = row["metric"].replace("_", " ")
+    mean, std = float(row["mean"]), float(row["std"])
+    if row["metric"].endswith("accuracy"):
+        return f"{name} {100 * mean:.2f} ± {100 * std:.2f} %"
+    return f"{name} {mean:.5f} ± {std:.5f}"
+
+
 def _describe(row) -> tuple[str, str]:
-    """Return a result and its time for people: `99.41 ± 0.05 %`, `9 s`."""
+    """Return a result with its seeds, and its time: `9 s`."""
     if row is None:
         return "not yet", ""
-    mean, std = float(row["mean"]), float(row["std"])
-    value = f"{mean:.4f} ± {std:.4f}"
-    if row["metric"] == "test_accuracy":
-        value = f"{100 * mean:.2f} ± {100 * std:.2f} %"
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    return f"{row['metric']} {value} ({row['seeds']} seeds)", time
+    return f"{describe_result(row)} ({row['seeds']} seeds)", time
 
 
 if __name__ == "__main__":

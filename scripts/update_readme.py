@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from recipes import _files
+from recipes.__main__ import describe_result
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -48,7 +49,7 @@ def table() -> str:
             command = row["command"].removeprefix("python -m ")
             lines.append(
                 f"| `{command}` | {row['model']} | {int(row['params']):,} | "
-                f"{_result(row)} | {row['seeds']} | {row['epochs']} | "
+                f"{describe_result(row)} | {row['seeds']} | {row['epochs']} | "
                 f"{float(row['train_seconds']):.0f} s |"
             )
     return (
@@ -58,14 +59,6 @@ def table() -> str:
         "with other work.\nCompare speeds by `scripts/benchmark.py`, not by "
         "this column.\n"
     )
-
-
-def _result(row) -> str:
-    mean, std = float(row["mean"]), float(row["std"])
-    name = row["metric"].replace("_", " ")
-    if row["metric"].endswith("accuracy"):
-        return f"{name} {100 * mean:.2f} ± {100 * std:.2f} %"
-    return f"{name} {mean:.4f} ± {std:.4f}"
 
 
 if __name__ == "__main__":

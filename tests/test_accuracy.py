@@ -12,7 +12,7 @@ from conftest import RECIPES, run_recipe
 def test_recipe_reaches_its_target(name, tmp_path):
     target = importlib.import_module(f"recipes.{name}").TARGETS[0]
     # A promise is about the mean over seeds; one seed may fall a little short.
-    slack = 0.002 if target.direction == "max" else -0.002
+    slack = 0.002 if target.direction == "max" else -0.02 * target.floor
     code = run_recipe(
         *(name, "--output-dir", tmp_path, "--run-name", "slow"),
         *("--target", target.floor - slack),

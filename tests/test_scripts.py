@@ -88,5 +88,5 @@ def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
     arguments = ["mnist_cnn", "--seeds", "2", "--", "--epochs", "1"]
     assert run_recipes.main(arguments) == 0
     assert seeds == [("mnist_cnn", i, ["--epochs", "1"]) for i in range(2)]
-    assert "0.99000 ± 0.00000 (2 seeds" in capsys.readouterr().out
+    assert "0.990000 ± 0.000000 (2 seeds" in capsys.readouterr().out
     assert "recipes.mnist_cnn --epochs 1" in run_recipes.RESULTS.read_text()
