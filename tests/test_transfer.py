@@ -590,12 +590,21 @@ def test_colour_images_reach_a_network_of_ours():
 def test_images_are_resized_for_a_trained_backbone():
     model = classifier(small_cnn(), input_shape=(14, 14, 1), image_size=28)
     images = np.random.default_rng(0).integers(0, 256, (2, 14, 14, 1))
-    resized = keras.ops.image.resize(images.astype("float32"), (28, 28))
+    resized = keras.layers.Resizing(28, 28)(images.astype("float32"))
     np.testing.assert_allclose(
         outputs(zoo.feature_extractor(model), images.astype("uint8")),
         outputs(model.get_layer("backbone"), resized),
         atol=1e-5,
     )
+
+
+def test_called_without_a_word_a_model_that_resizes_does_not_train(images):
+    model = classifier(mode="full", image_size=28)
+    before = weights_by_path(model)
+    np.testing.assert_array_equal(
+        outputs(model, images), outputs(model, images, training=False)
+    )
+    assert changed(before, weights_by_path(model)) == set()
 
 
 # Refusals.

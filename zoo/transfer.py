@@ -36,6 +36,32 @@ class Backbone(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
+class SquareResizing(layers.Layer):
+    """Resize images to a square, whatever their shape was.
+
+    Keras' own `Resizing` will not do: in `model(images)`, where nobody says
+    whether it is for training, it makes all layers after it train, so that
+    they drop features and change their statistics.
+
+    Args:
+        side: Height and width that the images get, in pixels.
+    """
+
+    def __init__(self, side, **kwargs):
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, images):
+        return ops.image.resize(images, (self.side, self.side))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.side, self.side, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "side": self.side}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
 class ApplicationPreprocessing(layers.Layer):
     """Turn raw colour pixels into what a network of keras.applications takes.
 
@@ -170,7 +196,7 @@ def transfer_classifier(
     if kind == "application":
         image_size = image_size or 96
     if image_size is not None:
-        x = layers.Resizing(image_size, image_size, name="resizing")(x)
+        x = SquareResizing(image_size, name="resizing")(x)
     if kind == "application":
         if x.shape[-1] == 1:
             x = layers.Concatenate(name="colours")([x, x, x])
