@@ -74,6 +74,7 @@ _LIMITS = {
     "code_lengths": (1, 100_000),
     "cpu_devices": (1, 64),
     "epochs": (1, 100_000),
+    "labels_per_class": (1, 60_000),
     "latent_dim": (1, 100_000),
     "learning_rate": (1e-9, 100.0),
     "noise": (0.0, 100.0),

@@ -4,6 +4,7 @@ Sources in order: a prepared TFDS directory, a TFDS download, and for digits
 the 1,797 that come with scikit-learn. What was used is always said.
 """
 
+import dataclasses
 import difflib
 import hashlib
 import http.client
@@ -81,6 +82,16 @@ class Split:
             np.concatenate([self.labels, other.labels]),
         )
 
+    def of_each_class(self, count: int, seed: int) -> "Split":
+        """Return so many images of each class, drawn at random."""
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(self))
+        chosen = [
+            order[self.labels[order] == label][:count]
+            for label in np.unique(self.labels)
+        ]
+        return self[np.concatenate(chosen)]
+
     def one_hot(self, num_classes: int = 10) -> "Split":
         """Return the split with a row of zeros and a one for each label."""
         rows = np.eye(num_classes, dtype="float32")
@@ -129,6 +140,28 @@ class Data:
     source: str
     checksum: str
     is_sample: bool = False
+
+    def of_classes(self, class_names) -> "Data":
+        """Return the data of some classes only, which are numbered anew.
+
+        Args:
+            class_names: Names of the classes to keep, in their new order.
+        """
+        numbers = np.full(len(self.class_names), -1, "int32")
+        for new, name in enumerate(class_names):
+            numbers[self.class_names.index(name)] = new
+
+        def keep(split):
+            labels = numbers[split.labels]
+            return Split(split.images[labels >= 0], labels[labels >= 0])
+
+        return dataclasses.replace(
+            self,
+            train=keep(self.train),
+            validation=keep(self.validation),
+            test=keep(self.test),
+            class_names=tuple(class_names),
+        )
 
     def describe(self) -> str:
         """Return one line: what was read, from where, how much."""

@@ -29,6 +29,20 @@ def score_classifier(model: keras.Model, split: Split):
     return metrics, probabilities
 
 
+def features_of(extractor: keras.Model, split: Split) -> Split:
+    """Return a split with the features of its images in their place.
+
+    Args:
+        extractor: A model from raw pixels to features, as of
+            `zoo.feature_extractor`.
+        split: Images and labels.
+    """
+    features = extractor.predict(
+        split.images, batch_size=evaluation_batch(extractor, split), verbose=0
+    )
+    return Split(features.astype("float32"), split.labels)
+
+
 def score_autoencoder(model: keras.Model, split: Split, pixels=None):
     """Compare the images of a split with what a model makes of them.
 

@@ -48,6 +48,7 @@ def fit(
     augment: Callable | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     phase: str = "train",
+    quiet: bool = False,
 ) -> dict[str, list[float]]:
     """Train a compiled model, or finish the training that was cut off.
 
@@ -63,6 +64,7 @@ def fit(
         callbacks: Further Keras callbacks. `EarlyStopping` and
             `ReduceLROnPlateau` are resumed, too.
         phase: Name of this fit, for recipes with several.
+        quiet: Say one line at the end, for recipes with many.
 
     Returns:
         The history: metric name to one value an epoch; `seconds` and
@@ -74,7 +76,7 @@ def fit(
     """
     steps = _data.steps_per_epoch(train, batch_size)
     _devices.prepare_model(model, run.devices)
-    recorder = _Recorder(run, phase, epochs, callbacks)
+    recorder = _Recorder(run, phase, epochs, callbacks, quiet)
     done = recorder.restore(model)
     batches = _data.training_batches(
         train,
@@ -98,7 +100,7 @@ def fit(
             validation_data=watched,
             validation_batch_size=_scoring.evaluation_batch(model, validation),
             callbacks=[*callbacks, recorder],
-            verbose=1 if sys.stdout.isatty() else 0,
+            verbose=1 if sys.stdout.isatty() and not quiet else 0,
         )
     except KeyboardInterrupt:
         print(
@@ -133,14 +135,14 @@ def one_cycle(peak: float, steps: int, *, warmup: float):
     )
 
 
-def train_seconds(history: dict) -> dict[str, float]:
-    """Return the wall and CPU seconds of a whole fit, as metrics.
+def train_seconds(*histories: dict) -> dict[str, float]:
+    """Return the wall and CPU seconds of whole fits, as metrics.
 
     They hold everything from the first step's tracing to the last validation.
     """
     return {
-        "train_seconds": sum(history["seconds"]),
-        "train_cpu_seconds": sum(history["cpu_seconds"]),
+        f"train_{name}": sum(sum(history[name]) for history in histories)
+        for name in ("seconds", "cpu_seconds")
     }
 
 
@@ -160,11 +162,12 @@ class _Recorder(keras.callbacks.Callback):
     epoch.
     """
 
-    def __init__(self, run, phase, epochs, callbacks):
+    def __init__(self, run, phase, epochs, callbacks, quiet):
         super().__init__()
         self.run = run
         self.phase = phase
         self.epochs = epochs
+        self.quiet = quiet
         self.others = [c for c in callbacks if hasattr(c, "wait")]
         self.folder = run.folder / "checkpoints" / phase
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -197,8 +200,12 @@ class _Recorder(keras.callbacks.Callback):
         self._save(epoch + 1)
         self.epoch = epoch + 1
         self._write_history()
-        if not sys.stdout.isatty():
-            values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
+        values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
+        if self.quiet:
+            if self.epoch == self.epochs:
+                seconds = sum(self.history["seconds"])
+                print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
+        elif not sys.stdout.isatty():
             print(
                 f"epoch {epoch + 1}/{self.epochs}  {values}  {seconds:.1f} s",
                 flush=True,
@@ -225,10 +232,11 @@ class _Recorder(keras.callbacks.Callback):
             self.history = meta["history"]
             self._restored_others = others
             self._write_history()  # it may be an epoch behind or ahead
-            print(
-                f"{self.phase}: going on after epoch {self.epoch} of "
-                f"{self.epochs}"
-            )
+            if not self.quiet:
+                print(
+                    f"{self.phase}: going on after epoch {self.epoch} of "
+                    f"{self.epochs}"
+                )
             break
         return self.epoch
 

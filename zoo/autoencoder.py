@@ -179,7 +179,8 @@ def deep_autoencoder(
 def convolutional_autoencoder(
     input_shape=(28, 28, 1),
     *,
-    filters=(16, 32),
+    filters=(8, 16),
+    kernel_size=5,
     latent_dim=32,
     activation="gelu",
     code_activation="linear",
@@ -196,15 +197,16 @@ def convolutional_autoencoder(
     | layer     | output  | parameters |
     | --------- | ------- | ---------- |
     | rescaling | 28×28×1 |            |
-    | encoder   | 32      | 55,008     |
-    | decoder   | 28×28×1 | 56,513     |
-    | sum       |         | 111,521    |
+    | encoder   | 32      | 28,544     |
+    | decoder   | 28×28×1 | 29,281     |
+    | sum       |         | 57,825     |
 
     Args:
         input_shape: Height, width and channels of an image; both sides are
             multiples of 2 to the power of the number of convolutions.
         filters: Number of maps of each convolution of the encoder; the decoder
             has them in reverse.
+        kernel_size: Side of the kernels.
         latent_dim: Length of the code.
         activation: Activation of the convolutions.
         code_activation: Activation of the code.
@@ -226,7 +228,7 @@ def convolutional_autoencoder(
             length, or a weight or a standard deviation is negative.
 
     Example:
-    >>> model = zoo.create_model("convolutional_autoencoder", filters=(8, 16))
+    >>> model = zoo.create_model("convolutional_autoencoder", filters=(16, 32))
 
     Reference:
     - J. Masci, U. Meier, D. Ciresan, J. Schmidhuber, Stacked convolutional
@@ -246,7 +248,7 @@ def convolutional_autoencoder(
     x = image
     for i, maps in enumerate(filters, start=1):
         x = layers.Conv2D(
-            maps, 3, 2, "same", activation=activation, name=f"conv{i}"
+            maps, kernel_size, 2, "same", activation=activation, name=f"conv{i}"
         )(x)
     x = layers.Flatten(name="flatten")(x)
     code = _code(latent_dim, code_activation, sparsity)(x)
@@ -260,10 +262,15 @@ def convolutional_autoencoder(
     x = layers.Reshape(small, name="maps")(x)
     for i, maps in enumerate(reversed(filters[:-1]), start=1):
         x = layers.Conv2DTranspose(
-            maps, 3, 2, "same", activation=activation, name=f"conv{i}"
+            maps, kernel_size, 2, "same", activation=activation, name=f"conv{i}"
         )(x)
     picture = layers.Conv2DTranspose(
-        channels, 3, 2, "same", activation=output_activation, name="picture"
+        channels,
+        kernel_size,
+        strides=2,
+        padding="same",
+        activation=output_activation,
+        name="picture",
     )(x)
     decoder = keras.Model(code, picture, name="decoder")
 

@@ -1,0 +1,93 @@
+"""The deep autoencoder of MNIST on pictures of clothes: 32 numbers for 784.
+
+    python -m recipes.fashion_mnist_deep_autoencoder
+
+Expect a mean squared error of 0.0077 per pixel, half of what PCA with as many
+numbers leaves (0.0151). Clothes have textures, which a code of 32 numbers
+cannot hold: what is lost is the fine print.
+
+Reference: Hinton and Salakhutdinov 2006 (deep autoencoders); Jordan et al. 2024
+(Muon).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "fashion_mnist"
+TARGETS = (Target("test_mse", 0.0085, "min"),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    latent_dim: int = 32
+    """Length of the code."""
+    epochs: int = 40
+    """How often training sees every image."""
+    batch_size: int = 512
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.01
+    """Muon's, at its peak after a tenth of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import (
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model(
+                "deep_autoencoder", latent_dim=config.latent_dim
+            )
+            model.compile(
+                optimizer=keras.optimizers.Muon(
+                    _training.one_cycle(config.learning_rate, steps, warmup=0.1)
+                ),
+                loss="mse",
+            )
+
+        history = _training.fit(
+            run,
+            model,
+            data.train.to_reconstruct(),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=data.validation.to_reconstruct(),
+        )
+
+        metrics, pictures = _scoring.score_autoencoder(model, data.test)
+        metrics |= _training.train_seconds(history)
+        pca = _scoring.score_pca(data, [config.latent_dim])
+        metrics["pca_test_mse"] = pca[config.latent_dim]
+
+        export = _export.export_autoencoder(run, model, metrics)
+        _report.report_autoencoder(run, model, history, metrics, pictures)
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""An autoencoder that takes noise away, on MNIST.
+
+    python -m recipes.mnist_denoising_autoencoder
+
+Gaussian noise of standard deviation 0.5 buries the digits: a peak
+signal-to-noise ratio (PSNR) of 9.4 dB. The network sees it and is asked for the
+clean image. Expect 19 dB after a minute on two CPU cores.
+
+The noise is a layer of the model that acts in training only, so what is
+exported takes pictures as they are, noisy or clean. The test images get theirs
+from a fixed seed.
+
+Reference: Vincent et al. 2008.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_psnr", 18.5),)
+NOISE_SEED = 0  # of the test images' noise, the same for every run
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    noise: float = 0.5
+    """Standard deviation of the noise; 1 is the range of a pixel."""
+    latent_dim: int = 32
+    """Length of the code."""
+    epochs: int = 40
+    """How often training sees every image."""
+    batch_size: int = 512
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.01
+    """Muon's, at its peak after a tenth of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import (
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model(
+                "deep_autoencoder",
+                latent_dim=config.latent_dim,
+                noise=config.noise,
+            )
+            model.compile(
+                optimizer=keras.optimizers.Muon(
+                    _training.one_cycle(config.learning_rate, steps, warmup=0.1)
+                ),
+                loss="mse",
+            )
+
+        # Validation has no noise to take away: its loss says how much of a
+        # clean image is lost.
+        history = _training.fit(
+            run,
+            model,
+            data.train.to_reconstruct(),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=data.validation.to_reconstruct(),
+        )
+
+        noisy = _scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
+        clean = data.test.to_reconstruct().targets()
+        metrics, pictures = _scoring.score_autoencoder(model, data.test, noisy)
+        metrics["noisy_test_psnr"] = _scoring.psnr(noisy / 255, clean)
+        metrics |= _training.train_seconds(history)
+
+        export = _export.export_autoencoder(run, model, metrics)
+        _report.report_autoencoder(
+            *(run, model, history, metrics, pictures), pixels=noisy
+        )
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""A plain recurrent network reads MNIST's digits row by row.
+
+    python -m recipes.mnist_simple_rnn
+
+Expect 98.5 % after one to two minutes on two CPU cores. It has a quarter of the
+parameters of `mnist_lstm`, and without gates its memory fades: compare the two.
+
+Reference: Elman 1990.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_accuracy", 0.9830),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    epochs: int = 24
+    """How often training sees every image."""
+    batch_size: int = 128
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.002
+    """AdamW's, at its peak after a fifth of the steps."""
+    label_smoothing: float = 0.1
+    """Share of each label that is spread over all the classes."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    import zoo
+    from recipes import (
+        _augmentation,
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    data = _data.load(DATASET, config.run)
+    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+
+    with _runs.open_run(config, data, devices) as run:
+        with devices.scope():
+            model = zoo.create_model("simple_rnn")
+            model.compile(
+                optimizer=keras.optimizers.AdamW(
+                    _training.one_cycle(config.learning_rate, steps, warmup=0.2)
+                ),
+                loss=keras.losses.CategoricalCrossentropy(
+                    label_smoothing=config.label_smoothing
+                ),
+                metrics=["accuracy"],
+            )
+
+        history = _training.fit(
+            run,
+            model,
+            data.train.one_hot(),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            validation=data.validation.one_hot(),
+            augment=_augmentation.random_shift,
+        )
+
+        metrics, probabilities = _scoring.score_classifier(model, data.test)
+        metrics |= _training.train_seconds(history)
+        export = _export.export_classifier(run, model, metrics)
+        _report.report_classifier(run, model, history, metrics, probabilities)
+        return run.finish(model, metrics, export)
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

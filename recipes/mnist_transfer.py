@@ -1,0 +1,198 @@
+"""What was learnt from the digits 0 to 4 recognises the digits 5 to 9.
+
+    python -m recipes.mnist_transfer
+    python -m recipes.mnist_transfer --mode full
+    python -m recipes.mnist_transfer --labels-per-class 10 30 100 300 1000
+
+A small CNN learns 0 to 4; then its head is replaced. The lecture's three modes:
+`frozen` trains the new head only, on features that are computed once; `partial`
+also the last convolution; `full` starts from the trained weights and trains
+everything. Expect 99.3 % of the digits 5 to 9 from the first, 99.6 % from the
+last, in half a minute on two CPU cores.
+
+What transfer is for shows the third command: it adds a picture to the report,
+the accuracy against the number of labels, with transfer and from scratch.
+
+Reference: Yosinski et al. 2014; Chollet, Keras examples: mnist_transfer_cnn.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes._config import RunOptions, Target, run_command
+
+DATASET = "mnist"
+TARGETS = (Target("test_accuracy", 0.9920),)
+DRAWS = 3  # of the labels, for each point of the picture
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    mode: Literal["frozen", "partial", "full"] = "frozen"
+    """What is trained on the digits 5 to 9."""
+    labels_per_class: tuple[int, ...] = ()
+    """Numbers of labels a class to train with, for the picture."""
+    epochs: int = 5
+    """How often training sees every image of each half of the digits."""
+    batch_size: int = 128
+    """Images in one step, over all devices."""
+    learning_rate: float = 0.01
+    """Adam's, at its peak after a quarter of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import zoo
+    from recipes import (
+        _data,
+        _devices,
+        _export,
+        _report,
+        _runs,
+        _scoring,
+        _training,
+    )
+
+    devices = _devices.set_up(config.run, config.batch_size)
+    digits = _data.load(DATASET, config.run)
+    before, data = digits.of_classes("01234"), digits.of_classes("56789")
+
+    with _runs.open_run(config, data, devices) as run:
+        # The first half of the digits, for the weights. There is no hidden
+        # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
+        with devices.scope():
+            donor = zoo.create_model(
+                "cnn", num_classes=5, filters=(32, 96), hidden_units=()
+            )
+        splits = before.train, before.validation
+        pretraining = _fit(config, run, donor, "full", *splits, "pretrain")
+
+        # The second half, with those weights and a new head.
+        model = _transferred(donor, config.mode, devices)
+        splits = data.train, data.validation
+        history = _fit(config, run, model, config.mode, *splits, "train")
+
+        metrics, probabilities = _scoring.score_classifier(model, data.test)
+        metrics |= _training.train_seconds(pretraining, history)
+        more = []
+        if config.labels_per_class:
+            more.append(_picture(config, run, donor))
+        export = _export.export_classifier(run, model, metrics)
+        _report.report_classifier(
+            *(run, model, history, metrics, probabilities), more=more
+        )
+        return run.finish(model, metrics, export)
+
+
+def _transferred(donor, mode, devices):
+    """Return a classifier of five digits that starts from a donor."""
+    import zoo
+
+    with devices.scope():
+        return zoo.create_model(
+            "transfer_classifier",
+            num_classes=5,
+            backbone=donor,
+            mode=mode,
+            thaw=("conv2", "norm2") if mode == "partial" else (),
+        )
+
+
+def _fit(config, run, model, mode, train, validation, phase, **options):
+    """Train a classifier in one of the modes; return the history."""
+    import keras
+
+    import zoo
+    from recipes import _augmentation, _data, _scoring, _training
+
+    augment = _augmentation.random_shift
+    if mode == "frozen":
+        # The body stays as it is, and so do its features: once is enough.
+        body, model = zoo.feature_extractor(model), zoo.classifier_head(model)
+        train = _scoring.features_of(body, train)
+        validation = validation and _scoring.features_of(body, validation)
+        augment = None
+    options = {
+        "batch_size": config.batch_size,
+        "epochs": config.epochs,
+        **options,
+    }
+    steps = _data.steps_per_epoch(train, options["batch_size"])
+    with run.devices.scope():
+        model.compile(
+            optimizer=keras.optimizers.Adam(
+                _training.one_cycle(
+                    config.learning_rate,
+                    steps * options["epochs"],
+                    warmup=0.25,
+                )
+            ),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+    return _training.fit(
+        *(run, model, train),
+        validation=validation,
+        augment=augment,
+        phase=phase,
+        **options,
+    )
+
+
+def _picture(config, run, donor):
+    """Train with few labels, and return the report's section on that."""
+    import statistics
+
+    import keras
+
+    from recipes import _page, _scoring
+
+    with run.devices.scope():
+        untrained = keras.models.clone_model(donor)
+    ways = {
+        "transfer, head only": (donor, "frozen"),
+        "transfer, everything": (donor, "full"),
+        "from scratch": (untrained, "full"),
+    }
+    lines = {way: {} for way in ways}
+    for count in config.labels_per_class:
+        for i, (way, (start, mode)) in enumerate(ways.items()):
+            accuracies = []
+            for draw in range(DRAWS):
+                few = run.data.train.of_each_class(count, seed=draw)
+                model = _transferred(start, mode, run.devices)
+                _fit(
+                    *(config, run, model, mode, few, None),
+                    f"labels-{count}-{i}-{draw}",
+                    # Few labels are seen as often as 200 of each class.
+                    epochs=config.epochs * max(1, 200 // count),
+                    batch_size=min(config.batch_size, len(few)),
+                    quiet=True,
+                )
+                scores, _ = _scoring.score_classifier(model, run.data.test)
+                accuracies.append(100 * scores["test_accuracy"])
+            lines[way][count] = statistics.mean(accuracies)
+    return _page.lines_section(
+        run.folder / "plots",
+        "labels",
+        heading="What transfer is for",
+        caption="The fewer labels there are, the more it helps to start from "
+        "what was learnt elsewhere, and the less there should be to learn. "
+        f"Each point is the mean of {DRAWS} draws of the labels.",
+        x_label="labels of each class",
+        y_label="test accuracy in %",
+        lines=lines,
+    )
+
+
+def main(argv=None) -> int:
+    """Run the recipe from the command line."""
+    return run_command(train, Config, TARGETS, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
