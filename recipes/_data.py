@@ -74,13 +74,16 @@ class Split:
 
     def __getitem__(self, chosen) -> "Split":
         """Return some of the images with their labels, as NumPy would."""
-        return Split(self.images[chosen], self.labels[chosen])
+        images = self.images[chosen]
+        return Split(
+            images, images if self.reconstructs else self.labels[chosen]
+        )
 
     def __add__(self, other: "Split") -> "Split":
-        return Split(
-            np.concatenate([self.images, other.images]),
-            np.concatenate([self.labels, other.labels]),
-        )
+        images = np.concatenate([self.images, other.images])
+        if self.reconstructs and other.reconstructs:
+            return Split(images, images)
+        return Split(images, np.concatenate([self.labels, other.labels]))
 
     def of_each_class(self, count: int, seed: int) -> "Split":
         """Return so many images of each class, drawn at random."""

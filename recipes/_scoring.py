@@ -113,7 +113,8 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
 
     Args:
         data: The data set.
-        lengths: Numbers of components: lengths of the code.
+        lengths: Numbers of components: lengths of the code. Those beyond the
+            number of pixels, or of training images, get all there are.
 
     Returns:
         The mean squared error of the test images' pixels for each length.
@@ -123,8 +124,9 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
     def flatten(split):
         return split.to_reconstruct().targets().reshape(len(split), -1)
 
-    pca = PCA(max(lengths), svd_solver="covariance_eigh")
-    pca.fit(flatten(data.train))
+    train = flatten(data.train)
+    pca = PCA(min(max(lengths), *train.shape), svd_solver="covariance_eigh")
+    pca.fit(train)
     truth = flatten(data.test)
     codes = pca.transform(truth)
     errors = {}

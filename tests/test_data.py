@@ -603,3 +603,142 @@ def test_augmentation_sees_whole_batches_of_raw_images():
         SPLIT, 25, seed=0, epochs=1, augment=augment
     ):
         np.testing.assert_array_equal(images.numpy().ravel(), labels + 100)
+
+
+def test_a_split_to_reconstruct_yields_its_pixels_as_what_to_say():
+    for images, pixels in _data.training_batches(
+        SPLIT.to_reconstruct(), 8, seed=0, epochs=1
+    ):
+        assert images.dtype == tf.uint8
+        assert pixels.dtype == tf.float32
+        np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
+
+
+def test_what_to_reconstruct_is_the_augmented_image():
+    def augment(images, seed):
+        return images + 100
+
+    seen = []
+    for images, pixels in _data.training_batches(
+        SPLIT.to_reconstruct(), 25, seed=0, epochs=1, augment=augment
+    ):
+        np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
+        seen.extend(images.numpy().ravel())
+    assert sorted(seen) == list(range(100, 150))
+
+
+# --- parts of the data --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return _data.load("mnist", RunOptions(dry_run=True))
+
+
+@pytest.mark.parametrize("names", ["56789", "40", "7"])
+def test_some_classes_are_numbered_anew_in_the_order_asked_for(names, digits):
+    some = digits.of_classes(names)
+    assert some.class_names == tuple(names)
+    old_numbers = np.array([int(name) for name in names])
+    for part in ARRAYS:
+        whole, kept = getattr(digits, part), getattr(some, part)
+        chosen = np.isin(whole.labels, old_numbers)
+        assert 0 < len(kept) == chosen.sum()
+        np.testing.assert_array_equal(kept.images, whole.images[chosen])
+        np.testing.assert_array_equal(
+            old_numbers[kept.labels], whole.labels[chosen]
+        )
+        assert kept.labels.dtype == np.int32
+    assert some.checksum == digits.checksum
+
+
+def test_halves_of_the_classes_make_up_the_whole(digits):
+    halves = [digits.of_classes(names) for names in ("01234", "56789")]
+    for part in ARRAYS:
+        sizes = [len(getattr(half, part)) for half in halves]
+        assert sum(sizes) == len(getattr(digits, part))
+    assert f"{len(halves[0].train):,} train" in halves[0].describe()
+
+
+def test_an_unknown_class_is_an_error(digits):
+    with pytest.raises(ValueError, match="not in tuple"):
+        digits.of_classes(["0", "ten"])
+
+
+def test_so_many_of_each_class_are_drawn_at_random(digits):
+    train = digits.train
+    few = train.of_each_class(7, seed=0)
+    assert np.bincount(few.labels).tolist() == [7] * 10
+    rows = {
+        (i.tobytes(), n) for i, n in zip(*vars(train).values(), strict=True)
+    }
+    drawn = [(i.tobytes(), n) for i, n in zip(*vars(few).values(), strict=True)]
+    assert len({*drawn} & rows) == 70  # all different, with their labels
+
+    same, other = (train.of_each_class(7, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(few.images, same.images)
+    assert not np.array_equal(few.images, other.images)
+
+
+def test_more_draws_of_a_seed_contain_the_fewer(digits):
+    few, more = (digits.train.of_each_class(count, 0) for count in (3, 9))
+    for label in range(10):
+        np.testing.assert_array_equal(
+            few[few.labels == label].images,
+            more[more.labels == label].images[:3],
+        )
+
+
+def test_of_a_class_with_fewer_images_all_are_taken():
+    split = _data.Split(SPLIT.images, (SPLIT.labels >= 46).astype("int32"))
+    drawn = split.of_each_class(10, seed=0)
+    assert np.bincount(drawn.labels).tolist() == [10, 4]
+    rare = drawn.images[drawn.labels == 1].ravel()
+    assert sorted(rare) == [46, 47, 48, 49]
+
+
+def test_what_is_to_be_reconstructed_stays_bytes_until_it_is_asked_for():
+    split = SPLIT.to_reconstruct()
+    assert split.reconstructs and not SPLIT.reconstructs
+    assert split.images is SPLIT.images
+    assert split.labels is split.images
+    assert split.targets().dtype == np.float32
+    np.testing.assert_allclose(split.targets(), SPLIT.images / 255, rtol=1e-6)
+    assert SPLIT.targets() is SPLIT.labels
+
+
+PARTS = {
+    "slice": (slice(3, 20, 2), range(3, 20, 2)),
+    "mask": (SPLIT.labels % 9 == 0, range(0, 50, 9)),
+    "indices": (np.array([7, 7, 2]), [7, 7, 2]),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_split_is_what_numpy_would_take(part):
+    chosen, expected = PARTS[part]
+    some = SPLIT[chosen]
+    assert some.images.ravel().tolist() == list(expected)
+    assert some.labels.tolist() == list(expected)
+    assert some.images.shape == (len(some), 1, 1, 1)
+
+
+def test_splits_add_up():
+    both = SPLIT[:3] + SPLIT[40:]
+    assert both.labels.tolist() == [0, 1, 2, *range(40, 50)]
+    assert both.images.ravel().tolist() == both.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        SPLIT.to_reconstruct()[:8],
+        SPLIT[:3].to_reconstruct() + SPLIT[3:8].to_reconstruct(),
+    ],
+    ids=["part", "sum"],
+)
+def test_parts_and_sums_are_still_to_be_reconstructed(split):
+    assert split.reconstructs
+    np.testing.assert_allclose(
+        split.targets().ravel(), np.arange(8) / 255, rtol=1e-6
+    )
