@@ -93,6 +93,27 @@ def test_every_recipe_checks_its_numbers(recipe, capsys):
         assert "Received: 0" in said
 
 
+@pytest.mark.parametrize(
+    ("recipe", "flag", "values", "reason"),
+    [
+        ("mnist_autoencoder", "--latent-dim", [0], "Received: 0"),
+        ("mnist_autoencoder", "--code-lengths", [4, 0], "Received: 0"),
+        ("mnist_autoencoder", "--code-lengths", [4, "two"], "'two'"),
+        ("mnist_autoencoder", "--sparsity", [-1], "Received: -1"),
+        ("mnist_autoencoder", "--sparsity", ["nan"], "Received: nan"),
+        ("mnist_denoising_autoencoder", "--noise", [-1], "Received: -1"),
+        ("mnist_denoising_autoencoder", "--noise", ["inf"], "Received: inf"),
+        ("mnist_transfer", "--mode", ["some"], "invalid choice 'some'"),
+        ("mnist_transfer", "--labels-per-class", [0], "Received: 0"),
+        ("mnist_transfer", "--labels-per-class", [10, -1], "Received: -1"),
+    ],
+)
+def test_a_recipe_checks_flags_of_its_own(recipe, flag, values, reason, capsys):
+    said = is_a_usage_error(capsys, flag, *values, recipe=recipe)
+    assert flag in said
+    assert reason in said
+
+
 @pytest.mark.parametrize("name", ["a/b", "/tmp/a", "..", ".hidden", ""])
 def test_a_run_name_is_the_name_of_one_folder(name, capsys):
     said = is_a_usage_error(capsys, "--run-name", name)
