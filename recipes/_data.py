@@ -200,7 +200,7 @@ def load(name: str, options: RunOptions) -> Data:
         data = _embedded_digits()
     elif prepared := _find_prepared(name, options):
         data = _read_prepared(name, prepared)
-    elif not options.offline and _answers(source.download_url):
+    elif can_fetch(source.download_url, options):
         data = _read_prepared(name, _download(name, options.data_dir))
     elif source.digits and options.data_dir is None:
         data = _embedded_digits()
@@ -220,6 +220,11 @@ def load(name: str, options: RunOptions) -> Data:
         )
     print(data.describe())
     return data
+
+
+def can_fetch(url: str, options: RunOptions) -> bool:
+    """Whether the network may be used, and a server answers within seconds."""
+    return not options.offline and _answers(url)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:

@@ -123,6 +123,11 @@ def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
     environment = record["environment"]
     versions = environment["versions"]
     return {
+        **{
+            name.replace("_", " ").capitalize(): f"{value:.4g}"
+            for name, value in metrics.items()
+            if not name.startswith(("test_", "train_"))
+        },
         "Model": f"{model.name}, {trainable_parameters(model):,} parameters",
         "Data": run.data.describe(),
         "Training": f"{len(history['loss'])} epochs, "

@@ -1,5 +1,7 @@
 """What a trained model is worth on a split, whole and in order."""
 
+import sys
+
 import keras
 import numpy as np
 
@@ -37,8 +39,11 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
             `zoo.feature_extractor`.
         split: Images and labels.
     """
+    print(f"computing the features of {len(split):,} images")
     features = extractor.predict(
-        split.images, batch_size=evaluation_batch(extractor, split), verbose=0
+        split.images,
+        batch_size=evaluation_batch(extractor, split),
+        verbose=1 if sys.stdout.isatty() else 0,
     )
     return Split(features.astype("float32"), split.labels)
 
