@@ -73,19 +73,22 @@ def train(config: Config) -> dict[str, float]:
                 loss="mse",
             )
 
-        # Validation has no noise to take away: its loss says how much of a
-        # clean image is lost.
+        # The layer of noise rests in validation, so the images bring their own.
+        clean = data.validation.to_reconstruct().targets()
+        noisy = _scoring.add_noise(
+            data.validation.images, config.noise, NOISE_SEED + 1
+        )
         history = _training.fit(
             run,
             model,
             data.train.to_reconstruct(),
             batch_size=config.batch_size,
             epochs=config.epochs,
-            validation=data.validation.to_reconstruct(),
+            validation=_data.Split(noisy, clean),
         )
 
-        noisy = _scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
         clean = data.test.to_reconstruct().targets()
+        noisy = _scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
         metrics, pictures = _scoring.score_autoencoder(model, data.test, noisy)
         metrics["noisy_test_psnr"] = _scoring.psnr(noisy / 255, clean)
         metrics |= _training.train_seconds(history)
