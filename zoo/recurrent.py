@@ -1,7 +1,13 @@
 """Recurrent networks that read an image as a sequence: a row at each step.
 
 They are many-to-one: what the network remembers after the last row, it
-classifies.
+classifies. Any number of images goes in at once, in every format: ONNX takes
+the loop over the rows as it is, LiteRT has no such loop and takes the network
+with `unroll=True`. The weights of a trained one fit the unrolled one:
+
+>>> trained = zoo.create_model("lstm")
+>>> unrolled = zoo.create_model("lstm", unroll=True)
+>>> unrolled.set_weights(trained.get_weights())
 """
 
 import keras
@@ -56,8 +62,8 @@ def simple_rnn(
         layer_norm: Whether to normalise what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
-        unroll: Whether to write all steps into the graph, which some runtimes
-            need (LiteRT does, for any batch size), instead of a loop.
+        unroll: Whether to write all steps into the graph instead of a loop,
+            for LiteRT. Training is no faster, and its start slower.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         rescale: Scale and offset that the first layer applies to raw pixels.
         name: Name of the model.
@@ -124,8 +130,8 @@ def lstm(
         layer_norm: Whether to normalise what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
-        unroll: Whether to write all steps into the graph, which some runtimes
-            need (LiteRT does, for any batch size), instead of a loop.
+        unroll: Whether to write all steps into the graph instead of a loop,
+            for LiteRT. Training is no faster, and its start slower.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         rescale: Scale and offset that the first layer applies to raw pixels.
         name: Name of the model.
@@ -193,8 +199,8 @@ def gru(
         layer_norm: Whether to normalise what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
-        unroll: Whether to write all steps into the graph, which some runtimes
-            need (LiteRT does, for any batch size), instead of a loop.
+        unroll: Whether to write all steps into the graph instead of a loop,
+            for LiteRT. Training is no faster, and its start slower.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         rescale: Scale and offset that the first layer applies to raw pixels.
         name: Name of the model.
