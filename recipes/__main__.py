@@ -5,6 +5,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from recipes._config import in_words
+
 _HERE = Path(__file__).parent
 _RESULTS = _HERE.parent / "saved_models" / "results.csv"
 
@@ -49,11 +51,13 @@ def read_results() -> dict[str, dict[str, str]]:
 
 
 def describe_result(row: dict[str, str]) -> str:
-    """Return a result for people: `test accuracy 99.47 ± 0.05 %`."""
-    name = row["metric"].replace("_", " ")
+    """Return a result for people: `Test accuracy 99.47 ± 0.05 %`."""
+    name = in_words(row["metric"])
     mean, std = float(row["mean"]), float(row["std"])
     if row["metric"].endswith("accuracy"):
         return f"{name} {100 * mean:.2f} ± {100 * std:.2f} %"
+    if row["metric"].endswith("psnr"):
+        return f"{name} {mean:.2f} ± {std:.2f} dB"
     return f"{name} {mean:.5f} ± {std:.5f}"
 
 

@@ -36,6 +36,15 @@ class Target(NamedTuple):
         return value <= self.floor
 
 
+def in_words(metric: str) -> str:
+    """Return a metric's name for people: `Test MSE` for `test_mse`."""
+    words = [
+        word.upper() if word in ("mse", "pca", "psnr") else word
+        for word in metric.split("_")
+    ]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What every recipe lets you choose about a run."""

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import _files, _page, _scoring
+from recipes import _config, _files, _page, _scoring
 from recipes._runs import Run, trainable_parameters
 
 MISTAKES = 24  # pictures of mistakes
@@ -124,7 +124,7 @@ def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
     versions = environment["versions"]
     return {
         **{
-            _in_words(name): f"{value:.4g}"
+            _config.in_words(name): f"{value:.4g}"
             for name, value in metrics.items()
             if not name.startswith(("test_", "train_"))
         },
@@ -140,15 +140,6 @@ def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
         "Commit": record["commit"] or "unknown",
         "Date": record["date"],
     }
-
-
-def _in_words(metric: str) -> str:
-    """Return a metric's name for people: `PCA test MSE`."""
-    words = [
-        word.upper() if word in ("mse", "pca", "psnr") else word
-        for word in metric.split("_")
-    ]
-    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
 def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:

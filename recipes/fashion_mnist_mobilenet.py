@@ -9,7 +9,7 @@ once: a minute or two on two CPU cores. Then the head learns in seconds. Keras
 downloads the ImageNet weights on the first use; without a network give a file
 of them, as `keras.applications` has it for networks without their top.
 `--weights None` leaves the network untrained, which shows what the weights are
-worth. A dry run does so, too.
+worth. A dry run does so, too, on images of 32 pixels.
 
 Reference: Howard et al. 2019 (MobileNetV3); Yosinski et al. 2014.
 """
@@ -64,7 +64,9 @@ def train(config: Config) -> dict[str, float]:
     devices = _devices.set_up(config.run, config.batch_size)
     data = _data.load(DATASET, config.run)
     steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
-    weights = None if config.run.dry_run else config.weights
+    weights, image_size = config.weights, config.image_size
+    if config.run.dry_run:
+        weights, image_size = None, 32  # the least that it takes
     hint = (
         "Without a network give a file of them, without the network's top: "
         f"--weights FILE. It is at {WEIGHTS_URL}"
@@ -85,7 +87,7 @@ def train(config: Config) -> dict[str, float]:
                     "transfer_classifier",
                     backbone=config.backbone,
                     weights=weights,
-                    image_size=config.image_size,
+                    image_size=image_size,
                 )
             except ConnectionError as error:
                 raise DataError(f"{error} {hint}") from error

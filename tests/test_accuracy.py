@@ -17,6 +17,8 @@ def test_recipe_reaches_its_target(name, tmp_path):
         *(name, "--output-dir", tmp_path, "--run-name", "slow"),
         *("--target", target.floor - slack),
     )
+    if code == 3:
+        pytest.skip("its data or weights cannot be had here")
     record = tmp_path / "runs" / name / "slow" / "metrics.json"
     metrics = json.loads(record.read_text())
     assert metrics["dataset"] != "digits", "needs the real data"

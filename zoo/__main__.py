@@ -21,7 +21,7 @@ def main(argv=None) -> int:
             info = zoo.model_info(name)
             print(f"{info.name}: {info.lecture} ({info.reference})\n")
             print(inspect.getdoc(info.builder), "\n")
-            zoo.create_model(name).summary()
+            zoo.create_model(name).summary(expand_nested=True)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
