@@ -70,7 +70,8 @@ def _difference(found, expected) -> str | None:
         found = found.astype(str)
     if found.shape != expected.shape:
         return f"has the shape {found.shape}, not {expected.shape}"
-    if found.dtype.kind != expected.dtype.kind:
+    both_strings = found.dtype.kind == expected.dtype.kind == "U"
+    if found.dtype != expected.dtype and not both_strings:
         return f"is {found.dtype}, not {expected.dtype}"
     if found.dtype.kind == "f":
         scale = max(1.0, np.max(np.abs(expected)))

@@ -71,6 +71,15 @@ def export(dry_run):
     return dry_run / "saved_models" / "mnist_cnn-sample" / "1"
 
 
+@pytest.fixture(scope="session")
+def autoencoder_dry_run(tmp_path_factory):
+    """The output folder of one of an autoencoder, with all of its pictures."""
+    folder = tmp_path_factory.mktemp("autoencoder_dry_run")
+    flags = ["--dry-run", "--code-lengths", 4, "--output-dir", folder]
+    assert run_recipe("mnist_autoencoder", *flags) == 0
+    return folder
+
+
 @pytest.fixture
 def images():
     """Eight images of noise, uint8 `(8, 28, 28, 1)`."""

@@ -46,22 +46,44 @@ def digits(data):
     return data.test.images[:100]
 
 
-@pytest.fixture(scope="module")
-def served(export):
-    """The export, loaded with TensorFlow alone."""
-    return tf.saved_model.load(str(export))
+def asking(export):
+    """Load an export with TensorFlow alone; return what calls its signatures.
 
-
-@pytest.fixture
-def ask(served):
-    """Call a signature: `ask("image_bytes", [png])`."""
+    For example `ask("image_bytes", [png])`.
+    """
+    served = tf.saved_model.load(str(export))
 
     def ask(signature, values):
-        name = "image" if signature == "serving_default" else signature
-        answer = served.signatures[signature](**{name: tf.constant(values)})
+        function = served.signatures[signature]
+        [name] = function.structured_input_signature[1]
+        answer = function(**{name: tf.constant(values)})
         return {key: value.numpy() for key, value in answer.items()}
 
     return ask
+
+
+@pytest.fixture(scope="module")
+def ask(export):
+    """Call a signature of the classifier."""
+    return asking(export)
+
+
+@pytest.fixture(scope="module")
+def autoencoder_export(autoencoder_dry_run):
+    """The export of an autoencoder."""
+    return autoencoder_dry_run / "saved_models/mnist_autoencoder-sample/1"
+
+
+@pytest.fixture(scope="module")
+def ask_autoencoder(autoencoder_export):
+    """Call a signature of the autoencoder."""
+    return asking(autoencoder_export)
+
+
+@pytest.fixture(scope="module")
+def autoencoder(autoencoder_export):
+    """The Keras model of that export."""
+    return zoo.load_model(autoencoder_export, verbose=False)
 
 
 @pytest.fixture
@@ -452,6 +474,114 @@ def test_large_pictures_are_refused_before_they_are_decoded(export, tmp_path):
         assert megabytes < 50, name
 
 
+# --- the same of an autoencoder -----------------------------------------
+
+
+def test_an_autoencoder_has_a_signature_each_way_and_through(
+    autoencoder_export,
+):
+    served = tf.saved_model.load(str(autoencoder_export))
+    found = {
+        name: (
+            *function.structured_input_signature[1],
+            *sorted(function.structured_outputs),
+        )
+        for name, function in served.signatures.items()
+    }
+    assert found == {
+        "serving_default": ("image", "image", "reconstruction"),
+        "reconstruct": ("image", "image", "reconstruction"),
+        "encode": ("image", "code"),
+        "decode": ("code", "image", "reconstruction"),
+    }
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_its_signatures_answer_as_the_halves_of_the_keras_model(
+    ask_autoencoder, autoencoder, digits, size
+):
+    images = digits[:size]
+    code = ask_autoencoder("encode", images)["code"]
+    encoder = autoencoder.get_layer("encoder")
+    assert code.dtype == np.float32
+    assert code.shape == (size, 32)
+    expected = encoder(images / np.float32(255), training=False)
+    np.testing.assert_allclose(code, expected, atol=1e-5)
+
+    decoded = ask_autoencoder("decode", code)
+    expected = autoencoder.get_layer("decoder")(code, training=False)
+    assert decoded["reconstruction"].shape == images.shape
+    np.testing.assert_allclose(decoded["reconstruction"], expected, atol=1e-5)
+
+    expected = autoencoder(images, training=False)
+    for signature in ("reconstruct", "serving_default"):
+        whole = ask_autoencoder(signature, images)
+        assert whole.keys() == {"reconstruction", "image"}
+        np.testing.assert_allclose(whole["reconstruction"], expected, atol=1e-5)
+
+
+def test_its_pixels_are_its_reconstruction_rounded(ask_autoencoder, digits):
+    answer = ask_autoencoder("reconstruct", digits)
+    assert answer["reconstruction"].dtype == np.float32
+    assert answer["image"].dtype == np.uint8
+    np.testing.assert_array_equal(
+        answer["image"], np.round(255 * answer["reconstruction"])
+    )
+
+
+def test_other_models_take_its_pixels(ask_autoencoder, ask, digits):
+    pixels = ask_autoencoder("reconstruct", digits[:5])["image"]
+    assert ask("serving_default", pixels)["class_id"].shape == (5,)
+    again = ask_autoencoder("encode", pixels)["code"]
+    assert np.isfinite(again).all()
+
+
+def test_pictures_outside_of_the_range_are_clipped(digits):
+    model = zoo.create_model("autoencoder", output_activation="linear")
+    model.get_layer("decoder").get_layer("pixels").bias.assign([9.0] * 784)
+    reconstruct = _signatures.autoencoder(model)["reconstruct"]
+    answer = reconstruct.function(tf.constant(digits[:2]))
+    assert answer["reconstruction"].numpy().max() == 1
+    assert answer["image"].numpy().max() == 255
+    expected = reconstruct.expect(digits[:2])
+    np.testing.assert_array_equal(answer["image"], expected["image"])
+
+
+NOT_FINITE = "code must be finite"
+
+REFUSED_BY_AUTOENCODER = {
+    "NaN": ("decode", np.full((2, 32), np.nan, np.float32), NOT_FINITE),
+    "an infinite number": ("decode", np.float32([[np.inf] + [0] * 31]),
+                           NOT_FINITE),
+    "short code": ("decode", np.zeros((2, 31), np.float32),
+                   r"\[2,31\] is not compatible.*\[\?,32\]"),
+    "long code": ("decode", np.zeros((2, 33), np.float32),
+                  r"\[2,33\] is not compatible.*\[\?,32\]"),
+    "one code, no batch": ("decode", np.zeros(32, np.float32),
+                           r"\[32\] is not compatible.*\[\?,32\]"),
+    "whole numbers": ("decode", np.zeros((2, 32), np.int32),
+                      "expected to be a float tensor but is a int32 tensor"),
+    "images as codes": ("decode", np.zeros((2, 28, 28, 1), np.uint8),
+                        "expected to be a float tensor but is a uint8 tensor"),
+    "no codes": ("decode", np.zeros((0, 32), np.float32), "the batch is empty"),
+    **{
+        f"{reason}, {name}": (name, *values)
+        for name in ("encode", "reconstruct", "serving_default")
+        for reason, (_, *values) in REFUSED.items()
+        if reason in ("other height", "no channel", "color", "floats", "labels",
+                      "no images")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED_BY_AUTOENCODER)
+def test_an_autoencoder_refuses_with_a_reason(ask_autoencoder, case):
+    signature, values, reason = REFUSED_BY_AUTOENCODER[case]
+    with pytest.raises(tf.errors.InvalidArgumentError) as refusal:
+        ask_autoencoder(signature, values)
+    assert re.search(reason, refusal.value.message), refusal.value.message
+
+
 # --- how it comes to be -------------------------------------------------
 
 
@@ -634,8 +764,12 @@ def signatures_of(model, names="0123456789"):
 def exam(export, digits):
     """The exam to which the export knows the answers, as bytes."""
     model = zoo.load_model(export, verbose=False)
+    return saved(_export.exam(model, signatures_of(model), digits))
+
+
+def saved(exam):
     file = io.BytesIO()
-    np.savez(file, **_export.exam(model, signatures_of(model), digits))
+    np.savez(file, **exam)
     return file.getvalue()
 
 
@@ -687,6 +821,79 @@ def test_a_signature_too_few_is_found(tampered, exam):
     del signatures["image_bytes"]
     _export._write_saved_model(tampered, signatures)
     assert "the signatures are ['serving_default']" in verify(tampered, exam)
+
+
+@pytest.fixture(scope="module")
+def autoencoder_exam(autoencoder, digits):
+    """The exam to which the autoencoder's export knows the answers."""
+    signatures = _signatures.autoencoder(autoencoder)
+    return _export.exam(autoencoder, signatures, digits)
+
+
+@pytest.fixture
+def examine(autoencoder_export, autoencoder_exam):
+    """Ask the autoencoder's export for its own answers, with some changed."""
+
+    def examine(changes):
+        exam = saved(autoencoder_exam | changes)
+        return _verification.main(autoencoder_export, io.BytesIO(exam))
+
+    return examine
+
+
+@pytest.mark.parametrize("half", ["encode", "decode"])
+def test_a_half_of_another_autoencoder_is_found(
+    half, autoencoder_export, autoencoder, autoencoder_exam, tmp_path
+):
+    tampered = shutil.copytree(autoencoder_export, tmp_path / "1")
+    other = keras.models.clone_model(autoencoder)  # with weights of its own
+    signatures = _signatures.autoencoder(autoencoder)
+    signatures[half] = _signatures.autoencoder(other)[half]
+    _export._write_saved_model(tampered, signatures)
+    found = verify(tampered, saved(autoencoder_exam))
+    assert re.match(rf"{half} differs from the model: \w+ by", found)
+
+
+def moved_by(step, pixels):
+    """Make every pixel lighter or darker by a step."""
+    return np.where(pixels < 128, pixels + step, pixels - step).astype("uint8")
+
+
+@pytest.mark.parametrize("key", ["reconstruct", "decode"])
+def test_a_pixel_may_be_rounded_the_other_way_and_no_further(
+    key, examine, autoencoder_exam
+):
+    key += "/expect/image"
+    pixels = autoencoder_exam[key]
+    assert examine({key: moved_by(1, pixels)}) is None
+    found = examine({key: moved_by(2, pixels)})
+    assert "image by 2; at most 1 is rounding" in found
+
+
+def test_one_pixel_of_all_is_found(examine, autoencoder_exam):
+    pixels = autoencoder_exam["decode/expect/image"].copy()
+    pixels[-1, -1, -1] ^= 128
+    assert "decode differs from the model: image by" in examine(
+        {"decode/expect/image": pixels}
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32"])
+def test_outputs_of_another_type_are_found(dtype, examine, autoencoder_exam):
+    key = "encode/expect/code"
+    other = np.round(autoencoder_exam[key]).astype(dtype)
+    assert f"code is float32, not {dtype}" in examine({key: other})
+
+
+def test_outputs_of_another_shape_are_found(examine, autoencoder_exam):
+    key = "encode/expect/code"
+    found = examine({key: autoencoder_exam[key][:, :-1]})
+    assert "code has the shape (100, 32), not (100, 31)" in found
+
+
+def test_outputs_of_another_name_are_found(examine):
+    found = examine({"encode/expect/codes": np.zeros(1)})
+    assert found == "encode returns ['code'], not ['code', 'codes']"
 
 
 def test_logits_are_no_probabilities(run):
@@ -750,6 +957,27 @@ def test_card_says_what_hugging_face_asks(card, export):
     assert float(metric["value"]) == round(metrics["test_accuracy"], 4)
 
 
+@pytest.fixture
+def autoencoder_card(autoencoder_export):
+    return (autoencoder_export / "README.md").read_text()
+
+
+def test_card_of_an_autoencoder_says_the_same(
+    autoencoder_card, autoencoder_export
+):
+    metadata = read_yaml(front_matter(autoencoder_card))
+    assert metadata["pipeline_tag"] == "image-feature-extraction"
+    (model,) = metadata["model-index"]
+    assert model["name"] == "mnist_autoencoder-sample"
+    (result,) = model["results"]
+    assert result["task"]["type"] == "image-feature-extraction"
+    (metric,) = result["metrics"]
+    record = json.loads((autoencoder_export / "metrics.json").read_text())
+    assert metric["type"] == "mse"
+    expected = record["metrics"]["test_mse"]
+    assert float(metric["value"]) == pytest.approx(expected, rel=1e-3)
+
+
 def test_card_says_how_pixels_are_meant(card):
     assert "white on black" in card
     assert "Do not divide by 255" in card
@@ -762,6 +990,17 @@ def test_python_of_the_card_runs(card, dry_run, digits, monkeypatch, capsys):
     exec(code_block(card, "python"), names)
     assert names["answer"]["class_name"].shape == (3,)
     assert "dtype=string" in capsys.readouterr().out
+
+
+def test_python_of_an_autoencoder_card_runs(
+    autoencoder_card, autoencoder_dry_run, digits, monkeypatch, capsys
+):
+    monkeypatch.chdir(autoencoder_dry_run)
+    names = {"images": digits[:3]}
+    exec(code_block(autoencoder_card, "python"), names)
+    assert names["code"].shape == (3, 32)
+    assert names["answer"]["image"].shape == (3, 28, 28, 1)
+    assert "dtype=float32" in capsys.readouterr().out
 
 
 def test_curl_of_the_card_sends_what_serving_reads(
