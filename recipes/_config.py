@@ -129,7 +129,7 @@ def recipe_name(config) -> str:
 
 
 def describe(config) -> dict:
-    """Return every setting that decides the result of a run.
+    """Return every setting that decides the result of a run, as JSON has it.
 
     Where it is written, and what it is measured against, does not.
     """
@@ -137,8 +137,11 @@ def describe(config) -> dict:
         *("data_dir", "offline", "output_dir", "run_name"),
         *("target", "tensorboard"),
     )
-    settings = _flat(config)
-    return {k: v for k, v in settings.items() if k not in others}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in _flat(config).items()
+        if name not in others
+    }
 
 
 def run_command(

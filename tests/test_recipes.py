@@ -4,9 +4,10 @@ import csv
 import importlib
 import json
 
+import keras
 import numpy as np
 import pytest
-from conftest import RECIPES, ROOT
+from conftest import RECIPES, ROOT, run_recipe
 
 import zoo
 from recipes._config import RunOptions
@@ -81,6 +82,92 @@ def test_recipe_trains_on_two_devices(name, tmp_path, no_export):
         name, output_dir=tmp_path, strategy="mirrored", cpu_devices=2
     )
     assert np.isfinite(metrics[recipe.TARGETS[0].metric])
+
+
+# Where a recipe trains more than one model only if it is asked to.
+EVERY_PHASE = {
+    "mnist_autoencoder": {"code_lengths": (4,)},
+    "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
+}
+
+
+@pytest.fixture
+def cut_after_each_epoch(monkeypatch):
+    """Press Ctrl-C as soon as a fit has finished an epoch and wants another."""
+    begin = keras.callbacks.CallbackList.on_epoch_begin
+
+    def begin_or_cut(self, epoch, logs=None):
+        if epoch > vars(self).setdefault("first_epoch", epoch):
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(
+        keras.callbacks.CallbackList, "on_epoch_begin", begin_or_cut
+    )
+
+
+def train_two_epochs(name, output_dir):
+    """Train a recipe on the digits, with all the phases that it has."""
+    recipe = importlib.import_module(f"recipes.{name}")
+    options = RunOptions(dry_run=True, output_dir=output_dir)
+    more = EVERY_PHASE.get(name, {})
+    config = recipe.Config(epochs=2, batch_size=200, run=options, **more)
+    return recipe.train(config)
+
+
+def bits_of(folder):
+    """The newest checkpoint of each phase, and its history without times."""
+    newest = {}
+    for path in sorted(folder.glob("runs/*/1/checkpoints/*/*.npz")):
+        with np.load(path) as file:
+            newest[path.parent.name] = dict(file)
+    histories = {}
+    for phase, arrays in newest.items():
+        meta = json.loads(arrays.pop("meta").tobytes())
+        histories[phase] = without_times(meta["history"])
+    return newest, histories
+
+
+def without_times(metrics):
+    return {k: v for k, v in metrics.items() if not k.endswith("seconds")}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_that_is_cut_off_ends_with_the_same_bits(
+    name, tmp_path, no_export, request
+):
+    metrics = train_two_epochs(name, tmp_path / "unbroken")
+    phases, histories = bits_of(tmp_path / "unbroken")
+
+    request.getfixturevalue("cut_after_each_epoch")
+    for _ in phases:
+        with pytest.raises(KeyboardInterrupt):
+            train_two_epochs(name, tmp_path / "cut")
+    cut_metrics = train_two_epochs(name, tmp_path / "cut")
+    cut_phases, cut_histories = bits_of(tmp_path / "cut")
+
+    assert cut_histories == histories
+    assert cut_phases.keys() == phases.keys()
+    for phase, arrays in phases.items():
+        assert cut_phases[phase].keys() == arrays.keys()
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(cut_phases[phase][key], array)
+    assert without_times(cut_metrics) == without_times(metrics)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", RECIPES)
+def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
+    assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
+    report = tmp_path / "runs" / name / "1" / "report.html"
+    assert "<html" in report.read_text()
+    export = tmp_path / "saved_models" / f"{name}-sample" / "1"
+    assert (export / "SHA256SUMS").exists()
+    assert (export / "README.md").read_text().startswith("---\nlicense: ")
+    model = zoo.load_model(export, verbose=False)
+    answer = model(np.zeros((1, *model.input_shape[1:])), training=False)
+    assert np.isfinite(answer).all()
 
 
 @pytest.mark.parametrize("name", RECIPES)

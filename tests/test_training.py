@@ -26,6 +26,7 @@ class Config:
     epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 0.01
+    code_lengths: tuple[int, ...] = (4, 2)  # JSON knows no tuples
     run: RunOptions = RunOptions()
 
 
@@ -281,10 +282,17 @@ def test_a_finished_run_starts_anew_under_the_next_number(recipe):
 def opened(digits, tmp_path):
     """A function that opens a run of some options and does nothing with it."""
 
-    def name(data=digits, epochs=4, learning_rate=0.01, **options):
+    def name(
+        data=digits,
+        epochs=4,
+        learning_rate=0.01,
+        code_lengths=(4, 2),
+        **options,
+    ):
         config = Config(
             epochs,
             learning_rate=learning_rate,
+            code_lengths=code_lengths,
             run=RunOptions(output_dir=tmp_path, **options),
         )
         devices = _devices.set_up(config.run, config.batch_size)
@@ -301,6 +309,7 @@ def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
     assert opened(seed=1) == "3"
     assert opened(other) == "4"
     assert opened(strategy="none") == "5"
+    assert opened(code_lengths=(4, 2, 1)) == "6"
     # Each is found again; where the data lie is no setting.
     assert opened(epochs=1) == "2"
     assert opened(other) == "4"
