@@ -5,7 +5,7 @@
 
 The network of `mnist_cnn`, as it ships, gets a new head for Fashion-MNIST. In
 the lecture's third mode, `full`, everything is trained from its weights: expect
-92 % after half a minute on two CPU cores. A network without those weights is
+91 % after half a minute on two CPU cores. A network without those weights is
 trained beside it, in the same way, and with all 55,000 labels it is as good:
 transfer is for those who have few (see `mnist_transfer`). In mode `frozen` only
 the head is trained, on features that are computed once, and `partial` trains
@@ -21,7 +21,7 @@ from typing import Literal
 from recipes._config import RunOptions, Target, run_command
 
 DATASET = "fashion_mnist"
-TARGETS = (Target("test_accuracy", 0.9150),)
+TARGETS = (Target("test_accuracy", 0.9050),)
 
 
 @dataclass(frozen=True)
