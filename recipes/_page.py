@@ -152,8 +152,9 @@ def lines_section(
     figure = Figure(figsize=(8.8, 5), layout="constrained")
     axes = figure.subplots()
     colors = (VALIDATION, TRAINING, INK)
+    lines = {name: dict(sorted(line.items())) for name, line in lines.items()}
     for (label, values), color in zip(lines.items(), colors, strict=False):
-        x, y = zip(*sorted(values.items()), strict=True)
+        x, y = zip(*values.items(), strict=True)
         axes.plot(x, y, color=color, label=label, marker="o", markersize=5)
     axes.set_xscale("log")
     if log_y:

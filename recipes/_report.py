@@ -478,8 +478,9 @@ def _strips_section(plots: Path, rows: list, errors, labels):
     figures = []
     for name, chosen in {"reconstructions": typical, "worst": worst}.items():
         strips = np.concatenate([row[chosen] for row in rows])
-        figure = _page.tiles(strips, None, STRIP, cmap="gray", limits=(0, 1))
-        alt = f"{len(chosen)} test images and their reconstructions: {name}."
+        columns = len(chosen)
+        figure = _page.tiles(strips, None, columns, cmap="gray", limits=(0, 1))
+        alt = f"{columns} test images and their reconstructions: {name}."
         path = plots / f"{name}.png"
         figures.append(_page.figure_html(path, figure, alt))
     order = (

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from recipes import _report
+from recipes import _page, _report
 
 DIGITS = [str(i) for i in range(10)]
 
@@ -32,7 +33,36 @@ def write(folder, *, classes=10, wrong=3, epochs=3, names=None, **arguments):
     return _report.write_classifier_report(folder, **(options | arguments))
 
 
-def test_page_stands_alone(tmp_path):
+def write_autoencoder(
+    folder, *, count=40, length=32, channels=1, noisy=False, **arguments
+):
+    """Write a report of images of noise that an autoencoder has seen."""
+    random = np.random.default_rng(0)
+    shape = (count, 28, 28, channels)
+    curve = [1.0, 0.5]
+    options = dict(
+        title="a title",
+        facts={"Fact": "a fact", "PSNR": "10.00 dB"},
+        history={"loss": curve, "val_loss": curve},
+        images=random.integers(0, 256, shape).astype("uint8"),
+        pictures=random.random(shape, "float32"),
+        pixels=255 * random.random(shape, "float32") if noisy else None,
+        labels=np.arange(count) % 10,
+        class_names=DIGITS,
+        codes=random.standard_normal((count, length), "float32"),
+        drawings=random.standard_normal((length, *shape[1:]), "float32"),
+    )
+    return _report.write_autoencoder_report(folder, **(options | arguments))
+
+
+def size_of(plot):
+    """Width and height of a figure in pixels."""
+    with Image.open(plot) as image:
+        return image.size
+
+
+@pytest.mark.parametrize("write", [write, write_autoencoder])
+def test_page_stands_alone(tmp_path, write):
     page = write(tmp_path).read_text()
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", page)
     assert "<script" not in page
@@ -46,7 +76,8 @@ def test_headline_counts_the_mistakes(tmp_path):
     assert "3 mistakes" in page
 
 
-def test_tags_are_balanced(tmp_path):
+@pytest.mark.parametrize("write", [write, write_autoencoder])
+def test_tags_are_balanced(tmp_path, write):
     void = {"meta", "img", "br"}
     opened = []
 
@@ -97,6 +128,118 @@ def test_colour_images_and_filters(tmp_path):
     assert (tmp_path / "plots" / "filters.png").exists()
 
 
-def test_same_run_same_page(tmp_path):
+@pytest.mark.parametrize("write", [write, write_autoencoder])
+def test_same_run_same_page(tmp_path, write):
     first = write(tmp_path / "a").read_bytes()
     assert write(tmp_path / "b").read_bytes() == first
+
+
+# --- autoencoders -------------------------------------------------------
+
+
+def test_an_autoencoder_has_all_its_figures(autoencoder_dry_run):
+    run = autoencoder_dry_run / "runs" / "mnist_autoencoder" / "1"
+    plots = {path.name for path in (run / "plots").iterdir()}
+    assert plots == {
+        "code_lengths.png",
+        "code_map.png",
+        "code_units.png",
+        "curves.png",
+        "reconstructions.png",
+        "worst.png",
+    }
+    page = (run / "report.html").read_text()
+    assert page.count("data:image/") == len(plots)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", page)
+    assert "32 numbers for 784" in page
+    assert re.search(r'alt="autoencoder: .* at 4, .* at 32; PCA: ', page)
+
+
+def test_headline_of_an_autoencoder_is_its_mean_squared_error(tmp_path):
+    images = np.zeros((40, 28, 28, 1), "uint8")
+    pictures = np.full(images.shape, 0.1, "float32")
+    page = write_autoencoder(tmp_path, images=images, pictures=pictures)
+    assert '<p class="number">0.0100</p>' in page.read_text()
+
+
+@pytest.mark.parametrize("length", [1, 2, 100])
+def test_codes_of_any_length(tmp_path, length):
+    page = write_autoencoder(tmp_path, length=length).read_text()
+    assert (tmp_path / "plots" / "code_map.png").stat().st_size > 5_000
+    assert ("dimensions of the code" in page) == (length > 2)
+    assert ("The first 64 of 100" in page) == (length == 100)
+
+
+def test_units_that_draw_nothing(tmp_path):
+    drawings = np.zeros((3, 28, 28, 1), "float32")
+    codes = np.zeros((40, 3), "float32")
+    write_autoencoder(tmp_path, codes=codes, drawings=drawings)
+
+
+@pytest.mark.parametrize(
+    ("count", "noisy"), [(2, False), (9, True), (40, False)]
+)
+def test_originals_stand_above_their_reconstructions(tmp_path, count, noisy):
+    """However few there are, in a column each."""
+    page = write_autoencoder(tmp_path, count=count, noisy=noisy).read_text()
+    assert ("got to see in the second" in page) == noisy
+    for name in ("reconstructions", "worst"):
+        width, height = size_of(tmp_path / "plots" / f"{name}.png")
+        columns, rows = min(count, 10), 2 + noisy
+        assert width / height == pytest.approx(columns / rows, rel=0.02)
+
+
+def test_colour_images_of_an_autoencoder(tmp_path):
+    write_autoencoder(tmp_path, channels=3)
+
+
+def test_an_image_of_each_class_comes_first(tmp_path):
+    """Those of the class that the data begin with do not fill the row."""
+    labels = np.repeat(range(10), 4)
+    images = np.zeros((40, 28, 28, 1), "uint8")
+    images[::4] = 255  # the first of each class is white
+    pictures = images.astype("float32") / 255
+    write_autoencoder(tmp_path, labels=labels, images=images, pictures=pictures)
+    with Image.open(tmp_path / "plots" / "reconstructions.png") as image:
+        whole = np.asarray(image.convert("L"))
+    assert (whole == 255).all()
+
+
+# --- lines --------------------------------------------------------------
+
+
+def lines(folder, **arguments):
+    options = dict(
+        heading="a heading",
+        caption="a caption",
+        x_label="x",
+        y_label="y",
+        lines={"one": {4: 0.5, 2: 0.75}, "other": {2: 0.25, 32: 0.125}},
+    )
+    return _page.lines_section(folder, "lines", **(options | arguments))
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@pytest.mark.parametrize(
+    "values", [{32: 0.01}, {1: 0.5, 2: 0.25}, {784: 1e-12, 2: 0.5}]
+)
+def test_lines_of_one_point_or_more(tmp_path, values, log_y):
+    plots = tmp_path / "plots"
+    heading, _, html = lines(plots, lines={"one": values}, log_y=log_y)
+    assert heading == "a heading"
+    assert (plots / "lines.png").stat().st_size > 5_000
+    for x, y in values.items():
+        assert f"{y:.4g} at {x}" in html
+
+
+def test_lines_say_in_words_what_they_show(tmp_path):
+    _, _, html = lines(tmp_path)
+    expected = "one: 0.75 at 2, 0.5 at 4; other: 0.25 at 2, 0.125 at 32."
+    assert f'alt="{expected}"' in html
+
+
+@pytest.mark.parametrize("write", [write, write_autoencoder])
+def test_more_sections_stand_after_the_curves(tmp_path, write):
+    page = write(tmp_path, more=[("more", "a caption", "")]).read_text()
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings[headings.index("more") - 1] == "Learning curves"
