@@ -1,0 +1,713 @@
+"""Files that were made to do harm are refused, and the process lives.
+
+The sums of these exports are right: whoever changes a model can write new ones.
+"""
+
+import io
+import json
+import random
+import re
+import shutil
+import sys
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import run_python
+from PIL import Image
+
+import zoo
+from recipes import _export, _signatures
+from zoo import _archive, _loading
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+# Unlike getrusage, this leaves out what the parent once used.
+MEMORY = """
+import pathlib, re
+
+def megabytes(which):
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(which + r":\\s+(\\d+) kB", status).group(1)) / 1e3
+"""
+
+
+def two_layers():
+    inputs = keras.Input((2,))
+    hidden = keras.layers.Dense(3, name="hidden")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(4, name="out")(hidden))
+
+
+def archive(parts, **options):
+    """Return a zip archive of names and contents."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", **options) as writer:
+        for name, content in parts.items():
+            writer.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """The members of a good `model.keras`."""
+    path = tmp_path_factory.mktemp("good") / "model.keras"
+    two_layers().save(path)
+    with zipfile.ZipFile(path) as reader:
+        return {name: reader.read(name) for name in reader.namelist()}
+
+
+def write_export(folder, content):
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes(content)
+    _export._write_sums(folder)
+    return folder
+
+
+def refusal_of(content, folder):
+    """Return what load_model says to a `model.keras` with the right sums."""
+    export = write_export(folder / "export", content)
+    _loading.check_sums(export)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError) as refusal:
+        zoo.load_model(export, verbose=False)
+    assert sorted(folder.rglob("*")) == before
+    message = str(refusal.value)
+    assert message.startswith(f"{export / 'model.keras'} was refused: ")
+    assert len(message) < 800, "Keras' configurations are no message"
+    return message
+
+
+# --- the archive --------------------------------------------------------
+
+
+def with_member(name):
+    return lambda parts: archive(parts | {name: b"harm"})
+
+
+def without_member(name):
+    return lambda parts: archive({k: v for k, v in parts.items() if k != name})
+
+
+def compressed_bomb(parts):
+    bomb = parts | {"config.json": bytes(100_000_000)}
+    return archive(bomb, compression=zipfile.ZIP_DEFLATED)
+
+
+def duplicate(parts):
+    file = io.BytesIO(archive(parts))
+    with zipfile.ZipFile(file, "a") as writer, pytest.warns(UserWarning):
+        writer.writestr("config.json", b"{}")
+    return file.getvalue()
+
+
+def encrypted(parts):
+    content = bytearray(archive(parts))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def overlapping(parts):
+    """Three members that are one and the same."""
+    content = archive(parts | {"model.weights.h5": bytes(50_000)})
+    with zipfile.ZipFile(io.BytesIO(content)) as reader:
+        weights = reader.getinfo("model.weights.h5")
+        directory = bytearray(content[reader.start_dir :])
+    start = 0
+    for name in parts:  # the entries' sizes and sums, and where they lie
+        entry = directory.index(b"PK\x01\x02", start)
+        start = entry + 46 + len(name)
+        for offset, value in [
+            (16, weights.CRC),
+            (20, weights.file_size),
+            (24, weights.file_size),
+            (42, weights.header_offset),
+        ]:
+            directory[entry + offset : entry + offset + 4] = value.to_bytes(
+                4, "little"
+            )
+    return content[: -len(directory)] + directory
+
+
+ARCHIVES = {
+    "empty": (lambda parts: b"", "not a zip file"),
+    "noise": (lambda parts: bytes(range(256)) * 9, "not a zip file"),
+    "cut": (lambda parts: archive(parts)[:-99], "not a zip file"),
+    "traversal": (with_member("../../harm"), "it holds .*../../harm"),
+    "absolute": (with_member("/tmp/harm"), "it holds .*/tmp/harm"),
+    "assets": (with_member("assets/harm"), "it holds .*assets/harm"),
+    "NumPy": (with_member("model.weights.npz"), "it holds .*npz"),
+    "no weights": (without_member("model.weights.h5"), "Keras writes"),
+    "no configuration": (without_member("config.json"), "Keras writes"),
+    "twice": (duplicate, "it holds .*config.json.*config.json"),
+    "bomb": (compressed_bomb, "compressed or encrypted"),
+    "encrypted": (encrypted, "compressed or encrypted"),
+    "overlapping": (overlapping, "it claims 150,000 bytes and has"),
+    "large configuration": (
+        lambda parts: archive(parts | {"config.json": bytes(5 << 20)}),
+        "config.json is larger than",
+    ),
+    "wrong sum": (
+        lambda parts: archive(parts).replace(b'"hidden"', b'"hiddem"'),
+        "Bad CRC-32",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_an_archive_that_keras_did_not_write_is_refused(case, parts, tmp_path):
+    change, reason = ARCHIVES[case]
+    message = refusal_of(change(parts), tmp_path)
+    assert re.search(reason, message), message
+
+
+# --- the configuration --------------------------------------------------
+
+
+def with_hidden(**changes):
+    """Change the entry of the hidden layer."""
+
+    def change(config):
+        config["config"]["layers"][1].update(changes)
+
+    return change
+
+
+def with_hidden_config(**changes):
+    """Change the arguments of the hidden layer."""
+
+    def change(config):
+        config["config"]["layers"][1]["config"].update(changes)
+
+    return change
+
+
+def layer(name, module="keras.layers", **config):
+    """Have the hidden layer made by another class."""
+    return with_hidden(
+        class_name=name,
+        module=module,
+        registered_name=name,
+        config={"name": "hidden", **config},
+    )
+
+
+def function(name, module):
+    return {
+        "class_name": "function",
+        "config": name,
+        "module": module,
+        "registered_name": name,
+    }
+
+
+def lambda_layer(config):
+    """Serialize a real one, as Keras does."""
+    serialized = keras.saving.serialize_keras_object(
+        keras.layers.Lambda(lambda x: open("harm", "w"), name="hidden")
+    )
+    with_hidden(**serialized)(config)
+
+
+PYTHON = {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}}
+
+CONFIGS = {
+    "Lambda": (lambda_layer, "(?i)lambda.*arbitrary code"),
+    "lambda as activation": (with_hidden_config(activation=PYTHON), "lambda"),
+    "system as activation": (
+        with_hidden_config(activation=function("system", "os")),
+        "Could not locate function 'system'",
+    ),
+    "class of another module": (
+        layer("Popen", "subprocess", args=["touch", "harm"]),
+        "Could not locate class 'Popen'",
+    ),
+    "class that nobody registered": (
+        layer("Unheard", "somewhere"),
+        "Could not locate class 'Unheard'",
+    ),
+    "download": (
+        with_hidden_config(activation=function("get_file", "keras.utils")),
+        "not a modeling function",
+    ),
+    "SavedModel inside": (
+        layer("TFSMLayer", filepath="/tmp/harm"),
+        "TFSMLayer.*arbitrary code",
+    ),
+    "file on the disk": (
+        layer("StringLookup", vocabulary="/etc/passwd"),
+        "arbitrary and sensitive files",
+    ),
+    "another width": (with_hidden_config(units=5), "expected axis -1"),
+    "width below zero": (with_hidden_config(units=-5), "positive integer"),
+    "no name": (with_hidden(name=None), "refused"),
+    "no layers": (lambda config: config["config"].clear(), "refused"),
+    "nothing": (lambda config: config.clear(), "describes no model"),
+    "a layer": (
+        lambda config: config.update(config["config"]["layers"][1]),
+        "describes no model",
+    ),
+    "a function": (
+        lambda config: config.update(function("tanh", "builtins")),
+        "describes no model",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_configuration_that_is_not_only_a_model_is_refused(
+    case, parts, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where harm would show
+    change, reason = CONFIGS[case]
+    config = json.loads(parts["config.json"])
+    change(config)
+    changed = parts | {"config.json": json.dumps(config)}
+    message = refusal_of(archive(changed), tmp_path)
+    assert re.search(reason, message), message
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", "null", "\xff", "[" * 100_000, "9" * 100_000]
+)
+def test_a_configuration_that_is_no_json_object_is_refused(
+    text, parts, tmp_path
+):
+    content = text.encode("latin-1")
+    refusal_of(archive(parts | {"config.json": content}), tmp_path)
+
+
+# --- the weights --------------------------------------------------------
+
+HIDDEN = "layers/dense/vars"
+
+
+def kernel(data):
+    """Replace the kernel of the hidden layer, of shape (2, 3)."""
+
+    def change(file):
+        del file[f"{HIDDEN}/0"]
+        file[f"{HIDDEN}/0"] = data
+
+    return change
+
+
+def unstored(shape):
+    """An array of any size takes no space until it is written to."""
+
+    def change(file):
+        del file[f"{HIDDEN}/0"]
+        file[HIDDEN].create_dataset("0", shape, "f4")
+
+    return change
+
+
+def squeezed(file):
+    del file[f"{HIDDEN}/0"]
+    zeros = np.zeros((1_000, 1_000), "f4")
+    file[HIDDEN].create_dataset("0", data=zeros, compression="gzip")
+
+
+def outside(file):
+    """The values lie in another file."""
+    del file[f"{HIDDEN}/0"]
+    external = [("/etc/passwd", 0, 24)]
+    file[HIDDEN].create_dataset("0", (2, 3), "f4", external=external)
+
+
+def attribute(file):
+    file[f"{HIDDEN}/0"].attrs["dtype"] = "bfloat16"
+
+
+def deep(file):
+    for _ in range(200):
+        file = file.create_group("group")
+
+
+def without(name):
+    def change(file):
+        del file[name]
+
+    return change
+
+
+def strings(file):
+    del file[f"{HIDDEN}/0"]
+    text = [["0.5"] * 3] * 2
+    file[HIDDEN].create_dataset("0", data=text, dtype=h5py.string_dtype())
+
+
+WEIGHTS = {
+    "other shape": (kernel(np.zeros((3, 2))), r"\(3, 2\)"),
+    "scalar": (kernel(0.0), r"shape=\(\)"),
+    "missing": (without(f"{HIDDEN}/0"), "expected 2 variables"),
+    "all of a layer": (without("layers/dense"), "expected 2 variables"),
+    "all": (without("layers"), "expected 2 variables"),
+    "not a number": (kernel(np.full((2, 3), np.nan)), "hidden/kernel"),
+    "infinite": (kernel(np.full((2, 3), -np.inf)), "hidden/kernel"),
+    "too large": (kernel(np.full((2, 3), 1e300)), "not finite"),
+    "complex": (kernel(np.full((2, 3), 1j)), "no array of numbers"),
+    "bytes": (kernel(np.full((2, 3), b"0.5")), "no array of numbers"),
+    "strings": (strings, "no array of numbers"),
+    "attribute": (attribute, "no array of numbers"),
+    "not stored": (unstored((1_000_000_000,)), "claim 4,000,000,"),
+    "compressed": (squeezed, "claim 4,000,"),
+    "soft link": (kernel(h5py.SoftLink("/layers/out/vars/0")), "SoftLink"),
+    "link": (kernel(h5py.ExternalLink("/tmp/harm", "/x")), "ExternalLink"),
+    "external": (outside, "external Dataset"),
+    "deep": (deep, "too deep"),
+}
+
+
+def with_weights(parts, change):
+    file = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(file, "r+") as weights:
+        change(weights)
+    return parts | {"model.weights.h5": file.getvalue()}
+
+
+@pytest.mark.parametrize("case", WEIGHTS)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_weights_that_are_not_the_models_are_refused(case, parts, tmp_path):
+    change, reason = WEIGHTS[case]
+    content = archive(with_weights(parts, change))
+    message = refusal_of(content, tmp_path)
+    assert re.search(reason, message), message
+
+
+@keras.saving.register_keras_serializable("test_hostile")
+class Nested(keras.layers.Layer):
+    """A layer whose own layers lie in a list within a list."""
+
+    def build(self, shape):
+        self.inner = [[keras.layers.Dense(3)]]
+        self.inner[0][0].build(shape)
+
+    def call(self, inputs):
+        return self.inner[0][0](inputs)
+
+
+def test_layers_whose_weights_are_missing_are_refused(tmp_path):
+    """Keras only warns, and leaves them random weights."""
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, Nested()(inputs))
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as reader:
+        parts = {name: reader.read(name) for name in reader.namelist()}
+    assert zoo.load_model(write_export(tmp_path / "whole", archive(parts)))
+    parts = with_weights(parts, without("layers/nested/inner/container"))
+    message = refusal_of(archive(parts), tmp_path)
+    assert "lacks those of some layers" in message
+
+
+def test_weights_that_are_no_hdf5_are_refused(parts, tmp_path):
+    weights = parts["model.weights.h5"]
+    for number, damaged in enumerate((b"", weights[:-200], weights[9:])):
+        content = archive(parts | {"model.weights.h5": damaged})
+        message = refusal_of(content, tmp_path / str(number))
+        assert "open file" in message
+
+
+# --- memory -------------------------------------------------------------
+
+
+def units(number):
+    def change(parts):
+        config = json.loads(parts["config.json"])
+        config["config"]["layers"][2]["config"]["units"] = number
+        return parts | {"config.json": json.dumps(config)}
+
+    return change
+
+
+BOMBS = {
+    "archive": compressed_bomb,
+    "units": lambda parts: archive(units(10**8)(parts)),
+    "array": lambda parts: archive(with_weights(parts, unstored((10**8,)))),
+}
+
+
+@LINUX
+def test_small_files_that_claim_much_take_no_memory(parts, tmp_path):
+    for name, bomb in BOMBS.items():
+        write_export(tmp_path / name, bomb(parts))
+    good = write_export(tmp_path / "good", archive(parts))
+    code = (
+        MEMORY
+        + """if True:
+        import json, sys
+        import zoo
+
+        good, *bombs = sys.argv[1:]
+        zoo.load_model(good)
+        grown = {}
+        for bomb in bombs:
+            before = megabytes("VmHWM")
+            try:
+                zoo.load_model(bomb)
+            except ValueError as error:
+                assert "was refused" in str(error)
+                grown[bomb] = megabytes("VmHWM") - before
+        print(json.dumps(grown))
+    """
+    )
+    bombs = [tmp_path / name for name in BOMBS]
+    answer = run_python("-c", code, good, *bombs)
+    assert answer.returncode == 0, answer.stderr
+    grown = json.loads(answer.stdout)
+    assert len(grown) == len(BOMBS), "a bomb was loaded"
+    print(grown)
+    assert max(grown.values()) < 100, grown
+
+
+# --- what is no harm ----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_every_model_of_the_zoo_is_taken(name, tmp_path):
+    model = zoo.create_model(name)
+    model.save(tmp_path / "model.keras")
+    state = random.getstate()
+    loaded = _archive.load(tmp_path / "model.keras")
+    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    keras.saving.load_model(tmp_path / "model.keras")
+    after = random.getstate()
+    random.setstate(state)
+    keras.saving.load_model(tmp_path / "model.keras")
+    keras.saving.load_model(tmp_path / "model.keras")
+    assert random.getstate() == after, "training after it would be another"
+
+
+def test_the_sums_are_looked_at_first(parts, tmp_path, monkeypatch):
+    export = write_export(tmp_path / "export", archive(parts))
+    (export / "model.keras").write_bytes(compressed_bomb(parts))
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    monkeypatch.setattr(keras.saving, "load_model", None)
+    with pytest.raises(ValueError, match="model.keras was changed"):
+        zoo.load_model(export)
+
+
+@pytest.mark.parametrize("name", ["../harm", "/etc/passwd", "\0", "harm"])
+def test_sums_of_files_elsewhere_are_refused(name, parts, tmp_path):
+    (tmp_path / "harm").touch()
+    export = write_export(tmp_path / "export", archive(parts))
+    with open(export / "SHA256SUMS", "a") as sums:
+        sums.write(f"{'0' * 64}  {name}\n")
+    with pytest.raises(ValueError, match="is missing"):
+        zoo.load_model(export)
+
+
+@LINUX
+def test_sums_without_end_are_refused(parts, tmp_path):
+    export = write_export(tmp_path / "family" / "1", archive(parts))
+    (export / "SHA256SUMS").unlink()
+    (export / "SHA256SUMS").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="no readable SHA256SUMS"):
+        zoo.load_model(export.parent)
+
+
+# --- the SavedModel -----------------------------------------------------
+
+
+@pytest.fixture
+def swapped(export, tmp_path):
+    """An export with the variables of another, and the sums it had."""
+    model = zoo.load_model(export, verbose=False)
+    kernel = model.get_layer("predictions").kernel
+    kernel.assign(-kernel)
+    signatures = _signatures.classifier(model, list("0123456789"))
+    _export._write_saved_model(tmp_path / "other", signatures)
+    swapped = shutil.copytree(export, tmp_path / "swapped")
+    shutil.rmtree(swapped / "variables")
+    shutil.copytree(tmp_path / "other" / "variables", swapped / "variables")
+    return swapped
+
+
+def test_swapped_variables_are_found_by_the_sums(swapped):
+    with pytest.raises(ValueError, match="variables/variables.* was changed"):
+        zoo.load_model(swapped)
+
+
+def test_swapped_variables_with_new_sums_are_another_export(swapped):
+    """The sums say that it is whole, and nothing of who wrote it."""
+    (swapped / "SHA256SUMS").unlink()
+    _export._write_sums(swapped)
+    assert zoo.load_model(swapped, verbose=False)
+
+
+@pytest.mark.parametrize("file", ["variables.index", "variables.data"])
+def test_damaged_variables_are_never_served(file, export, tmp_path):
+    damaged = shutil.copytree(export, tmp_path / "damaged")
+    [path] = (damaged / "variables").glob(f"{file}*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(tf.errors.OpError):
+        tf.saved_model.load(str(damaged))
+
+
+# --- noise --------------------------------------------------------------
+
+
+def picture_files():
+    """PNG and JPEG files of every kind."""
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (40, 60, 3)).astype("uint8")
+    color = Image.fromarray(pixels)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        picture = color.convert("L" if mode == "I;16" else mode)
+        yield image_file(picture.convert(mode), "PNG")
+    for mode in ("L", "RGB"):
+        for progressive in (False, True):
+            picture = color.convert(mode)
+            yield image_file(picture, "JPEG", progressive=progressive)
+    yield image_file(Image.new("L", (4_096, 4_096)), "PNG")
+    yield image_file(Image.new("L", (4_096, 4_096)), "JPEG")
+
+
+def image_file(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+# Damages a file in one of the ways that break decoders.
+DAMAGE = r"""
+import struct, zlib
+import numpy as np
+
+def damaged(file, generator):
+    content, ways = bytearray(file), generator.integers(8)
+    place = int(generator.integers(len(content)))
+    header = int(generator.integers(min(len(content), 64)))
+    noise = generator.bytes(int(generator.integers(1, 64)))
+    if ways == 0:  # flipped bits
+        for place in generator.integers(len(content), size=noise[0] % 8 + 1):
+            content[place] ^= 1 << int(generator.integers(8))
+    elif ways == 1:  # cut
+        del content[place:]
+    elif ways == 2:  # cut out
+        del content[place : place + noise[0]]
+    elif ways == 3:  # another header
+        content[header] = noise[0]
+    elif ways == 4:  # noise put in
+        content[place:place] = noise
+    elif ways == 5:  # noise put over
+        content[place : place + len(noise)] = noise
+    elif ways == 6:  # nothing but noise behind the signature
+        content[8:] = noise
+    else:  # a chunk of PNG, or a segment of JPEG, with the right sum
+        names = [b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"acTL", b"fdAT"]
+        name = names[int(generator.integers(len(names)))]
+        chunk = struct.pack(">I", len(noise)) + name + noise
+        content[33:33] = chunk + struct.pack(">I", zlib.crc32(name + noise))
+        if file[:2] == b"\xff\xd8":
+            marker = bytes([255, 192 + noise[0] % 64])
+            length = struct.pack(">H", len(noise) + 2)
+            content = bytearray(file)
+            content[2:2] = marker + length + noise
+    return bytes(content)
+"""
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "count", [300, pytest.param(10_000, marks=pytest.mark.faults)]
+)
+def test_damaged_pictures_are_refused_or_answered(count, export, tmp_path):
+    for number, content in enumerate(picture_files()):
+        (tmp_path / f"{number:02}").write_bytes(content)
+    code = (
+        MEMORY
+        + DAMAGE
+        + """if True:
+        import collections, json, sys
+        import tensorflow as tf
+
+        export, folder, count = sys.argv[1:]
+        served = tf.saved_model.load(export)
+        files = [p.read_bytes() for p in sorted(pathlib.Path(folder).iterdir())]
+
+        def answer(files):
+            answer = served.signatures["image_bytes"](image_bytes=files)
+            return answer["probabilities"].numpy()
+
+        before = [answer([file]).tolist() for file in files]
+        started = megabytes("VmHWM")
+        generator = np.random.default_rng(0)
+        outcomes = collections.Counter()
+        for number in range(int(count)):
+            file = damaged(files[number % len(files)], generator)
+            try:
+                found = answer([file])
+                assert found.shape == (1, 10)
+                assert np.isfinite(found).all()
+                outcomes["answered"] += 1
+            except tf.errors.InvalidArgumentError:
+                outcomes["refused"] += 1
+        assert [answer([file]).tolist() for file in files] == before
+        outcomes["grown by"] = megabytes("VmHWM") - started
+        print(json.dumps(outcomes))
+    """
+    )
+    answer = run_python("-c", code, export, tmp_path, count, timeout=600)
+    assert answer.returncode == 0, answer.stderr
+    outcomes = json.loads(answer.stdout)
+    print(outcomes)
+    assert outcomes["answered"] + outcomes["refused"] == count
+    assert min(outcomes["answered"], outcomes["refused"]) > count / 10
+    assert outcomes["grown by"] < 100, outcomes  # megabytes
+
+
+@LINUX
+@pytest.mark.faults
+def test_damaged_archives_are_refused_or_loaded(parts, tmp_path):
+    """With the right sums, of the archive and of its members."""
+    for name, content in parts.items():
+        (tmp_path / name).write_bytes(content)
+    code = (
+        MEMORY
+        + DAMAGE
+        + """if True:
+        import collections, json, os, sys, warnings, zipfile
+        from zoo import _archive
+
+        warnings.simplefilter("ignore")
+        os.chdir(sys.argv[1])
+        parts = {
+            name: pathlib.Path(name).read_bytes()
+            for name in ("metadata.json", "config.json", "model.weights.h5")
+        }
+        generator = np.random.default_rng(0)
+        outcomes = collections.Counter()
+        for number in range(1_000):
+            name = ("model.weights.h5", "config.json")[number % 2]
+            changed = parts | {name: damaged(parts[name], generator)}
+            with zipfile.ZipFile("model.keras", "w") as archive:
+                for member, content in changed.items():
+                    archive.writestr(member, content)
+            if number % 20 == 0:  # the archive itself
+                path = pathlib.Path("model.keras")
+                path.write_bytes(damaged(path.read_bytes(), generator))
+            if number == 2:
+                started = megabytes("VmHWM")
+            try:
+                _archive.load(pathlib.Path("model.keras"))
+                outcomes["loaded"] += 1
+            except ValueError as error:
+                assert "was refused" in str(error)
+                outcomes["refused"] += 1
+        outcomes["grown by"] = megabytes("VmHWM") - started
+        print(json.dumps(outcomes))
+    """
+    )
+    answer = run_python("-c", code, tmp_path, timeout=600)
+    assert answer.returncode == 0, answer.stderr
+    outcomes = json.loads(answer.stdout)
+    print(outcomes)
+    assert outcomes["loaded"] + outcomes["refused"] == 1_000
+    assert outcomes["refused"] > 500
+    assert outcomes["grown by"] < 300, outcomes  # megabytes
