@@ -2,13 +2,13 @@
 
 import contextlib
 import functools
-import json
 import os
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
+from recipes import _workers
 from recipes._config import RunOptions
 from recipes._errors import UsageError
 
@@ -22,11 +22,30 @@ class Devices:
         replicas: Number of copies of the model; each takes an equal share of
             the batch.
         description: One line for people: what was chosen and why.
+        cluster: The processes that train together, or None: this one alone.
     """
 
     strategy: object | None
     replicas: int
     description: str
+    cluster: _workers.Cluster | None = None
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is the process that writes what a run leaves."""
+        return self.cluster is None or self.cluster.index == 0
+
+    def gather(self, number: int) -> list[int]:
+        """Return the number that each process has, the chief's first.
+
+        All wait here for each other.
+        """
+        if self.cluster is None:
+            return [number]
+        numbers = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant([number], tf.int64)
+        )
+        return self.strategy.gather(numbers, axis=0).numpy().tolist()
 
     def scope(self):
         """Return the context in which models and optimizers are made."""
@@ -71,7 +90,7 @@ def set_up(options: RunOptions, batch_size: int) -> Devices:
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    strategy, reason = _choose_strategy(options, gpus)
+    strategy, reason, cluster = _choose_strategy(options, gpus)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if batch_size % replicas:
         raise UsageError(
@@ -91,7 +110,7 @@ def set_up(options: RunOptions, batch_size: int) -> Devices:
         f"seed {options.seed}"
     )
     print(f"devices: {description}")
-    return Devices(strategy, replicas, description)
+    return Devices(strategy, replicas, description, cluster)
 
 
 def threads() -> int:
@@ -109,16 +128,36 @@ def prepare_model(model, devices: Devices) -> None:
 
     Batch normalisation takes its statistics over the whole batch, not over each
     replica's part. The optimizer's variables are made now, inside the scope,
-    for a checkpoint to go into.
+    for a checkpoint to go into. With several workers Keras fails when it builds
+    the model from a batch, though it is built, and when it averages metrics
+    that have no axis to average over.
     """
     with devices.scope():
         _synchronize_batch_norm(model, devices.replicas > 1)
         model.optimizer.build(model.trainable_variables)
+    if devices.cluster is not None:
+        model._maybe_symbolic_build = lambda *arguments, **options: None
+        for name in ("train_step", "test_step"):
+            setattr(model, name, _with_an_axis(getattr(model, name)))
 
 
 def restore_model(model) -> None:
     """Make a trained model the plain one again, as it is saved."""
     _synchronize_batch_norm(model, False)
+    for name in ("_maybe_symbolic_build", "train_step", "test_step"):
+        vars(model).pop(name, None)
+
+
+def _with_an_axis(step):
+    """Return a training step whose metrics are vectors of length one."""
+
+    def step_with_an_axis(data):
+        return {
+            name: tf.expand_dims(tf.convert_to_tensor(value), 0)
+            for name, value in step(data).items()
+        }
+
+    return step_with_an_axis
 
 
 def _synchronize_batch_norm(model, synchronized: bool) -> None:
@@ -128,15 +167,18 @@ def _synchronize_batch_norm(model, synchronized: bool) -> None:
 
 
 def _choose_strategy(options: RunOptions, gpus):
-    """Return a strategy, or None, and the reason in words."""
-    if options.strategy == "multi_worker" or (
-        options.strategy == "auto" and _names_a_cluster()
-    ):
-        raise UsageError(
-            "multi_worker: recipes do not train on several machines yet. Use "
-            "--strategy mirrored for several devices of one machine, or "
-            "--strategy none."
-        )
+    """Return a strategy, or None, the reason in words, and the cluster."""
+    if options.strategy in ("auto", "multi_worker"):
+        cluster = _workers.find()
+        if cluster is not None and options.cpu_devices > 1:
+            raise UsageError(
+                "--cpu-devices is for --strategy mirrored; workers take the "
+                "CPU of their machine as one device."
+            )
+        if cluster is not None:
+            return _workers.join(cluster), cluster.describe(), cluster
+        if options.strategy == "multi_worker":
+            raise UsageError(_workers.HOW_TO)
     if gpus:
         names = [d.name for d in tf.config.list_logical_devices("GPU")]
     else:
@@ -145,13 +187,13 @@ def _choose_strategy(options: RunOptions, gpus):
     kind = "GPU" if gpus else "CPU"
     if options.strategy == "mirrored":
         reason = f"{len(names)} {kind}(s), mirrored because you asked"
-        return _mirrored(tuple(names)), reason
+        return _mirrored(tuple(names)), reason, None
     if options.strategy == "auto" and gpus and len(names) > 1:
         reason = f"{len(names)} GPUs, mirrored because there are several"
-        return _mirrored(tuple(names)), reason
+        return _mirrored(tuple(names)), reason, None
     if len(names) > 1:
-        return None, f"1 {kind} of {len(names)}, no strategy"
-    return None, f"1 {kind}, no strategy (one device needs none)"
+        return None, f"1 {kind} of {len(names)}, no strategy", None
+    return None, f"1 {kind}, no strategy (one device needs none)", None
 
 
 @functools.cache
@@ -162,18 +204,6 @@ def _mirrored(names: tuple[str, ...]):
     TensorFlow would take one for the other.
     """
     return tf.distribute.MirroredStrategy(names)
-
-
-def _names_a_cluster() -> bool:
-    """Whether TF_CONFIG makes this process one of several."""
-    try:
-        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        return bool(config.get("cluster"))
-    except (ValueError, AttributeError) as error:
-        raise UsageError(
-            "The environment variable TF_CONFIG must be a JSON object. "
-            f"Received: {os.environ['TF_CONFIG']!r}"
-        ) from error
 
 
 def _make_logical_cpus(count: int) -> None:

@@ -93,9 +93,12 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
         assets: File name to text, for the folder `assets`.
 
     Returns:
-        The version folder.
+        The version folder; the family's for a worker that is not the chief,
+        which exports nothing.
     """
     family = run.options.output_dir / "saved_models" / run.export_name
+    if not run.devices.is_chief:
+        return family
     try:
         with (
             _only_building_folder(family) as building,
@@ -206,8 +209,8 @@ def _write_saved_model(folder: Path, signatures: dict) -> None:
 
 
 def _write_assets(folder: Path, assets: dict[str, str]) -> None:
-    (folder / "assets").mkdir(exist_ok=True)
     for name, text in assets.items():
+        (folder / "assets").mkdir(exist_ok=True)
         _files.write_atomically(folder / "assets" / name, text)
 
 

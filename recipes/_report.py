@@ -42,6 +42,8 @@ def report_classifier(
     Returns:
         The path of `report.html` in the run's folder.
     """
+    if not run.devices.is_chief:
+        return run.folder
     test = run.data.test
     facts = {
         "Test accuracy": f"{metrics['test_accuracy']:.2%}",
@@ -87,10 +89,11 @@ def report_autoencoder(
     Returns:
         The path of `report.html` in the run's folder.
     """
+    if not run.devices.is_chief:
+        return run.folder
     test = run.data.test
     encoder, decoder = zoo.feature_extractor(model), model.get_layer("decoder")
-    codes = encoder.predict(test.images, batch_size=1_000, verbose=0)
-    codes = codes.astype("float32")
+    codes = _scoring.predict(encoder, test.images)
     facts = {
         "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]",
         "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats per "
@@ -150,10 +153,10 @@ def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
     """
     steps = np.diag(codes.std(axis=0))
     ahead, behind = (
-        decoder.predict(codes.mean(axis=0) + side * steps, verbose=0)
+        _scoring.predict(decoder, codes.mean(axis=0) + side * steps)
         for side in (1, -1)
     )
-    return (ahead - behind).astype("float32")
+    return ahead - behind
 
 
 def _first_kernels(model: keras.Model):
@@ -503,7 +506,7 @@ def _code_map_section(plots: Path, codes, labels, names: list[str]):
     if length > 2:
         _, _, axes = np.linalg.svd(points, full_matrices=False)
         points = points @ axes[:2].T
-    elif length == 1:
+    if points.shape[1] == 1:
         points = np.hstack([points, np.zeros_like(points)])
     figure = Figure(figsize=(8.8, 6.6), layout="constrained")
     axes = figure.subplots()

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -18,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import _config, _devices, _files
+from recipes import _config, _devices, _files, _workers
 from recipes._data import Data
 from recipes._devices import Devices
 from recipes._errors import RecipeError, UsageError
@@ -63,6 +64,8 @@ class Run:
         Returns:
             The metrics.
         """
+        if not self.devices.is_chief:
+            return metrics
         _files.write_json(
             self.folder / "metrics.json",
             {**self.record(model, metrics), "export": str(export)},
@@ -115,34 +118,63 @@ def open_run(config, data: Data, devices: Devices):
         "data_checksum": data.checksum,
         "replicas": devices.replicas,
     }
-    home = _home(options.output_dir, recipe)
-    if options.run_name:
-        folder, lock = _open_named(home / options.run_name, settings)
-    else:
-        folder, lock = _open_newest_unfinished(home, settings) or _create(home)
-    with lock:
-        # What a killed process had not finished writing.
-        for leftover in folder.rglob(".tmp-*"):
-            leftover.unlink()
-        if (folder / "config.json").exists():
-            print(f"continuing {folder}")
+    with _workers.named_if_lost(devices.cluster):
+        _agree_on_settings(settings, devices)
+        if not devices.is_chief:
+            # The chief writes; the others read its checkpoints.
+            home = options.output_dir / "runs" / recipe
+            number = devices.gather(0)[0]
+            folder = home / (options.run_name or str(number))
+            yield Run(recipe, folder, settings, options, data, devices)
+            devices.gather(0)  # the chief has written everything
+            return
+        home = _home(options.output_dir, recipe)
+        if options.run_name:
+            folder, lock = _open_named(home / options.run_name, settings)
         else:
-            print(f"run {folder}")
-            _files.write_json(
-                folder / "config.json",
-                {
-                    "schema": SCHEMA,
-                    "version": zoo.__version__,
-                    "settings": settings,
-                },
+            folder, lock = _open_newest_unfinished(home, settings) or _create(
+                home
             )
+        with lock:
+            _begin(folder, settings, devices, data)
+            devices.gather(0 if options.run_name else int(folder.name))
+            yield Run(recipe, folder, settings, options, data, devices)
+            devices.gather(0)
+
+
+def _begin(folder: Path, settings: dict, devices: Devices, data: Data) -> None:
+    """Write down what is run, and what a killed process left."""
+    for leftover in folder.rglob(".tmp-*"):
+        leftover.unlink()
+    if (folder / "config.json").exists():
+        print(f"continuing {folder}")
+    else:
+        print(f"run {folder}")
         _files.write_json(
-            folder / "environment.json",
-            {"schema": SCHEMA, "command": command(), "commit": commit()}
-            | environment()
-            | {"devices": devices.description, "data": data.describe()},
+            folder / "config.json",
+            {
+                "schema": SCHEMA,
+                "version": zoo.__version__,
+                "settings": settings,
+            },
         )
-        yield Run(recipe, folder, settings, options, data, devices)
+    _files.write_json(
+        folder / "environment.json",
+        {"schema": SCHEMA, "command": command(), "commit": commit()}
+        | environment()
+        | {"devices": devices.description, "data": data.describe()},
+    )
+
+
+def _agree_on_settings(settings: dict, devices: Devices) -> None:
+    """Refuse workers that would train different models."""
+    text = json.dumps(settings, sort_keys=True).encode()
+    sums = devices.gather(int(hashlib.sha256(text).hexdigest()[:15], 16))
+    if len(set(sums)) > 1:
+        raise UsageError(
+            "The workers were started with different settings or data; give "
+            f"all of them the same flags. Those of this one: {settings}"
+        )
 
 
 def trainable_parameters(model) -> int:

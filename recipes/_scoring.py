@@ -4,10 +4,43 @@ import sys
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from recipes._data import Data, Split
 
-EVALUATION_BATCH = 1_000
+BATCH = 1_000  # images that are predicted at once
+
+
+def predict(
+    model: keras.Model, images: np.ndarray, progress: bool = False
+) -> np.ndarray:
+    """Return what a model says of images, whole and in order.
+
+    Each process asks for itself, on one device. Under a strategy Keras would
+    share the images out, and wait for workers that ask for nothing.
+
+    Args:
+        model: A model of one output.
+        images: `(n, ...)`, as the model takes them.
+        progress: Whether to show a bar.
+
+    Returns:
+        float32 `(n, ...)`.
+    """
+    spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def answer(batch):
+        return model(batch, training=False)
+
+    bar = keras.utils.Progbar(len(images)) if progress else None
+    answers = []
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        answers.append(answer(batch).numpy().astype("float32"))
+        if bar:
+            bar.add(len(batch))
+    return np.concatenate(answers)
 
 
 def score_classifier(model: keras.Model, split: Split):
@@ -21,9 +54,7 @@ def score_classifier(model: keras.Model, split: Split):
         The metrics `test_accuracy` and `test_loss` (cross-entropy in nats), and
         the probabilities, float32 `(n, num_classes)`.
     """
-    probabilities = model.predict(
-        split.images, batch_size=evaluation_batch(model, split), verbose=0
-    ).astype("float32")
+    probabilities = predict(model, split.images)
     chosen = probabilities[np.arange(len(split)), split.labels]
     accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
     loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
@@ -40,12 +71,8 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
         split: Images and labels.
     """
     print(f"computing the features of {len(split):,} images")
-    features = extractor.predict(
-        split.images,
-        batch_size=evaluation_batch(extractor, split),
-        verbose=1 if sys.stdout.isatty() else 0,
-    )
-    return Split(features.astype("float32"), split.labels)
+    features = predict(extractor, split.images, progress=sys.stdout.isatty())
+    return Split(features, split.labels)
 
 
 def score_autoencoder(model: keras.Model, split: Split, pixels=None):
@@ -68,10 +95,7 @@ def score_autoencoder(model: keras.Model, split: Split, pixels=None):
           images.
     """
     shown = split.images if pixels is None else pixels
-    pictures = model.predict(
-        shown, batch_size=evaluation_batch(model, split), verbose=0
-    )
-    pictures = np.clip(pictures.astype("float32"), 0, 1)
+    pictures = np.clip(predict(model, shown), 0, 1)
     truth = split.to_reconstruct().targets()
     metrics = {
         "test_mse": float(np.mean(squared_errors(pictures, truth))),
@@ -146,21 +170,3 @@ def _cross_entropy(truth, pictures) -> float:
     pictures = np.clip(pictures, 1e-7, 1 - 1e-7)
     nats = truth * np.log(pictures) + (1 - truth) * np.log1p(-pictures)
     return -float(np.mean(nats, dtype="float64"))
-
-
-def evaluation_batch(model, split: Split | None) -> int | None:
-    """Return the largest batch, up to 1,000, that the replicas can share.
-
-    Keras wants them to divide the first batch evenly; and in the last one each
-    must get an image, for convolutions do not bear an empty batch.
-    """
-    if not split:
-        return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    largest = min(EVALUATION_BATCH, len(split))
-    for size in range(largest, 0, -1):
-        share, rest = divmod(size, replicas)
-        last = len(split) % size or size
-        if rest == 0 and last > size - share:
-            return size
-    return largest

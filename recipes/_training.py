@@ -19,11 +19,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import _data, _devices, _files, _scoring
+from recipes import _data, _devices, _files
 from recipes._data import Split
 from recipes._errors import RecipeError
 from recipes._runs import SCHEMA, Run
 
+EVALUATION_BATCH = 1_000
 KEPT_CHECKPOINTS = 2
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
 # them is restored: they flip the sign of min_delta when they begin.
@@ -78,6 +79,11 @@ def fit(
     _devices.prepare_model(model, run.devices)
     recorder = _Recorder(run, phase, epochs, callbacks, quiet)
     done = recorder.restore(model)
+    if len(set(run.devices.gather(done))) > 1:
+        raise RecipeError(
+            f"The workers see different checkpoints in {recorder.folder}: "
+            "--output-dir must be a folder that all of them share."
+        )
     batches = _data.training_batches(
         train,
         batch_size,
@@ -98,9 +104,9 @@ def fit(
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
             validation_data=watched,
-            validation_batch_size=_scoring.evaluation_batch(model, validation),
+            validation_batch_size=_evaluation_batch(model, validation),
             callbacks=[*callbacks, recorder],
-            verbose=1 if sys.stdout.isatty() and not quiet else 0,
+            verbose=1 if sys.stdout.isatty() and not recorder.quiet else 0,
         )
     except KeyboardInterrupt:
         print(
@@ -153,6 +159,24 @@ def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:
     return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 
+def _evaluation_batch(model, split: Split | None) -> int | None:
+    """Return the largest batch, up to 1,000, that the replicas can share.
+
+    Keras wants them to divide the first batch evenly; and in the last one each
+    must get an image, for convolutions do not bear an empty batch.
+    """
+    if not split:
+        return None
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    largest = min(EVALUATION_BATCH, len(split))
+    for size in range(largest, 0, -1):
+        share, rest = divmod(size, replicas)
+        last = len(split) % size or size
+        if rest == 0 and last > size - share:
+            return size
+    return largest
+
+
 class _Recorder(keras.callbacks.Callback):
     """Keeps the history, the log and the checkpoints of one fit.
 
@@ -167,7 +191,7 @@ class _Recorder(keras.callbacks.Callback):
         self.run = run
         self.phase = phase
         self.epochs = epochs
-        self.quiet = quiet
+        self.quiet = quiet or not run.devices.is_chief
         self.others = [c for c in callbacks if hasattr(c, "wait")]
         self.folder = run.folder / "checkpoints" / phase
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +226,7 @@ class _Recorder(keras.callbacks.Callback):
         self._write_history()
         values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
         if self.quiet:
-            if self.epoch == self.epochs:
+            if self.epoch == self.epochs and self.run.devices.is_chief:
                 seconds = sum(self.history["seconds"])
                 print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
         elif not sys.stdout.isatty():
@@ -241,6 +265,8 @@ class _Recorder(keras.callbacks.Callback):
         return self.epoch
 
     def _save(self, epoch):
+        if not self.run.devices.is_chief:
+            return
         variables = self.model.variables + self.model.optimizer.variables
         arrays = {f"v{i}": v.numpy() for i, v in enumerate(variables)}
         others = []
@@ -279,6 +305,8 @@ class _Recorder(keras.callbacks.Callback):
             )
 
     def _write_history(self):
+        if not self.run.devices.is_chief:
+            return
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["schema", "epoch", *self.history])

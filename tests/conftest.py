@@ -10,6 +10,7 @@ import sys
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ.pop("TF_CONFIG", None)
+os.environ.pop("SLURM_PROCID", None)
 
 import numpy as np
 import pytest

@@ -1,0 +1,209 @@
+"""Several processes that train one model: who they are, and how they meet.
+
+tf.distribute does the work. What it lacks is put right here: it waits for ever
+for a worker that never starts, and names nobody when one is lost.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import signal
+import socket
+import time
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from recipes._errors import RecipeError, UsageError
+
+START_SECONDS = 120  # for all workers to come up
+HOW_TO = (
+    "--strategy multi_worker: nothing says who the workers are. Set TF_CONFIG "
+    "for each of them, start them under SLURM, or start some on this machine "
+    "with scripts/launch_workers.py."
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The processes that train together.
+
+    Attributes:
+        addresses: `host:port` of each, the chief's first.
+        index: The place of this process among them; the chief's is 0.
+        resolver: The `tf.distribute.cluster_resolver.ClusterResolver`.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+    resolver: object
+
+    def describe(self) -> str:
+        """Return who this is, in words."""
+        return (
+            f"worker {self.index} of {len(self.addresses)}, at "
+            f"{self.addresses[self.index]}"
+        )
+
+
+def find() -> Cluster | None:
+    """Return the cluster that the environment names; None if it is alone.
+
+    `TF_CONFIG` is read first, then what SLURM sets.
+
+    Raises:
+        UsageError: If the environment names a cluster that cannot be.
+    """
+    if os.environ.get("TF_CONFIG"):
+        spec, task = _read_tf_config()
+        if not spec:
+            return None
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    elif "SLURM_PROCID" in os.environ:
+        if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) < 2:
+            return None
+        resolver = _slurm_resolver()
+        spec = resolver.cluster_spec().as_dict()
+        task = {"type": resolver.task_type, "index": resolver.task_id}
+    else:
+        return None
+    chiefs = spec.get("chief", [])
+    addresses = (*chiefs, *spec.get("worker", []))
+    index = task["index"] + (len(chiefs) if task["type"] == "worker" else 0)
+    if len(addresses) < 2:
+        return None
+    return Cluster(addresses, index, resolver)
+
+
+@functools.cache
+def join(cluster: Cluster):
+    """Wait until all workers have started; return their strategy.
+
+    Raises:
+        UsageError: If the address of this worker cannot be used.
+        RecipeError: If some are not there in time; names them.
+    """
+    _meet(cluster)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver)
+    # TensorFlow has taken the signal to itself, and does nothing with it.
+    signal.signal(signal.SIGTERM, on_sigterm)
+    return strategy
+
+
+def _meet(cluster: Cluster) -> None:
+    """Wait, with an end, until every worker answers at its address.
+
+    TensorFlow's own waiting has no end. A worker answers here until it has
+    heard all the others, then TensorFlow answers at the same address.
+    """
+    address = cluster.addresses[cluster.index]
+    port = int(address.rpartition(":")[2])
+    try:
+        listening = socket.create_server(("", port))
+    except OSError as error:
+        raise UsageError(
+            f"Worker {cluster.index} cannot listen at {address}: "
+            f"{error.strerror}."
+        ) from error
+    deadline = time.monotonic() + START_SECONDS
+    with listening:
+        while silent := _silent(cluster):
+            if time.monotonic() > deadline:
+                missing = " and ".join(
+                    f"worker {n} at {cluster.addresses[n]}" for n in silent
+                )
+                raise RecipeError(
+                    f"After {START_SECONDS:g} seconds there is no answer from "
+                    f"{missing}. Start all workers within that time, each with "
+                    "its own TF_CONFIG."
+                )
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def named_if_lost(cluster: Cluster | None):
+    """Turn what TensorFlow says of a lost worker into who was lost.
+
+    Raises:
+        RecipeError: Names the worker, its address and what to do.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if cluster is None:
+            raise
+        numbers = {int(n) for n in re.findall(r"/task:(\d+)", error.message)}
+        numbers -= {cluster.index}
+        lost = [n for n in sorted(numbers) if n < len(cluster.addresses)]
+        lost = lost or [n for n in _silent(cluster) if n != cluster.index]
+        who = " and ".join(
+            f"worker {n} at {cluster.addresses[n]}" for n in lost
+        )
+        raise RecipeError(
+            f"{who or 'A worker'} was lost. Start all workers again with the "
+            "same commands: they go on from the last complete epoch. "
+            f"({error.message.splitlines()[0]})"
+        ) from error
+
+
+def _read_tf_config() -> tuple[dict, dict]:
+    """Return the cluster and the task of TF_CONFIG, checked."""
+    text = os.environ["TF_CONFIG"]
+    try:
+        config = json.loads(text)
+        spec, task = config.get("cluster") or {}, config.get("task") or {}
+        if not spec:
+            return {}, {}
+        for job, addresses in spec.items():
+            if job not in ("chief", "worker"):
+                raise ValueError(f"there is no use for the job {job!r}")
+            for address in addresses:
+                host, _, port = address.rpartition(":")
+                if not host or not port.isdecimal():
+                    raise ValueError(f"{address!r} is not host:port")
+        jobs = spec[task["type"]]
+        if not 0 <= task["index"] < len(jobs):
+            raise ValueError(
+                f"task {task['index']} of {len(jobs)} {task['type']}s"
+            )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UsageError(
+            "The environment variable TF_CONFIG must be a JSON object such as "
+            '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": '
+            f'{{"type": "worker", "index": 0}}}}: {reason}. Received: {text!r}'
+        ) from error
+    return spec, task
+
+
+def _slurm_resolver():
+    """Return tf.distribute's own resolver, for nodes without GPUs, too."""
+    options = {}
+    if not tf.config.list_physical_devices("GPU"):
+        # It would divide by the number of GPUs.
+        options = {
+            "gpus_per_node": 1_000,
+            "gpus_per_task": 1,
+            "auto_set_gpu": False,
+        }
+    try:
+        return tf.distribute.cluster_resolver.SlurmClusterResolver(**options)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"The environment that SLURM sets names no cluster: {error}"
+        ) from error
+
+
+def _silent(cluster: Cluster) -> list[int]:
+    """Return the numbers of the workers that do not listen."""
+    silent = []
+    for number, address in enumerate(cluster.addresses):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=2).close()
+        except OSError:
+            silent.append(number)
+    return silent

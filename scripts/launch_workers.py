@@ -1,0 +1,126 @@
+"""Start some workers on this machine that train one model together.
+
+    python scripts/launch_workers.py --workers 2 -- python -m recipes.mnist_cnn
+
+Each worker gets a TF_CONFIG of its own, with free ports of the loopback
+interface, and its lines get its number in front. When one of them fails the
+others are stopped, and the launcher ends with its exit code. Ctrl-C and SIGTERM
+go to all.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+GRACE_SECONDS = 20  # to end by themselves, once one has failed
+
+
+def main(argv=None) -> int:
+    """Start the workers, and wait for them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--workers", type=int, default=2)
+    argv = sys.argv[1:] if argv is None else argv
+    split = argv.index("--") if "--" in argv else len(argv)
+    arguments, command = parser.parse_args(argv[:split]), argv[split + 1 :]
+    if arguments.workers < 1:
+        parser.error("--workers must be 1 or more")
+    if not command:
+        parser.error("say what to start, after --")
+    if command[0] == "python":
+        command[0] = sys.executable
+
+    workers = []
+
+    def stop_all(signum, frame=None):
+        for worker in workers:
+            if worker.poll() is None:
+                worker.send_signal(signum)
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop_all)
+    addresses = free_addresses(arguments.workers)
+    for index in range(arguments.workers):
+        worker = start(command, addresses, index)
+        workers.append(worker)
+    printers = [
+        threading.Thread(target=print_lines, args=(index, worker))
+        for index, worker in enumerate(workers)
+    ]
+    for printer in printers:
+        printer.start()
+    code = wait(workers, stop_all)
+    for printer in printers:
+        printer.join()
+    return code
+
+
+def free_addresses(count: int) -> list[str]:
+    """Return addresses on the loopback interface that nobody listens at."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+def start(command: list[str], addresses: list[str], index: int):
+    """Start one worker in a process of its own."""
+    config = {
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    }
+    return subprocess.Popen(
+        command,
+        env={
+            **os.environ,
+            "TF_CONFIG": json.dumps(config),
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C comes through the launcher
+    )
+
+
+def print_lines(index: int, worker: subprocess.Popen) -> None:
+    """Print what a worker says, with its number in front."""
+    for line in worker.stdout:
+        print(f"[{index}] {line}", end="", flush=True)
+
+
+def wait(workers: list, stop_all) -> int:
+    """Wait for all, or for the first that fails; return its exit code."""
+    while any(worker.poll() is None for worker in workers):
+        codes = [worker.poll() for worker in workers]
+        if failed := [code for code in codes if code]:
+            deadline = time.monotonic() + GRACE_SECONDS
+            while time.monotonic() < deadline and None in [
+                worker.poll() for worker in workers
+            ]:
+                time.sleep(0.1)
+            stop_all(signal.SIGKILL)
+            return exit_code(failed[0])
+        time.sleep(0.1)
+    return exit_code(next((w.returncode for w in workers if w.returncode), 0))
+
+
+def exit_code(returncode: int) -> int:
+    """Return the exit code that a shell would give a process."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

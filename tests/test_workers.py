@@ -1,0 +1,292 @@
+"""Several workers train one model as one process would, and die by name."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, run_python, run_recipe
+
+import zoo
+from recipes import _workers
+from recipes._errors import UsageError
+
+TWO = ["127.0.0.1:1", "127.0.0.1:2"]
+
+
+def tf_config(cluster, kind="worker", index=0):
+    return json.dumps(
+        {"cluster": cluster, "task": {"type": kind, "index": index}}
+    )
+
+
+# --- who they are -------------------------------------------------------
+
+
+def test_nothing_in_the_environment_is_no_cluster():
+    assert _workers.find() is None
+
+
+@pytest.mark.parametrize("text", ["{}", tf_config({"worker": ["a:1"]})])
+def test_a_worker_that_is_alone_is_no_cluster(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert _workers.find() is None
+
+
+@pytest.mark.parametrize(
+    ("cluster", "kind", "index", "place"),
+    [
+        ({"worker": TWO}, "worker", 1, 1),
+        ({"chief": TWO[:1], "worker": TWO[1:]}, "chief", 0, 0),
+        ({"chief": TWO[:1], "worker": TWO[1:]}, "worker", 0, 1),
+    ],
+)
+def test_the_chief_comes_first(cluster, kind, index, place, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster, kind, index))
+    found = _workers.find()
+    assert found.addresses == tuple(TWO)
+    assert found.index == place
+    assert found.describe() == f"worker {place} of 2, at {TWO[place]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting"),
+        ("[]", "no attribute 'get'"),
+        (json.dumps({"cluster": {"worker": TWO}}), "'type' is missing"),
+        (tf_config({"worker": TWO}, index=2), "task 2 of 2 workers"),
+        (tf_config({"worker": TWO}, index=-1), "task -1 of 2 workers"),
+        (tf_config({"worker": TWO}, "chief"), "'chief' is missing"),
+        (tf_config({"ps": TWO}, "ps"), "no use for the job 'ps'"),
+        (tf_config({"worker": ["a", "b"]}), "'a' is not host:port"),
+    ],
+)
+def test_a_tf_config_that_cannot_be_says_why(text, reason, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UsageError, match="TF_CONFIG must be") as refusal:
+        _workers.find()
+    assert reason in str(refusal.value)
+    assert repr(text) in str(refusal.value)
+
+
+def test_slurm_names_the_workers(monkeypatch):
+    environment = {
+        "SLURM_PROCID": "2",
+        "SLURM_STEP_NUM_TASKS": "3",
+        "SLURM_STEP_NODELIST": "node[1-2]",
+        "SLURM_STEP_TASKS_PER_NODE": "2,1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = _workers.find()
+    assert found.addresses == ("node1:8888", "node1:8889", "node2:8888")
+    assert found.index == 2
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert _workers.find() is None
+
+
+def test_silent_workers_are_found():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        cluster = _workers.Cluster((address, TWO[0]), 0, None)
+        assert _workers._silent(cluster) == [1]
+
+
+# --- the launcher -------------------------------------------------------
+
+
+def launch(*command, workers=2, **options):
+    return run_python(
+        ROOT / "scripts" / "launch_workers.py",
+        *("--workers", workers, "--", *command),
+        **options,
+    )
+
+
+def test_launcher_numbers_the_lines_and_names_the_workers():
+    code = "import os; print(os.environ['TF_CONFIG'])"
+    done = launch("python", "-c", code, workers=3)
+    assert done.returncode == 0, done.stdout
+    lines = sorted(done.stdout.splitlines())
+    for index, line in enumerate(lines):
+        number, _, text = line.partition(" ")
+        config = json.loads(text)
+        assert number == f"[{index}]"
+        assert config["task"] == {"type": "worker", "index": index}
+        assert len(set(config["cluster"]["worker"])) == 3
+
+
+def test_launcher_returns_the_code_of_the_first_that_fails():
+    code = (
+        "import json, os, sys, time;"
+        "n = json.loads(os.environ['TF_CONFIG'])['task']['index'];"
+        "sys.exit(3) if n else time.sleep(0.5)"
+    )
+    assert launch("python", "-c", code).returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--workers", "2"], "say what"), (["--workers", "0", "--", "x"], "1 or")],
+)
+def test_launcher_refuses(arguments, reason):
+    done = run_python(ROOT / "scripts" / "launch_workers.py", *arguments)
+    assert done.returncode == 2
+    assert reason in done.stderr
+
+
+# --- what they train ----------------------------------------------------
+
+# FAULT is "<worker> <batch> <signal>": there and then, send it to oneself.
+DRIVER = """
+import importlib, json, os, signal, sys
+
+worker, batch, name = os.environ.get("FAULT", "-1 0 SIGKILL").split()
+task = json.loads(os.environ["TF_CONFIG"])["task"]
+
+from recipes import _config, _workers
+
+_workers.START_SECONDS = float(os.environ.get("START", 60))
+quietly = _config._import_tensorflow_quietly
+seen = 0
+
+def import_with_fault():
+    quietly()
+    import keras
+
+    real = keras.callbacks.CallbackList.on_train_batch_end
+
+    def with_fault(*arguments, **options):
+        global seen
+        real(*arguments, **options)
+        seen += 1
+        if (task["index"], seen) == (int(worker), int(batch)):
+            os.kill(os.getpid(), getattr(signal, name))
+
+    keras.callbacks.CallbackList.on_train_batch_end = with_fault
+
+_config._import_tensorflow_quietly = import_with_fault
+
+recipe = importlib.import_module("recipes." + sys.argv[1])
+sys.exit(recipe.main([*sys.argv[2:], "--offline"]))
+"""
+FLAGS = ("--epochs", 3, "--batch-size", 128)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "driver.py").write_text(DRIVER)
+    return tmp_path
+
+
+def train(folder, recipe, *flags, **environment):
+    """Train with two workers in a folder; return the launcher's process."""
+    return launch(
+        *("python", "driver.py", recipe, *FLAGS, *flags),
+        cwd=folder,
+        env={"TFDS_DATA_DIR": str(folder / "nowhere"), **environment},
+        timeout=240,
+    )
+
+
+def weights(folder, recipe):
+    [export] = folder.glob(f"saved_models/{recipe}-sample/*")
+    return zoo.load_model(export, verbose=False).get_weights()
+
+
+def metrics(folder, recipe):
+    path = folder / "runs" / recipe / "1" / "metrics.json"
+    found = json.loads(path.read_text())["metrics"]
+    return {k: v for k, v in found.items() if not k.startswith("train_")}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("recipe", "flags", "tolerance"),
+    [
+        ("mnist_autoencoder", (), 1e-4),
+        # Batch normalisation: what two devices of one process do. How near that
+        # is to one device is stated in tests/test_devices.py.
+        ("mnist_cnn", ("--strategy", "mirrored", "--cpu-devices", 2), 1e-6),
+    ],
+    ids=["one device", "two devices"],
+)
+def test_two_workers_train_what_one_process_does(
+    recipe, flags, tolerance, folder, monkeypatch
+):
+    alone = folder / "alone"
+    monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "nowhere"))
+    flags = (*FLAGS, *flags, "--offline", "--output-dir", alone)
+    assert run_recipe(recipe, *flags) == 0
+    done = train(folder, recipe)
+    assert done.returncode == 0, done.stdout
+    for one, two in zip(
+        weights(alone, recipe), weights(folder, recipe), strict=True
+    ):
+        np.testing.assert_allclose(two, one, atol=tolerance)
+    expected = metrics(alone, recipe)
+    assert metrics(folder, recipe) == pytest.approx(expected, rel=tolerance)
+    # The chief alone has written, and what one process would have.
+    assert len(list((folder / "runs" / recipe).iterdir())) == 1
+    assert (folder / "runs" / recipe / "1" / "report.html").exists()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_killed_worker_is_named_and_the_next_start_goes_on(lost, folder):
+    started = time.monotonic()
+    done = train(folder, "mnist_cnn", FAULT=f"{lost} 14 SIGKILL")
+    assert time.monotonic() - started < 90
+    assert done.returncode == 128 + signal.SIGKILL
+    assert f"[{1 - lost}] error: worker {lost} at 127.0.0.1:" in done.stdout
+    assert "was lost" in done.stdout
+
+    again = train(folder, "mnist_cnn")
+    assert again.returncode == 0, again.stdout
+    assert "going on after epoch 1 of 3" in again.stdout
+    unbroken = folder / "unbroken"
+    flags = ("--output-dir", unbroken)
+    assert train(folder, "mnist_cnn", *flags).returncode == 0
+    for one, two in zip(
+        weights(unbroken, "mnist_cnn"),
+        weights(folder, "mnist_cnn"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.faults
+def test_a_preempted_worker_ends_with_143(folder):
+    done = train(folder, "mnist_autoencoder", FAULT="1 14 SIGTERM")
+    assert done.returncode == 143, done.stdout
+    assert "[1] error: preempted" in done.stdout
+
+
+@pytest.mark.faults
+def test_a_worker_that_never_comes_is_named(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    cluster = {"worker": [f"127.0.0.1:{port}", "127.0.0.1:9"]}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "driver.py", "mnist_autoencoder", "--dry-run"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TF_CONFIG": tf_config(cluster),
+            "START": "5",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "no answer from worker 1 at 127.0.0.1:9." in done.stderr
+    assert time.monotonic() - started < 40
