@@ -177,7 +177,7 @@ def _png_files(images):
 
 def _at_least_one(batch):
     check = tf.debugging.assert_positive(
-        tf.shape(batch)[0], message="the batch is empty; send an image or more"
+        tf.shape(batch)[0], message="the batch is empty; send one or more"
     )
     with tf.control_dependencies([check]):
         return tf.identity(batch)

@@ -100,7 +100,7 @@ def train(config: Config) -> dict[str, float]:
 
         # The same again, with codes of other lengths.
         ours = {config.latent_dim: metrics["test_mse"]}
-        for length in config.code_lengths:
+        for length in sorted(set(config.code_lengths) - set(ours)):
             other, _ = fit(length, f"code-{length}")
             scores, _ = _scoring.score_autoencoder(other, data.test)
             ours[length] = scores["test_mse"]
