@@ -60,6 +60,8 @@ def train(config: Config) -> dict[str, float]:
     devices = _devices.set_up(config.run, config.batch_size)
     digits = _data.load(DATASET, config.run)
     before, data = digits.of_classes("01234"), digits.of_classes("56789")
+    for half in (before, data):
+        _data.steps_per_epoch(half.train, config.batch_size)  # or refuse now
 
     with _runs.open_run(config, data, devices) as run:
         # The first half of the digits, for the weights. There is no hidden
