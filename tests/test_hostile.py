@@ -422,9 +422,25 @@ def units(number):
     return change
 
 
+def adapted(number):
+    """A layer that computes with its weights while it is built."""
+
+    def change(parts):
+        inputs = keras.Input((77,))
+        outputs = keras.layers.Normalization()(inputs)
+        config = keras.saving.serialize_keras_object(
+            keras.Model(inputs, outputs)
+        )
+        text = json.dumps(config).replace("77", str(number))
+        return parts | {"config.json": text}
+
+    return change
+
+
 BOMBS = {
     "archive": compressed_bomb,
     "units": lambda parts: archive(units(10**8)(parts)),
+    "normalization": lambda parts: archive(adapted(10**8)(parts)),
     "array": lambda parts: archive(with_weights(parts, unstored((10**8,)))),
 }
 

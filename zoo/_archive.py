@@ -115,26 +115,36 @@ def _check_model(config: bytes, stored: int) -> None:
     which has a Keras state of its own, that is never.
     """
 
-    def count_weights():
-        with keras.StatelessScope(initialize_variables=False):
+    def check(weights):
+        count = sum(math.prod(weight.shape) for weight in weights)
+        if count > stored:
+            raise ValueError(
+                f"a model of {count:,} weights cannot be in the {stored:,} "
+                f"bytes of {WEIGHTS}"
+            )
+
+    class Scope(keras.StatelessScope):
+        """Checks weights that a layer wants to see while it is built."""
+
+        def get_current_value(self, variable):
+            check([variable])
+            return super().get_current_value(variable)
+
+    def build():
+        with Scope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(
                 json.loads(config), safe_mode=True
             )
         if not isinstance(model, keras.Model):
             raise ValueError(f"{CONFIG} describes no model")
-        return sum(math.prod(weight.shape) for weight in model.variables)
+        check(model.variables)
 
     state = random.getstate()  # Keras draws seeds; seeded training shall not
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as executor:
-            weights = executor.submit(count_weights).result()
+            executor.submit(build).result()
     finally:
         random.setstate(state)
-    if weights > stored:
-        raise ValueError(
-            f"the model has {weights:,} weights, more than the {stored:,} "
-            f"bytes of {WEIGHTS} can be"
-        )
 
 
 def _reason(error: Exception) -> str:

@@ -25,9 +25,10 @@ def load_model(name, *, verbose=True) -> keras.Model:
     this takes is a few times the size of `model.keras`; and weights that are
     not finite are refused.
 
-    That leaves what a model answers, which no check can know, and errors of
-    Keras and HDF5. Load what a stranger made in a process that you can spare.
-    A SavedModel is a program: nothing here makes it safe to run.
+    That leaves what a model answers, which no check can know; the time that
+    Keras takes to build it, minutes for hundreds of layers in a row; and errors
+    of Keras and HDF5. Load what a stranger made in a process that you can
+    spare. A SavedModel is a program: nothing here makes it safe to run.
 
     Args:
         name: A name, such as `"mnist_cnn"` or `"mnist_cnn:2"` for its second
