@@ -70,8 +70,12 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
             `zoo.feature_extractor`.
         split: Images and labels.
     """
-    print(f"computing the features of {len(split):,} images")
-    features = predict(extractor, split.images, progress=sys.stdout.isatty())
+    many = len(split) > 10 * BATCH
+    if many:
+        print(f"computing the features of {len(split):,} images")
+    features = predict(
+        extractor, split.images, progress=many and sys.stdout.isatty()
+    )
     return Split(features, split.labels)
 
 

@@ -183,8 +183,8 @@ def _picture(config, run, donor):
         "labels",
         heading="What transfer is for",
         caption="The fewer labels there are, the more it helps to start from "
-        "what was learnt elsewhere, and the less there should be to learn. "
-        f"Each point is the mean of {DRAWS} draws of the labels.",
+        "what was learnt elsewhere. To train the head alone is enough for the "
+        f"fewest. Each point is the mean of {DRAWS} draws of the labels.",
         x_label="labels of each class",
         y_label="test accuracy in %",
         lines=lines,
