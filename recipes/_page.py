@@ -146,7 +146,7 @@ def lines_section(
         log_y: Whether the y-axis is logarithmic, too.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     plots.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(8.8, 5), layout="constrained")
@@ -159,7 +159,9 @@ def lines_section(
     axes.set_xscale("log")
     if log_y:
         axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     ticks = sorted({x for values in lines.values() for x in values})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())

@@ -222,6 +222,7 @@ def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
     )
 
 
+@pytest.mark.thorough
 def test_a_mirrored_run_goes_on_with_the_same_bits(train, tmp_path):
     whole = train(random_convolution, TWO)
     with pytest.raises(KeyboardInterrupt):

@@ -631,7 +631,7 @@ def damaged(file, generator):
 
 @LINUX
 @pytest.mark.parametrize(
-    "count", [300, pytest.param(10_000, marks=pytest.mark.faults)]
+    "count", [100, pytest.param(10_000, marks=pytest.mark.faults)]
 )
 def test_damaged_pictures_are_refused_or_answered(count, export, tmp_path):
     for number, content in enumerate(picture_files()):

@@ -65,7 +65,7 @@ def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
         ("mnist_mlp", 0.5),
     ]
     monkeypatch.setattr(update_readme, "RESULTS", results)
-    assert "| test accuracy 98.00 ± 0.00 % |" in update_readme.table()
+    assert "| Test accuracy 98.00 ± 0.00 % |" in update_readme.table()
 
 
 def test_unknown_recipe_is_refused(capsys):
