@@ -4,7 +4,7 @@
     python -m recipes.mnist_autoencoder --code-lengths 2 4 8 16 64 128
 
 How does it differ from principal component analysis? PCA with 32 components
-runs beside it: a mean squared error of 0.0152 per pixel. Expect 0.0095 here,
+runs beside it: a mean squared error of 0.0152 per pixel. Expect 0.0093 here,
 after ten seconds of training on two CPU cores. The second command adds a
 picture to the report: the error against the length of the code, ours and PCA's.
 
