@@ -2,7 +2,7 @@
 
     python -m recipes.fashion_mnist_lstm
 
-Expect 90 % after two to three minutes on two CPU cores. Training mirrors half
+Expect 90.5 % after three to four minutes on two CPU cores. Training mirrors half
 of the images: a shoe that points to the right is a shoe. It does not shift
 them, as they are all centred.
 
@@ -22,11 +22,11 @@ TARGETS = (Target("test_accuracy", 0.8950),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 10
+    epochs: int = 20
     """How often training sees every image."""
     batch_size: int = 128
     """Images in one step, over all devices."""
-    learning_rate: float = 0.004
+    learning_rate: float = 0.006
     """AdamW's, at its peak after a fifth of the steps."""
     label_smoothing: float = 0.1
     """Share of each label that is spread over all the classes."""
