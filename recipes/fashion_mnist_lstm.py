@@ -2,8 +2,8 @@
 
     python -m recipes.fashion_mnist_lstm
 
-Expect 90.5 % after three to four minutes on two CPU cores. Training mirrors half
-of the images: a shoe that points to the right is a shoe. It does not shift
+Expect 90.5 % after three to four minutes on two CPU cores. Training mirrors
+half of the images: a shoe that points to the right is a shoe. It does not shift
 them, as they are all centred.
 
 Reference: Hochreiter and Schmidhuber 1997.
