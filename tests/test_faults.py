@@ -24,6 +24,9 @@ TIMES = ("seconds", "cpu_seconds")
 DRIVER = f"""
 import os, pathlib, resource, signal, sys, time
 
+# A shell has its background jobs ignore it, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 where, number, what = os.environ.get("FAULT", "nowhere 0 nothing").split()
 seen = 0
 

@@ -21,7 +21,14 @@ def shell_lines():
     found = [re.search(r"python3? ([^#]*)", line) for line in lines]
     commands = [match.group(1).strip() for match in found if match]
     setup = re.compile(r"-m (venv|pip|pytest)")
-    return sorted({c for c in commands if not setup.match(c)})
+    return [
+        # The fixture `dry_run` runs the main job; others take their time.
+        pytest.param(c, marks=pytest.mark.thorough)
+        if re.match(r"-m recipes\.\S+ --(?!help)", c)
+        else c
+        for c in sorted(set(commands))
+        if not setup.match(c)
+    ]
 
 
 def test_python_blocks_run(monkeypatch):
