@@ -237,9 +237,8 @@ def test_two_workers_train_what_one_process_does(
     assert (folder / "runs" / recipe / "1" / "report.html").exists()
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_killed_worker_is_named_and_the_next_start_goes_on(lost, folder):
+def train_until_lost(folder, lost):
+    """Kill a worker in the second epoch; see that the other names it, soon."""
     started = time.monotonic()
     done = train(folder, "mnist_cnn", FAULT=f"{lost} 14 SIGKILL")
     assert time.monotonic() - started < 90
@@ -247,6 +246,15 @@ def test_a_killed_worker_is_named_and_the_next_start_goes_on(lost, folder):
     assert f"[{1 - lost}] error: worker {lost} at 127.0.0.1:" in done.stdout
     assert "was lost" in done.stdout
 
+
+@pytest.mark.faults
+def test_a_killed_chief_is_named(folder):
+    train_until_lost(folder, 0)
+
+
+@pytest.mark.faults
+def test_a_killed_worker_is_named_and_the_next_start_goes_on(folder):
+    train_until_lost(folder, 1)
     again = train(folder, "mnist_cnn")
     assert again.returncode == 0, again.stdout
     assert "going on after epoch 1 of 3" in again.stdout
