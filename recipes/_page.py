@@ -7,6 +7,7 @@ lie inside the page once more, so that `report.html` needs nothing beside it.
 
 import base64
 import io
+import itertools
 import math
 from html import escape
 from pathlib import Path
@@ -151,7 +152,7 @@ def lines_section(
     plots.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(8.8, 5), layout="constrained")
     axes = figure.subplots()
-    colors = (VALIDATION, TRAINING, INK)
+    colors = itertools.cycle((VALIDATION, TRAINING, INK))
     lines = {name: dict(sorted(line.items())) for name, line in lines.items()}
     for (label, values), color in zip(lines.items(), colors, strict=False):
         x, y = zip(*values.items(), strict=True)
