@@ -9,7 +9,9 @@ export, nor one that nobody checked.
 
 import contextlib
 import fcntl
+import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -20,10 +22,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from recipes import _files, _model_card, _signatures
 from recipes._data import Data
 from recipes._errors import RecipeError
-from recipes._runs import Run
+from recipes._runs import SCHEMA, Run
+from zoo import _loading
 
 VERIFIED_IMAGES = 64
 LOW_PRECISION = 0.01  # mean difference of outputs that it may make
@@ -99,6 +103,10 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
     family = run.options.output_dir / "saved_models" / run.export_name
     if not run.devices.is_chief:
         return family
+    weights = _sum_of_weights(model)
+    if version := _exported_before(run, family, weights):
+        print(f"exported and verified {version} before")
+        return version
     try:
         with (
             _only_building_folder(family) as building,
@@ -119,6 +127,16 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
             _verify(verifier, exported, signatures, run.data)
             for path in [*building.rglob("*"), building]:
                 _files.sync(path)
+            _files.write_json(
+                run.folder / "export.json",
+                {
+                    "schema": SCHEMA,
+                    "version": zoo.__version__,
+                    "export": version.name,
+                    "sums": _files.sha256(building / _loading.SUMS),
+                    "weights": weights,
+                },
+            )
             os.rename(building, version)
             _files.sync(family)
     except (OSError, tf.errors.OpError) as error:
@@ -130,6 +148,31 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
         ) from error
     print(f"exported and verified {version}")
     return version
+
+
+def _exported_before(run: Run, family: Path, weights: str) -> Path | None:
+    """Return the version that this run has made of this model, if it stands.
+
+    A run that is killed between its export and its end makes no second one.
+    What it wrote down before the rename counts only with the folder itself.
+    """
+    try:
+        record = json.loads((run.folder / "export.json").read_text())
+        version = family / record["export"]
+        sums = _files.sha256(version / _loading.SUMS)
+        if (sums, weights) != (record["sums"], record["weights"]):
+            return None
+        _loading.check_sums(version)
+    except (OSError, ValueError, KeyError):
+        return None
+    return version
+
+
+def _sum_of_weights(model: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -220,7 +263,7 @@ def _write_sums(folder: Path) -> None:
         f"{_files.sha256(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in files
     ]
-    _files.write_atomically(folder / "SHA256SUMS", "".join(lines))
+    _files.write_atomically(folder / _loading.SUMS, "".join(lines))
 
 
 # --- the verification ---------------------------------------------------

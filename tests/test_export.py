@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import io
@@ -91,6 +92,7 @@ def run(tmp_path, data):
     """An open run, at the point where its model is to be exported."""
     options = RunOptions(output_dir=tmp_path, dry_run=True)
     devices = Devices(None, 1, "1 CPU")
+    (tmp_path / "run").mkdir()
     return Run("mnist_cnn", tmp_path / "run", {}, options, data, devices)
 
 
@@ -636,6 +638,60 @@ def test_what_a_killed_export_left_is_not_served_and_goes(run, unverified):
         zoo.load_model(leftover.parent)
     version = _export.export_classifier(run, small_model(), METRICS)
     assert listing(leftover.parent) == [version.name] == ["1"]
+
+
+def test_a_run_that_was_killed_after_its_export_makes_no_second_one(
+    run, unverified, capsys
+):
+    model = small_model()
+
+    def export(model=model, run=run):
+        return _export.export_classifier(run, model, METRICS).name
+
+    assert export() == "1"
+    (version_folder(run).parent / "7").mkdir()
+    capsys.readouterr()
+    assert export() == "1"
+    assert capsys.readouterr().out == (
+        f"exported and verified {version_folder(run)} before\n"
+    )
+    # What says which is not enough: the version must be it, and be whole.
+    (version_folder(run) / "model.keras").write_bytes(b"")
+    assert export() == "8"
+    shutil.rmtree(version_folder(run, 8))
+    assert export() == "8"
+    version_folder(run, 8).rename(version_folder(run, 9))
+    shutil.copytree(version_folder(run, 7), version_folder(run, 8))
+    assert export() == "10"
+    # Nor is the run, should its training have ended otherwise.
+    assert export(small_model()) == "11"
+    # A record is not believed to be one.
+    (run.folder / "export.json").write_text("{")
+    assert export() == "12"
+    # In another output folder there is nothing yet.
+    elsewhere = dataclasses.replace(
+        run.options, output_dir=run.options.output_dir / "elsewhere"
+    )
+    assert export(run=dataclasses.replace(run, options=elsewhere)) == "1"
+
+
+def test_a_run_that_was_killed_before_the_rename_exports_again(
+    run, unverified, monkeypatch
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    model = small_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", die)
+        with pytest.raises(KeyboardInterrupt):
+            _export.export_classifier(run, model, METRICS)
+    assert (run.folder / "export.json").exists()
+    # Meanwhile another run takes the number.
+    (run.folder.parent / "another").mkdir()
+    another = dataclasses.replace(run, folder=run.folder.parent / "another")
+    _export.export_classifier(another, small_model(), METRICS)
+    assert _export.export_classifier(run, model, METRICS).name == "2"
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
