@@ -11,6 +11,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,8 +133,12 @@ def open_run(config, data: Data, devices: Devices):
         if options.run_name:
             folder, lock = _open_named(home / options.run_name, settings)
         else:
-            folder, lock = _open_newest_unfinished(home, settings) or _create(
-                home
+            folder, lock = (
+                _open_newest_unfinished(
+                    home, lambda f: _settings(f) == settings
+                )
+                or _open_newest_unfinished(home, _is_empty)
+                or _create(home)
             )
         with lock:
             _begin(folder, settings, devices, data)
@@ -289,16 +294,23 @@ def _open_named(folder: Path, settings: dict):
     return folder, lock
 
 
-def _open_newest_unfinished(home: Path, settings: dict):
+def _open_newest_unfinished(home: Path, fits: Callable):
     for number in sorted(_numbers(home), reverse=True):
         folder = home / str(number)
-        if (folder / "metrics.json").exists() or _settings(folder) != settings:
+        if (folder / "metrics.json").exists() or not fits(folder):
             continue
         lock = _lock(folder)
-        # Another process may have finished it since; one in use is left alone.
-        if lock and not (folder / "metrics.json").exists():
+        # Another process may have used it since; one in use is left alone.
+        if lock and not (folder / "metrics.json").exists() and fits(folder):
             return folder, lock
     return None
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a run was killed as soon as it had made its folder."""
+    return folder.is_dir() and all(
+        path.name.startswith(".") for path in folder.iterdir()
+    )
 
 
 def _create(home: Path):

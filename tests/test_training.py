@@ -316,6 +316,20 @@ def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
     assert opened(data_dir="elsewhere", offline=True, target=0.5) == "1"
 
 
+def test_a_folder_that_nobody_began_in_is_used(opened, tmp_path):
+    home = tmp_path / "runs/test_training"
+    assert opened() == "1"
+    (home / "2").mkdir()
+    (home / "2/.lock").touch()
+    # But first comes what was begun.
+    assert opened() == "1"
+    assert opened(epochs=1) == "2"
+    # What lacks its settings is not empty for that, nor is a file.
+    (home / "2/config.json").unlink()
+    (home / "3").touch()
+    assert opened(epochs=2) == "4"
+
+
 # --- a run with a name --------------------------------------------------
 
 
