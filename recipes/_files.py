@@ -1,5 +1,6 @@
 """Write files so that nobody ever sees half of one."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,8 +17,8 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     then under its name.
 
     Raises:
-        OSError: If the disk is full or the folder cannot be written. Nothing
-            is left behind.
+        OSError: If the disk is full or the folder cannot be written; it names
+            `path`. Nothing is left behind.
     """
     if isinstance(content, str):
         content = content.encode()
@@ -29,9 +30,10 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may be read-only by now
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):  # a full disk does not say for what
-            error.filename = error.filename or str(path)
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     sync(path.parent)
 
@@ -46,6 +48,8 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 

@@ -51,8 +51,7 @@ class Run:
     @property
     def export_name(self) -> str:
         """Name under `saved_models/`; what is no result says so."""
-        no_result = self.data.is_sample or self.options.dry_run
-        return self.recipe + ("-sample" if no_result else "")
+        return _export_name(self.recipe, self.options, self.data)
 
     def finish(self, model, metrics: dict, export: Path) -> dict:
         """Record the result, which also marks the run as finished.
@@ -108,8 +107,9 @@ def open_run(config, data: Data, devices: Devices):
 
     Raises:
         UsageError: If the run that was named has other settings.
-        RecipeError: If the run that was named is in use.
-        OSError: If the folder cannot be written.
+        RecipeError: If the run that was named is in use, or the folder of
+            runs or of exports cannot be written.
+        OSError: If the folder of the run cannot be written.
     """
     _config.check(config)
     options = config.run
@@ -129,10 +129,11 @@ def open_run(config, data: Data, devices: Devices):
             yield Run(recipe, folder, settings, options, data, devices)
             devices.gather(0)  # the chief has written everything
             return
-        home = _home(options.output_dir, recipe)
+        home = _home(options, recipe, data)
         if options.run_name:
             folder, lock = _open_named(home / options.run_name, settings)
         else:
+            _name_what_is_lost(home)
             folder, lock = (
                 _open_newest_unfinished(
                     home, lambda f: _settings(f) == settings
@@ -161,6 +162,7 @@ def _begin(folder: Path, settings: dict, devices: Devices, data: Data) -> None:
                 "schema": SCHEMA,
                 "version": zoo.__version__,
                 "settings": settings,
+                "sum": _sum(settings),
             },
         )
     _files.write_json(
@@ -173,8 +175,7 @@ def _begin(folder: Path, settings: dict, devices: Devices, data: Data) -> None:
 
 def _agree_on_settings(settings: dict, devices: Devices) -> None:
     """Refuse workers that would train different models."""
-    text = json.dumps(settings, sort_keys=True).encode()
-    sums = devices.gather(int(hashlib.sha256(text).hexdigest()[:15], 16))
+    sums = devices.gather(int(_sum(settings)[:15], 16))
     if len(set(sums)) > 1:
         raise UsageError(
             "The workers were started with different settings or data; give "
@@ -249,16 +250,35 @@ def _processor() -> str:
 
 # --- finding, creating and locking a folder -----------------------------
 
+# Who asks whether a folder can be written is who would write it.
+_EFFECTIVE = {"effective_ids": os.access in os.supports_effective_ids}
 
-def _home(output_dir: Path, recipe: str) -> Path:
-    """Make the folder of a recipe's runs, or say now that it cannot be."""
-    for name in ("", "runs", "saved_models"):
-        folder = output_dir / name
-        if folder.exists() and not folder.is_dir():
+
+def _export_name(recipe: str, options, data: Data) -> str:
+    no_result = data.is_sample or options.dry_run
+    return recipe + ("-sample" if no_result else "")
+
+
+def _home(options, recipe: str, data: Data) -> Path:
+    """Make the folder of a recipe's runs, or say now that it cannot be.
+
+    That of its exports is only looked at: training comes first, and takes long.
+    """
+    output_dir = options.output_dir
+    home = output_dir / "runs" / recipe
+    family = output_dir / "saved_models" / _export_name(recipe, options, data)
+    for folder in (output_dir, home.parent, family.parent, family):
+        if os.path.lexists(folder) and not folder.is_dir():
             raise UsageError(
                 f"--output-dir {output_dir}: {folder} is a file, not a folder."
             )
-    home = output_dir / "runs" / recipe
+    while not family.exists():
+        family = family.parent
+    if not os.access(family, os.W_OK | os.X_OK, **_EFFECTIVE):
+        raise RecipeError(
+            f"--output-dir {output_dir} cannot be written: {family} is "
+            "read-only, and an export is to go there."
+        )
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -282,16 +302,34 @@ def _open_named(folder: Path, settings: dict):
         raise UsageError(
             f"{folder} is finished. Choose another --run-name, or delete it."
         )
-    if (folder / "config.json").exists():
-        present = _settings(folder)
-        if present != settings:
-            lock.close()
-            raise UsageError(
-                f"{folder} was started with other settings: "
-                f"{_difference(present, settings)}. Use those, or another "
-                "--run-name."
-            )
+    if _has_lost_its_settings(folder):
+        lock.close()
+        raise UsageError(
+            f"{folder} cannot go on: its config.json is damaged. Choose "
+            "another --run-name, or delete it."
+        )
+    present = _settings(folder)
+    if present not in (None, settings):
+        lock.close()
+        raise UsageError(
+            f"{folder} was started with other settings: "
+            f"{difference(present, settings)}. Use those, or another "
+            "--run-name."
+        )
     return folder, lock
+
+
+def _name_what_is_lost(home: Path) -> None:
+    """Say which unfinished runs are passed over, whatever they were."""
+    for number in sorted(_numbers(home)):
+        folder = home / str(number)
+        finished = (folder / "metrics.json").exists()
+        if not finished and _has_lost_its_settings(folder):
+            print(
+                f"{folder} cannot go on: its config.json is damaged. Another "
+                "run is taken; delete that folder once you need it no more.",
+                file=sys.stderr,
+            )
 
 
 def _open_newest_unfinished(home: Path, fits: Callable):
@@ -327,15 +365,30 @@ def _numbers(home: Path) -> list[int]:
 
 
 def _settings(folder: Path) -> dict | None:
+    """Return the settings of a run; None if it has none, or damaged ones."""
     try:
-        return json.loads((folder / "config.json").read_text())["settings"]
-    except (OSError, ValueError, KeyError):
+        config = json.loads((folder / "config.json").read_text())
+        settings = config["settings"]
+        return settings if config["sum"] == _sum(settings) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _difference(present: dict | None, asked: dict) -> str:
-    if present is None:
-        return "its config.json is damaged"
+def _sum(settings: dict) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _has_lost_its_settings(folder: Path) -> bool:
+    """Whether nobody can say any more how a run was to go on."""
+    begun = (folder / "config.json").exists() or any(
+        folder.glob("checkpoints/*/*.npz")
+    )
+    return begun and _settings(folder) is None
+
+
+def difference(present: dict, asked: dict) -> str:
+    """Return in words how the settings of a run differ from those asked for."""
     names = sorted(present.keys() | asked.keys())
     return ", ".join(
         f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"

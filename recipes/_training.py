@@ -22,7 +22,7 @@ import numpy as np
 from recipes import _data, _devices, _files
 from recipes._data import Split
 from recipes._errors import RecipeError
-from recipes._runs import SCHEMA, Run
+from recipes._runs import SCHEMA, Run, difference
 
 EVALUATION_BATCH = 1_000
 KEPT_CHECKPOINTS = 2
@@ -241,7 +241,7 @@ class _Recorder(keras.callbacks.Callback):
         """Load the newest good checkpoint; return its number of epochs."""
         variables = model.variables + model.optimizer.variables
         for path in sorted(self.folder.glob("*.npz"), reverse=True):
-            state = _read_checkpoint(path, variables)
+            state = _read_checkpoint(path, variables, self.run.settings)
             if state is None:
                 print(
                     f"{path} is damaged; going back to the one before it",
@@ -281,6 +281,7 @@ class _Recorder(keras.callbacks.Callback):
             others.append(state)
         meta = {
             "schema": SCHEMA,
+            "settings": self.run.settings,
             "epoch": epoch,
             "stopped": self.stopped,
             "history": self.history,
@@ -323,7 +324,7 @@ def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     content = buffer.getbuffer()
-    name = f"{epoch:06d}-{hashlib.sha256(content).hexdigest()[:32]}.npz"
+    name = f"{epoch:06d}-{_sum(content)}.npz"
     _files.write_atomically(folder / name, content)
     # What was there for this epoch or a later one was damaged, or it would
     # have been gone on from.
@@ -333,24 +334,43 @@ def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
         old.unlink()
 
 
-def _read_checkpoint(path: Path, variables):
+def _read_checkpoint(path: Path, variables, settings: dict):
     """Return variables, metadata and callback states; None if damaged."""
     try:
-        if not _files.sha256(path).startswith(path.stem.partition("-")[2]):
+        content = path.read_bytes()
+        epoch, _, expected = path.stem.partition("-")
+        if _sum(content) != expected:
             return None
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
-        meta = json.loads(arrays["meta"].tobytes())
+        meta = json.loads(arrays.pop("meta").tobytes())
+        if f"{meta['epoch']:06d}" != epoch:
+            return None
+        schema, present = meta["schema"], meta["settings"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    values = [arrays.get(f"v{i}") for i in range(len(variables))]
+    other = None
+    if schema != SCHEMA:
+        other = f"version of this package, as schema {schema}"
+    elif present != settings:
+        other = f"run: {difference(present, settings)}"
+    values = [arrays.pop(f"v{i}", None) for i in range(len(variables))]
+    if other is None and f"v{len(variables)}" in arrays:
+        other = "model: it has more variables"
     for variable, value in zip(variables, values, strict=True):
         if value is None or value.shape != tuple(variable.shape):
-            raise RecipeError(
-                f"{path} was written for another model: it does not fit "
-                f"{variable.path}. Choose another --run-name."
-            )
+            other = other or f"model: it does not fit {variable.path}"
+    if other:
+        raise RecipeError(
+            f"{path} was written for another {other}. Choose another "
+            "--run-name."
+        )
     for i, state in enumerate(meta["others"]):
         if isinstance(count := state.get("best_weights"), int):
             state["best_weights"] = [arrays[f"b{i}_{j}"] for j in range(count)]
     return values, meta, meta["others"]
+
+
+def _sum(content) -> str:
+    """Return the first half of a SHA-256, for the name of a checkpoint."""
+    return hashlib.sha256(content).hexdigest()[:32]
