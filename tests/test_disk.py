@@ -4,6 +4,9 @@ What a user is left with is the last good state and one line that names a file.
 """
 
 import contextlib
+import csv
+import errno
+import functools
 import hashlib
 import io
 import json
@@ -11,6 +14,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import types
 from dataclasses import dataclass
@@ -18,12 +22,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
+from conftest import run_recipe
 
-from recipes import _data, _devices, _runs, _training
+from recipes import _data, _devices, _export, _files, _runs, _training
 from recipes._config import RunOptions
 from recipes._errors import RecipeError, UsageError
 
+RECIPE = "mnist_softmax_regression"
 PLACES = 200  # at which a checkpoint is damaged
+TIMES = ("seconds", "cpu_seconds")
 
 
 @dataclass(frozen=True)
@@ -383,3 +390,285 @@ def unwritable(folder):
         if root:
             os.seteuid(0)
         folder.chmod(0o755)
+
+
+# --- a whole run on a bad disk ------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """A function that runs a small recipe to its end; nothing is verified."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(_export, "_verifier_of", contextlib.nullcontext)
+    monkeypatch.setattr(_export, "_verify", lambda *_: None)
+
+    def run(output, *flags):
+        flags = ("--epochs", 2, "--offline", "--output-dir", output, *flags)
+        code = run_recipe(RECIPE, *flags)
+        said = capsys.readouterr()
+        lines = said.err.splitlines()
+        assert "Traceback" not in said.err
+        assert len([x for x in lines if x.startswith("error: ")]) == (code != 0)
+        return types.SimpleNamespace(
+            code=code, out=said.out, last=lines[-1] if lines else ""
+        )
+
+    return run
+
+
+def end_of(output):
+    """What a finished run has computed: arrays, history and metrics."""
+    [folder] = (output / "runs" / RECIPE).iterdir()
+    newest = sorted(folder.glob("checkpoints/train/*"))[-1]
+    with np.load(newest) as file:
+        arrays = dict(file)
+    history = json.loads(arrays.pop("meta").tobytes())["history"]
+    metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
+    numbers = {k: v for k, v in history.items() if k not in TIMES} | {
+        k: v for k, v in metrics.items() if not k.startswith("train_")
+    }
+    return arrays, numbers
+
+
+def assert_same_end(output, other):
+    (arrays, numbers), (others, expected) = end_of(output), end_of(other)
+    assert numbers == expected
+    assert arrays.keys() == others.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, others[name])
+
+
+def assert_nothing_is_half(output):
+    """Every file under its final name is whole."""
+    for path in output.rglob("*"):
+        assert ".tmp-" not in path.name, path
+        if path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".npz":
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            assert path.stem.endswith("-" + digest[:32])
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+        elif path.suffix == ".png":
+            assert b"IEND" in path.read_bytes()[-12:]
+        elif path.suffix == ".csv":
+            header, *rows = csv.reader(path.read_text().splitlines())
+            assert {len(row) for row in rows} == {len(header)}
+    for version in output.glob("saved_models/*/*"):
+        assert (version / "SHA256SUMS").exists()
+
+
+class FullOnce:
+    """A disk that is full once a run, at a place where it was not before.
+
+    That is the opening of a file, its way to the disk or its rename in turn,
+    or a folder that is made.
+    """
+
+    TURNS = ("open", "fsync", "replace")
+
+    def __init__(self, output, monkeypatch):
+        self.output = output
+        self.places = []  # where it has been full
+        self.now = None  # where it is in this run
+        for module, name in (
+            (_files, "open"),
+            (os, "fsync"),
+            (os, "replace"),
+            (os, "rename"),
+            (os, "mkdir"),
+        ):
+            real = getattr(module, name, open)
+            monkeypatch.setattr(module, name, self.sometimes(name, real), False)
+
+    def sometimes(self, name, real):
+        def full_or(*arguments, **options):
+            path = arguments[1 if name in ("replace", "rename") else 0]
+            if name == "fsync":
+                path = os.readlink(f"/proc/self/fd/{path}")
+            reads = name == "open" and arguments[1] == "rb"
+            if not reads and self.is_full(name, pathlib.Path(path)):
+                # The system names a file only where it was given a name.
+                names = [path] if name != "fsync" else []
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *names)
+            return real(*arguments, **options)
+
+        return full_or
+
+    def is_full(self, name, path):
+        if self.now or not path.is_relative_to(self.output):
+            return False
+        place = re.sub(r"\.tmp-\d+-?|-[0-9a-f]{32}", "", str(path))
+        if name in self.TURNS:
+            if name != self.TURNS[len(self.places) % len(self.TURNS)]:
+                return False
+        elif path.exists():
+            return False
+        else:
+            place = f"{name} {place}"
+        if place in self.places:
+            return False
+        self.places.append(place)
+        self.now = path
+        return True
+
+
+needs_proc = pytest.mark.skipif(
+    not os.path.exists("/proc/self/fd"), reason="/proc names what is synced"
+)
+
+
+@needs_proc
+@pytest.mark.faults
+def test_a_disk_that_is_full_at_any_place_costs_no_bit(
+    tmp_path, command, monkeypatch
+):
+    assert command(tmp_path / "unbroken").code == 0
+    output = tmp_path / "output"
+    disk = FullOnce(output, monkeypatch)
+    while (ended := command(output)).code:
+        assert ended.code == 1
+        assert "No space left on device" in ended.last
+        where = re.sub(r"\.tmp-\d+-", "", str(disk.now))
+        if "saved_models" in where:
+            where = output / "saved_models" / f"{RECIPE}-sample"
+        assert str(where) in ended.last
+        assert_nothing_is_half(output)
+        disk.now = None
+    assert disk.now is None
+    assert len(disk.places) > 25
+    assert_same_end(output, tmp_path / "unbroken")
+    assert_nothing_is_half(output)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own, which can be filled and closed."""
+    if not shutil.which("mount"):
+        pytest.skip("there is no mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ("-t", "tmpfs", "-o", "size=8m", "tmpfs", folder)
+    if (mounted := mount(*options)).returncode:
+        pytest.skip(mounted.stderr.strip())
+    yield folder
+    while os.path.ismount(folder):
+        subprocess.run(["umount", "--recursive", folder], check=True)
+
+
+def mount(*arguments):
+    return subprocess.run(
+        ["mount", *arguments], capture_output=True, text=True, timeout=20
+    )
+
+
+def fill(disk, pages):
+    """Leave so many pages; a file that is longer is cut short."""
+    with open(disk / "filler", "wb", buffering=0) as filler:
+        with contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(4_096))
+        filler.truncate(filler.tell() - pages * 4_096)
+
+
+def close(folder):
+    """Make a folder read-only, for root too, until it is unmounted."""
+    for arguments in (("--bind", folder), ("-o", "remount,bind,ro")):
+        done = mount(*arguments, folder)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Has something done once, before a file of some name is written."""
+    faults = {}
+    write = _files.write_atomically
+
+    def before(path):
+        for name in list(faults):
+            if path.match(name):
+                faults.pop(name)()
+
+    def write_after(path, content):
+        before(path)
+        write(path, content)
+
+    monkeypatch.setattr(_files, "write_atomically", write_after)
+    return types.SimpleNamespace(faults=faults, before=before)
+
+
+# What is being written, and how many pages of it the disk still takes.
+STAGES = [
+    ("config.json", 0),
+    ("environment.json", 0),
+    ("000001-*.npz", 1),
+    ("history.csv", 0),
+    ("000002-*.npz", 1),
+    ("saved_model.pb", 1),
+    ("labels.txt", 0),
+    ("SHA256SUMS", 0),
+    ("curves.png", 1),
+    ("report.html", 1),
+    (f"{RECIPE}/1/metrics.json", 0),
+]
+
+
+@pytest.mark.faults
+def test_a_real_disk_that_is_full_at_every_stage(
+    disk, tmp_path, command, at, monkeypatch
+):
+    assert command(tmp_path / "unbroken").code == 0
+    write = _export._write_saved_model
+
+    def write_saved_model(folder, signatures):
+        at.before(folder / "saved_model.pb")
+        write(folder, signatures)
+
+    monkeypatch.setattr(_export, "_write_saved_model", write_saved_model)
+    for name, pages in STAGES:
+        at.faults[name] = functools.partial(fill, disk, pages)
+        ended = command(disk)
+        assert ended.code == 1, name
+        assert not at.faults
+        assert "No space left on device" in ended.last, name
+        where = name.partition("*")[0]
+        if name in ("saved_model.pb", "labels.txt", "SHA256SUMS"):
+            where = f"{disk}/saved_models/{RECIPE}-sample"
+        assert where in ended.last
+        (disk / "filler").unlink()
+        assert_nothing_is_half(disk)
+    assert command(disk).code == 0
+    assert_same_end(disk, tmp_path / "unbroken")
+
+
+@pytest.mark.faults
+def test_a_disk_that_is_read_only_from_the_start(disk, command):
+    exports = disk / "saved_models"
+    exports.mkdir()
+    close(exports)
+    ended = command(disk)
+    assert (ended.code, *os.listdir(disk)) == (1, "saved_models")
+    assert f"{exports} is read-only" in ended.last
+    close(disk)
+    for output in (disk, disk / "new"):
+        ended = command(output)
+        assert ended.code == 1
+        assert f"--output-dir {output} cannot be written: {disk}" in ended.last
+
+
+@pytest.mark.faults
+def test_a_run_whose_folder_becomes_read_only_in_mid_training(
+    disk, tmp_path, command, at
+):
+    assert command(tmp_path / "unbroken").code == 0
+    folder = disk / "runs" / RECIPE / "1"
+    at.faults["000002-*.npz"] = functools.partial(close, folder)
+    for file in ("checkpoints/train/000002-", ".lock"):
+        ended = command(disk)
+        assert ended.code == 1
+        assert f"Read-only file system: '{folder}/{file}" in ended.last
+    subprocess.run(["umount", folder], check=True)
+    ended = command(disk)
+    assert ended.code == 0
+    assert "going on after epoch 1 of 2" in ended.out
+    assert_same_end(disk, tmp_path / "unbroken")
