@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -117,7 +118,7 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
             signatures = make_signatures(exported)
             _write_saved_model(building, signatures)
             _write_assets(building, assets)
-            exported.save(building / "model.keras")
+            _write_keras(building / "model.keras", exported)
             record = run.record(model, metrics)
             _files.write_json(building / "metrics.json", record)
             _files.write_atomically(
@@ -249,6 +250,22 @@ def _write_saved_model(folder: Path, signatures: dict) -> None:
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.function)
     archive.write_out(folder, verbose=False)
+
+
+def _write_keras(path: Path, model: keras.Model) -> None:
+    """Write a `.keras` file, whatever the clock says.
+
+    Keras would put the date into the archive, and none before 1980 fits there:
+    a machine without a battery begins in 1970.
+    """
+    parts = path.with_suffix("")
+    model.save(parts, zipped=False)
+    with zipfile.ZipFile(path, "w") as archive:
+        for part in sorted(parts.rglob("*")):
+            if part.is_file():
+                name = part.relative_to(parts).as_posix()
+                archive.writestr(zipfile.ZipInfo(name), part.read_bytes())
+    shutil.rmtree(parts)
 
 
 def _write_assets(folder: Path, assets: dict[str, str]) -> None:

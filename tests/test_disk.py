@@ -22,8 +22,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-from conftest import run_recipe
+from conftest import run_python, run_recipe
 
+import zoo
 from recipes import _data, _devices, _export, _files, _runs, _training
 from recipes._config import RunOptions
 from recipes._errors import RecipeError, UsageError
@@ -672,3 +673,69 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
     assert ended.code == 0
     assert "going on after epoch 1 of 2" in ended.out
     assert_same_end(disk, tmp_path / "unbroken")
+
+
+# --- a clock that goes back ---------------------------------------------
+
+# One run without a fault. Then one whose clock goes back after every epoch, cut
+# off after the third, and gone on with when the dates of its files lie ahead.
+CLOCK = f"""
+import contextlib, os, pathlib, sys, time
+
+clock, local, ahead = time.time, time.localtime, 0
+time.time = lambda: clock() + ahead
+time.localtime = lambda *now: local(*now or [time.time()])
+
+from recipes import _export, _files
+from recipes import {RECIPE} as recipe
+
+_export._verifier_of = contextlib.nullcontext
+_export._verify = lambda *arguments: None
+write, cut = _files.write_atomically, False
+
+def write_and_go_back(path, content):
+    global ahead
+    write(path, content)
+    if cut and path.suffix == ".npz":
+        epoch = int(path.name[:6])
+        ahead = {{1: -86_400, 2: -20 * 365 * 86_400, 3: -clock() - 1e6}}[epoch]
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+_files.write_atomically = write_and_go_back
+
+def train(folder):
+    flags = ["--epochs", "4", "--offline", "--output-dir", folder]
+    print("code", recipe.main(flags), flush=True)
+
+train("unbroken")
+cut = True
+train("output")
+kept = pathlib.Path("output", "runs", "{RECIPE}", "1", "checkpoints", "train")
+for i, path in enumerate(sorted(kept.iterdir())):
+    os.utime(path, (4e9 - 1e9 * i,) * 2)  # the older, the later
+cut = False
+train("output")
+"""
+
+
+@pytest.mark.faults
+def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
+    (tmp_path / "driver.py").write_text(CLOCK)
+    nowhere = {"TFDS_DATA_DIR": str(tmp_path / "nowhere")}
+    done = run_python("driver.py", cwd=tmp_path, env=nowhere)
+    assert done.returncode == 0, done.stderr
+    codes = re.findall("^code (.*)", done.stdout, re.MULTILINE)
+    assert codes == ["0", "130", "0"]
+    assert "going on after epoch 3 of 4" in done.stdout
+    output = tmp_path / "output"
+    assert_same_end(output, tmp_path / "unbroken")
+    assert_nothing_is_half(output)
+    folder = output / "runs" / RECIPE / "1"
+    rows = (folder / "history.csv").read_text().splitlines()
+    for row in csv.DictReader(rows):
+        assert all(0 < float(row[name]) < 100 for name in TIMES)
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["date"].startswith("1969-12-")
+    [export] = output.glob("saved_models/*/*")
+    assert zoo.load_model(export, verbose=False).count_params() == 7_850
