@@ -5,12 +5,15 @@ for a worker that never starts, and names nobody when one is lost.
 """
 
 import contextlib
+import faulthandler
 import functools
 import json
 import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -87,7 +90,8 @@ def join(cluster: Cluster):
     """
     _meet(cluster)
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver)
+    with _ended_if_stuck(cluster):
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver)
     # TensorFlow has taken the signal to itself, and does nothing with it.
     signal.signal(signal.SIGTERM, on_sigterm)
     return strategy
@@ -121,6 +125,52 @@ def _meet(cluster: Cluster) -> None:
                     "its own TF_CONFIG."
                 )
             time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _ended_if_stuck(cluster: Cluster):
+    """End this process, with words and code 1, should TensorFlow get stuck.
+
+    It waits without an end for a worker that is lost just after the meeting,
+    and holds Python's lock meanwhile: none of our threads would run. So another
+    process says it, and faulthandler, which needs no lock, ends this one.
+    """
+    others = [
+        f"worker {number} at {address}"
+        for number, address in enumerate(cluster.addresses)
+        if number != cluster.index
+    ]
+    words = (
+        f"error: for {START_SECONDS:g} seconds TensorFlow has waited for "
+        f"{' and '.join(others)}: lost while starting. Start all workers again "
+        "with the same commands."
+    )
+    arguments = str(os.getpid()), str(START_SECONDS), words
+    with (
+        open(os.devnull, "w") as null,
+        subprocess.Popen(
+            [sys.executable, "-c", _SAY_LATER, *arguments]
+        ) as speaker,
+    ):
+        faulthandler.dump_traceback_later(
+            START_SECONDS + 1, exit=True, file=null
+        )
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            speaker.kill()
+
+
+_SAY_LATER = """
+import os, sys, time
+
+parent, end = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+while os.getppid() == parent and time.monotonic() < end:
+    time.sleep(0.2)
+if os.getppid() == parent:
+    print(sys.argv[3], file=sys.stderr)
+"""
 
 
 @contextlib.contextmanager

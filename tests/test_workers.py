@@ -298,3 +298,25 @@ def test_a_worker_that_never_comes_is_named(folder):
     assert done.returncode == 1
     assert "no answer from worker 1 at 127.0.0.1:9." in done.stderr
     assert time.monotonic() - started < 40
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, folder):
+    """It answers at its address, but TensorFlow never does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        lost = f"127.0.0.1:{mute.getsockname()[1]}"
+        addresses = [f"127.0.0.1:{port}", lost]
+        if index:
+            addresses.reverse()
+        config = tf_config({"worker": addresses}, index=index)
+        done = run_python(
+            *("driver.py", "mnist_autoencoder", "--dry-run"),
+            cwd=folder,
+            env={"TF_CONFIG": config, "START": "5"},
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert f"for worker {1 - index} at {lost}: lost" in done.stderr
