@@ -145,7 +145,9 @@ def open_run(config, data: Data, devices: Devices):
             _begin(folder, settings, devices, data)
             devices.gather(0 if options.run_name else int(folder.name))
             yield Run(recipe, folder, settings, options, data, devices)
-            devices.gather(0)
+            # Who is lost by now had nothing left to do.
+            with contextlib.suppress(tf.errors.OpError):
+                devices.gather(0)
 
 
 def _begin(folder: Path, settings: dict, devices: Devices, data: Data) -> None:
