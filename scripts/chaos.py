@@ -92,7 +92,8 @@ def run(folder: Path, command: list[str], epochs: int, arguments) -> None:
     with Attempt(command, unbroken, arguments.workers, epochs) as attempt:
         attempt.finish()
         usual = attempt.durations()
-    print(f"unbroken: {time.monotonic() - began:.0f} s, {epochs} epochs")
+    seconds = time.monotonic() - began
+    print(f"unbroken: {seconds:.0f} s, {epochs} epochs", flush=True)
 
     hits = collections.Counter()
     begun_again = kept = 0
@@ -137,7 +138,7 @@ def run(folder: Path, command: list[str], epochs: int, arguments) -> None:
 
 # --- killing ------------------------------------------------------------
 
-TRAINING = {"starting": 1, "training": 3, "checkpoint": 2}  # weights
+TRAINING = {"starting": 2, "training": 4, "checkpoint": 3}  # weights
 ENDING = ("ending", "exported")
 
 
@@ -226,7 +227,7 @@ class Attempt:
             "starting": begun - self.started,
             "training": 1.2 * (first - begun),  # with the graph and an epoch
             "checkpoint": 0.03,
-            "ending": exported - last,
+            "ending": 0.8 * (exported - last),
             # It must not come too late, for a finished run is not gone on with.
             "exported": (self.when("report ") - exported) / 2,
         }
