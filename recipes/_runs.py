@@ -340,9 +340,12 @@ def _open_newest_unfinished(home: Path, fits: Callable):
         if (folder / "metrics.json").exists() or not fits(folder):
             continue
         lock = _lock(folder)
-        # Another process may have used it since; one in use is left alone.
-        if lock and not (folder / "metrics.json").exists() and fits(folder):
+        if lock is None:
+            continue  # one in use is left alone
+        # Another process may have used it since.
+        if not (folder / "metrics.json").exists() and fits(folder):
             return folder, lock
+        lock.close()
     return None
 
 

@@ -16,7 +16,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import types
+from concurrent import futures
 from dataclasses import dataclass
 
 import keras
@@ -675,58 +677,103 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
     assert_same_end(disk, tmp_path / "unbroken")
 
 
-# --- a clock that goes back ---------------------------------------------
+# --- a process of its own -----------------------------------------------
 
-# One run without a fault. Then one whose clock goes back after every epoch, cut
-# off after the third, and gone on with when the dates of its files lie ahead.
-CLOCK = f"""
-import contextlib, os, pathlib, sys, time
-
-clock, local, ahead = time.time, time.localtime, 0
-time.time = lambda: clock() + ahead
-time.localtime = lambda *now: local(*now or [time.time()])
+# `after` is told of every checkpoint.
+DRIVER = f"""
+import contextlib, os, pathlib, shutil, sys, time
 
 from recipes import _export, _files
 from recipes import {RECIPE} as recipe
 
 _export._verifier_of = contextlib.nullcontext
 _export._verify = lambda *arguments: None
-write, cut = _files.write_atomically, False
+write, after = _files.write_atomically, None
 
-def write_and_go_back(path, content):
-    global ahead
+def write_and_tell(path, content):
     write(path, content)
-    if cut and path.suffix == ".npz":
-        epoch = int(path.name[:6])
-        ahead = {{1: -86_400, 2: -20 * 365 * 86_400, 3: -clock() - 1e6}}[epoch]
-        if epoch == 3:
-            raise KeyboardInterrupt
+    if after and path.suffix == ".npz":
+        after(int(path.name[:6]))
 
-_files.write_atomically = write_and_go_back
+_files.write_atomically = write_and_tell
 
 def train(folder):
     flags = ["--epochs", "4", "--offline", "--output-dir", folder]
     print("code", recipe.main(flags), flush=True)
 
+def checkpoints(folder):
+    return sorted(pathlib.Path(folder).glob("runs/*/1/checkpoints/*/*"))
+
 train("unbroken")
-cut = True
+"""
+
+
+def drive(folder, story, codes):
+    """Have a story told after an unbroken run; return its process."""
+    (folder / "driver.py").write_text(DRIVER + story)
+    nowhere = {"TFDS_DATA_DIR": str(folder / "nowhere")}
+    done = run_python("driver.py", cwd=folder, env=nowhere)
+    assert done.returncode == 0, done.stderr
+    assert re.findall("^code (.*)", done.stdout, re.MULTILINE) == codes
+    return done
+
+
+DAMAGED = """
+def after(epoch):
+    if epoch == 3:
+        raise KeyboardInterrupt
+
+train("cut")
+after = None
+for name in ("flipped", "renamed"):
+    shutil.copytree("cut", name)
+    newest = checkpoints(name)[-1]
+    if name == "renamed":
+        newest.rename(newest.with_name("000009.npz"))
+    else:
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 3] ^= 1
+        newest.write_bytes(content)
+    train(name)
+"""
+
+
+@pytest.mark.faults
+def test_a_command_that_meets_a_damaged_checkpoint_ends_with_the_same_bits(
+    tmp_path,
+):
+    done = drive(tmp_path, DAMAGED, ["0", "130", "0", "0"])
+    assert done.stderr.count(".npz is damaged; going back to the one") == 2
+    assert "train/000009.npz is damaged" in done.stderr
+    assert done.stdout.count("going on after epoch 2 of 4") == 2
+    for name in ("flipped", "renamed"):
+        assert_same_end(tmp_path / name, tmp_path / "unbroken")
+
+
+# The clock goes back after every epoch. After the third the run is cut off, and
+# gone on with when the dates of its files lie ahead.
+CLOCK = """
+clock, local, ahead = time.time, time.localtime, 0
+time.time = lambda: clock() + ahead
+time.localtime = lambda *now: local(*now or [time.time()])
+
+def after(epoch):
+    global ahead
+    ahead = {1: -86_400, 2: -20 * 365 * 86_400, 3: -clock() - 1e6}[epoch]
+    if epoch == 3:
+        raise KeyboardInterrupt
+
 train("output")
-kept = pathlib.Path("output", "runs", "{RECIPE}", "1", "checkpoints", "train")
-for i, path in enumerate(sorted(kept.iterdir())):
+after = None
+for i, path in enumerate(checkpoints("output")):
     os.utime(path, (4e9 - 1e9 * i,) * 2)  # the older, the later
-cut = False
 train("output")
 """
 
 
 @pytest.mark.faults
 def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
-    (tmp_path / "driver.py").write_text(CLOCK)
-    nowhere = {"TFDS_DATA_DIR": str(tmp_path / "nowhere")}
-    done = run_python("driver.py", cwd=tmp_path, env=nowhere)
-    assert done.returncode == 0, done.stderr
-    codes = re.findall("^code (.*)", done.stdout, re.MULTILINE)
-    assert codes == ["0", "130", "0"]
+    done = drive(tmp_path, CLOCK, ["0", "130", "0"])
     assert "going on after epoch 3 of 4" in done.stdout
     output = tmp_path / "output"
     assert_same_end(output, tmp_path / "unbroken")
@@ -739,3 +786,56 @@ def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
     assert record["date"].startswith("1969-12-")
     [export] = output.glob("saved_models/*/*")
     assert zoo.load_model(export, verbose=False).count_params() == 7_850
+
+
+# --- two runs of one folder ---------------------------------------------
+
+
+def test_runs_that_begin_at_once_have_a_folder_each(digits, tmp_path):
+    config = Config(run=RunOptions(output_dir=tmp_path))
+    devices = _devices.set_up(config.run, config.batch_size)
+    begin, end = threading.Barrier(8), threading.Barrier(8)
+
+    def open_and_hold(_):
+        begin.wait(20)
+        with _runs.open_run(config, digits, devices) as run:
+            end.wait(20)
+            return run.folder.name
+
+    with futures.ThreadPoolExecutor(8) as pool:
+        names = sorted(pool.map(open_and_hold, range(8)))
+    assert names == sorted(map(str, range(1, 9)))
+
+
+def test_a_run_that_is_finished_at_that_very_moment(opened, monkeypatch):
+    folder = opened()
+    lock = _runs._lock
+
+    def lock_when_it_is_finished(path):
+        (folder / "metrics.json").touch()
+        return lock(path)
+
+    monkeypatch.setattr(_runs, "_lock", lock_when_it_is_finished)
+    assert opened().name == "2"
+
+
+@pytest.mark.faults
+def test_two_recipes_at_once_in_one_folder(tmp_path):
+    nowhere = {"TFDS_DATA_DIR": str(tmp_path / "nowhere")}
+    recipes = (RECIPE, "mnist_autoencoder")
+    with futures.ThreadPoolExecutor(2) as pool:
+        ends = pool.map(
+            lambda name: run_python(
+                *("-m", f"recipes.{name}", "--dry-run"),
+                cwd=tmp_path,
+                env=nowhere,
+            ),
+            recipes,
+        )
+        assert [done.returncode for done in ends] == [0, 0]
+    for name in recipes:
+        [folder] = (tmp_path / "runs" / name).iterdir()
+        assert (folder / "metrics.json").exists()
+        [export] = (tmp_path / "saved_models" / f"{name}-sample").iterdir()
+        zoo.load_model(export, verbose=False)
+    assert_nothing_is_half(tmp_path)
