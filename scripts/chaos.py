@@ -229,7 +229,7 @@ class Attempt:
             "checkpoint": 0.03,
             "ending": 0.8 * (exported - last),
             # It must not come too late, for a finished run is not gone on with.
-            "exported": (self.when("report ") - exported) / 2,
+            "exported": (self.when("report ") - exported) / 4,
         }
 
     def wait_for(self, moment: str, usual: dict, draw: random.Random) -> str:
