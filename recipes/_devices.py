@@ -128,42 +128,74 @@ def prepare_model(model, devices: Devices) -> None:
 
     Batch normalisation takes its statistics over the whole batch, not over each
     replica's part. The optimizer's variables are made now, inside the scope,
-    for a checkpoint to go into. With several workers Keras fails when it builds
-    the model from a batch, though it is built, and when it averages metrics
-    that have no axis to average over.
+    for a checkpoint to go into.
+
+    With several workers Keras fails when it builds the model from a batch,
+    though it is built, and when it averages the metrics of a step. They stay in
+    their variables here, which are summed over the workers once an epoch.
     """
     with devices.scope():
         _synchronize_batch_norm(model, devices.replicas > 1)
         model.optimizer.build(model.trainable_variables)
     if devices.cluster is not None:
         model._maybe_symbolic_build = lambda *arguments, **options: None
-        for name in ("train_step", "test_step"):
-            setattr(model, name, _with_an_axis(getattr(model, name)))
+        model._get_metrics_result_or_logs = lambda _: model.get_metrics_result()
+        model.train_function = _on_all_workers(model, model.train_step)
+        model.test_function = _on_all_workers(model, model.test_step)
 
 
 def restore_model(model) -> None:
     """Make a trained model the plain one again, as it is saved."""
     _synchronize_batch_norm(model, False)
-    for name in ("_maybe_symbolic_build", "train_step", "test_step"):
-        vars(model).pop(name, None)
+    for name in ("_maybe_symbolic_build", "_get_metrics_result_or_logs"):
+        if vars(model).pop(name, None):
+            model.train_function = model.test_function = None
 
 
-def _with_an_axis(step):
-    """Return a training step whose metrics are vectors of length one."""
+def _on_all_workers(model, step):
+    """Return what Keras calls for each batch, and what says nothing of it."""
 
-    def step_with_an_axis(data):
-        return {
-            name: tf.expand_dims(tf.convert_to_tensor(value), 0)
-            for name, value in step(data).items()
-        }
+    @tf.function
+    def run(iterator):
+        model.distribute_strategy.run(step, args=(next(iterator),))
 
-    return step_with_an_axis
+    def function(iterator):
+        run(iterator)
+        return {}
+
+    return function
 
 
 def _synchronize_batch_norm(model, synchronized: bool) -> None:
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
+            if synchronized:
+                layer._moments = functools.partial(_moments_of_all, layer)
+            else:
+                vars(layer).pop("_moments", None)
+
+
+def _moments_of_all(layer, inputs, mask):
+    """Return mean and variance over all replicas, with one question to them.
+
+    Keras asks three in each direction, and among workers a question costs more
+    than the statistics. All replicas have equal shares of a training batch.
+    """
+    if mask is not None:
+        return type(layer)._moments(layer, inputs, mask)
+    context = tf.distribute.get_replica_context()
+    axes = layer._reduction_axes
+    total, squares = context.all_reduce(
+        tf.distribute.ReduceOp.SUM,
+        [tf.reduce_sum(inputs, axes), tf.reduce_sum(tf.square(inputs), axes)],
+    )
+    share = tf.size(inputs) // tf.size(total)
+    count = tf.cast(context.num_replicas_in_sync * share, total.dtype)
+    # Plain division becomes multiplication in some graphs, and rounds anew.
+    mean = tf.math.divide_no_nan(total, count)
+    square = tf.math.divide_no_nan(squares, count)
+    return mean, tf.maximum(square - tf.square(mean), 0.0)
 
 
 def _choose_strategy(options: RunOptions, gpus):
