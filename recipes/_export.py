@@ -16,7 +16,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import keras
@@ -27,7 +26,7 @@ import zoo
 from recipes import _files, _model_card, _signatures
 from recipes._data import Data
 from recipes._errors import RecipeError
-from recipes._runs import SCHEMA, Run
+from recipes._runs import SCHEMA, Run, check_clock
 from zoo import _loading
 
 VERIFIED_IMAGES = 64
@@ -118,7 +117,8 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
             signatures = make_signatures(exported)
             _write_saved_model(building, signatures)
             _write_assets(building, assets)
-            _write_keras(building / "model.keras", exported)
+            check_clock()  # it may have gone back since
+            exported.save(building / "model.keras")
             record = run.record(model, metrics)
             _files.write_json(building / "metrics.json", record)
             _files.write_atomically(
@@ -250,22 +250,6 @@ def _write_saved_model(folder: Path, signatures: dict) -> None:
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.function)
     archive.write_out(folder, verbose=False)
-
-
-def _write_keras(path: Path, model: keras.Model) -> None:
-    """Write a `.keras` file, whatever the clock says.
-
-    Keras would put the date into the archive, and none before 1980 fits there:
-    a machine without a battery begins in 1970.
-    """
-    parts = path.with_suffix("")
-    model.save(parts, zipped=False)
-    with zipfile.ZipFile(path, "w") as archive:
-        for part in sorted(parts.rglob("*")):
-            if part.is_file():
-                name = part.relative_to(parts).as_posix()
-                archive.writestr(zipfile.ZipInfo(name), part.read_bytes())
-    shutil.rmtree(parts)
 
 
 def _write_assets(folder: Path, assets: dict[str, str]) -> None:

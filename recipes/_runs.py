@@ -11,6 +11,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,7 @@ def open_run(config, data: Data, devices: Devices):
             yield Run(recipe, folder, settings, options, data, devices)
             devices.gather(0)  # the chief has written everything
             return
+        check_clock()
         home = _home(options, recipe, data)
         if options.run_name:
             folder, lock = _open_named(home / options.run_name, settings)
@@ -182,6 +184,20 @@ def _agree_on_settings(settings: dict, devices: Devices) -> None:
         raise UsageError(
             "The workers were started with different settings or data; give "
             f"all of them the same flags. Those of this one: {settings}"
+        )
+
+
+def check_clock() -> None:
+    """Refuse a date that a `.keras` file cannot hold, before Keras trips on it.
+
+    Raises:
+        RecipeError: If the clock is before 1980, where zip archives begin.
+    """
+    if time.localtime().tm_year < 1980:
+        raise RecipeError(
+            f"The clock of this machine says {time.strftime('%Y-%m-%d')}, and "
+            "a .keras file holds no date before 1980. Set the clock; then the "
+            "same command goes on from here."
         )
 
 
