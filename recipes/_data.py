@@ -246,11 +246,10 @@ def training_batches(
     batch_size: int,
     *,
     seed: int,
-    epochs: int,
     initial_epoch: int = 0,
     augment: Callable | None = None,
 ):
-    """Return the batches of all epochs, one after another.
+    """Return the batches of one epoch after another, without end.
 
     The order of an epoch is a function of the seed and of the epoch alone, so
     a run that goes on in epoch 5 sees what it would have seen anyway. Whole
@@ -261,7 +260,6 @@ def training_batches(
         split: The images and labels to draw from.
         batch_size: Images in a global batch.
         seed: Seed of the order and of the augmentation.
-        epochs: Number of epochs in all.
         initial_epoch: Epoch to begin with.
         augment: A function `(images, seed) -> images` on a batch of uint8
             images; the seed is a tensor of two integers for the stateless
@@ -269,11 +267,13 @@ def training_batches(
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`; of `(images, pixels in
-        [0, 1])` for a split that is to be reconstructed, augmented or not.
+        [0, 1])` for a split that is to be reconstructed, augmented or not. It
+        says of itself that it has no end, so workers do not ask each other
+        before every batch whether there is one.
     """
     steps = steps_per_epoch(split, batch_size)
-    images = tf.constant(split.images)
-    labels = None if split.reconstructs else tf.constant(split.labels)
+    images = _to_tensor(split.images)
+    labels = None if split.reconstructs else _to_tensor(split.labels)
 
     def epoch_batches(epoch):
         order = tf.random.experimental.stateless_shuffle(
@@ -296,12 +296,26 @@ def training_batches(
     options = tf.data.Options()
     options.autotune.enabled = False
     return (
-        tf.data.Dataset.range(initial_epoch, epochs)
+        tf.data.Dataset.counter(initial_epoch)
         .flat_map(epoch_batches)
         .map(gather)
+        .apply(
+            tf.data.experimental.assert_cardinality(
+                tf.data.INFINITE_CARDINALITY
+            )
+        )
         .prefetch(2)
         .with_options(options)
     )
+
+
+def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
+    """Return an array as a tensor; `tf.constant` copies a large one twice."""
+    with tf.device("CPU:0"):
+        whole = tf.Variable(tf.zeros(array.shape, array.dtype))
+        for start in range(0, len(array), rows):
+            whole[start : start + rows].assign(array[start : start + rows])
+        return whole.read_value()
 
 
 # --- prepared by TFDS ---------------------------------------------------

@@ -88,9 +88,7 @@ def fit(
         train,
         batch_size,
         seed=run.options.seed,
-        epochs=epochs,
-        # A fit that has nothing left to do still looks at one batch.
-        initial_epoch=min(done, epochs - 1),
+        initial_epoch=done,
         augment=augment,
     )
     if run.options.tensorboard:

@@ -532,11 +532,10 @@ SPLIT = _data.Split(
 def epochs_of(batch_size=50, epochs=3, split=SPLIT, **options):
     """The labels of all epochs, `(epochs, steps, batch_size)`."""
     options = {"seed": 0} | options
-    batches = _data.training_batches(
-        split, batch_size, epochs=epochs, **options
-    )
-    labels = [labels.numpy() for _, labels in batches]
+    batches = _data.training_batches(split, batch_size, **options)
     steps = len(split) // batch_size
+    left = (epochs - options.get("initial_epoch", 0)) * steps
+    labels = [labels.numpy() for _, labels in batches.take(left)]
     return np.reshape(labels, (-1, steps, batch_size))
 
 
@@ -548,7 +547,7 @@ def test_every_epoch_is_another_permutation():
 
 
 def test_images_stay_with_their_labels():
-    for images, labels in _data.training_batches(SPLIT, 8, seed=0, epochs=2):
+    for images, labels in _data.training_batches(SPLIT, 8, seed=0).take(12):
         np.testing.assert_array_equal(images.numpy().ravel(), labels)
 
 
@@ -575,22 +574,27 @@ def test_the_remainder_is_dropped_another_one_each_epoch():
     assert len(set(left_over)) == 3
 
 
+def test_the_batches_say_that_they_have_no_end():
+    batches = _data.training_batches(SPLIT, 8, seed=0)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UsageError, match="at most the 50 training images"):
         epochs_of(51)
 
 
 def test_augmentation_has_a_seed_for_every_batch_and_the_same_on_a_resume():
-    def seeds(**options):
+    def seeds(count, **options):
         batches = _data.training_batches(
-            SPLIT, 10, epochs=3, augment=lambda _, seed: seed, **options
+            SPLIT, 10, augment=lambda _, seed: seed, **options
         )
-        return [tuple(seed.numpy()) for seed, _ in batches]
+        return [tuple(seed.numpy()) for seed, _ in batches.take(count)]
 
-    all_epochs = seeds(seed=4)
-    assert len(set(all_epochs)) == 15
-    assert seeds(seed=4, initial_epoch=1) == all_epochs[5:]
-    assert not set(seeds(seed=5)) & set(all_epochs)
+    three_epochs = seeds(15, seed=4)
+    assert len(set(three_epochs)) == 15
+    assert seeds(10, seed=4, initial_epoch=1) == three_epochs[5:]
+    assert not set(seeds(15, seed=5)) & set(three_epochs)
 
 
 def test_augmentation_sees_whole_batches_of_raw_images():
@@ -599,16 +603,14 @@ def test_augmentation_sees_whole_batches_of_raw_images():
         assert images.shape[1:] == (1, 1, 1)
         return images + 100
 
-    for images, labels in _data.training_batches(
-        SPLIT, 25, seed=0, epochs=1, augment=augment
-    ):
+    batches = _data.training_batches(SPLIT, 25, seed=0, augment=augment)
+    for images, labels in batches.take(2):
         np.testing.assert_array_equal(images.numpy().ravel(), labels + 100)
 
 
 def test_a_split_to_reconstruct_yields_its_pixels_as_what_to_say():
-    for images, pixels in _data.training_batches(
-        SPLIT.to_reconstruct(), 8, seed=0, epochs=1
-    ):
+    batches = _data.training_batches(SPLIT.to_reconstruct(), 8, seed=0)
+    for images, pixels in batches.take(6):
         assert images.dtype == tf.uint8
         assert pixels.dtype == tf.float32
         np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
@@ -619,9 +621,10 @@ def test_what_to_reconstruct_is_the_augmented_image():
         return images + 100
 
     seen = []
-    for images, pixels in _data.training_batches(
-        SPLIT.to_reconstruct(), 25, seed=0, epochs=1, augment=augment
-    ):
+    batches = _data.training_batches(
+        SPLIT.to_reconstruct(), 25, seed=0, augment=augment
+    )
+    for images, pixels in batches.take(2):
         np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
         seen.extend(images.numpy().ravel())
     assert sorted(seen) == list(range(100, 150))
