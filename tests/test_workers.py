@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, run_python, run_recipe
 
 import zoo
-from recipes import _workers
+from recipes import _devices, _workers
 from recipes._errors import UsageError
 
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -122,6 +122,24 @@ def test_launcher_numbers_the_lines_and_names_the_workers():
         assert len(set(config["cluster"]["worker"])) == 3
 
 
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="the system binds nothing"
+)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_launcher_gives_each_worker_its_share_of_the_cores(workers):
+    cores = os.sched_getaffinity(0)
+    code = "import os, time; time.sleep(0.2); print([*os.sched_getaffinity(0)])"
+    done = launch("python", "-c", code, workers=workers)
+    assert done.returncode == 0, done.stdout
+    shares = [
+        set(json.loads(x.partition(" ")[2])) for x in done.stdout.splitlines()
+    ]
+    assert all(share and share <= cores for share in shares)
+    assert all(len(share) == max(1, len(cores) // workers) for share in shares)
+    if len(cores) >= workers:
+        assert sum(map(len, shares)) == len(set().union(*shares))
+
+
 def test_launcher_returns_the_code_of_the_first_that_fails():
     code = (
         "import json, os, sys, time;"
@@ -224,7 +242,9 @@ def test_two_workers_train_what_one_process_does(
     monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "nowhere"))
     flags = (*FLAGS, *flags, "--offline", "--output-dir", alone)
     assert run_recipe(recipe, *flags) == 0
-    done = train(folder, recipe)
+    # How many threads share an operation decides how it rounds.
+    threads = str(_devices.threads())
+    done = train(folder, recipe, TF_NUM_INTRAOP_THREADS=threads)
     assert done.returncode == 0, done.stdout
     for one, two in zip(
         weights(alone, recipe), weights(folder, recipe), strict=True
