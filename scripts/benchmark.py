@@ -1,6 +1,9 @@
 """Measure the speed of training as a ratio, and serving under load.
 
     python scripts/benchmark.py training [--rounds 3]
+    python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
+                                        [--recipe mnist_cnn] [--epochs 4]
+    python scripts/benchmark.py growth [--largest 20] [--recipe mnist_cnn]
     python scripts/benchmark.py serving [--export mnist_cnn] [--callers 8]
                                         [--seconds 60]
 
@@ -10,6 +13,18 @@ training with twelve epochs of the lecture's. An epoch of the lecture's is
 measured after its first, which also traces. CPU seconds are the quieter measure
 on a machine with other users.
 
+`scaling` trains the same number of images with the same global batch in one
+process, on two logical devices, with two workers, and in two processes that
+know nothing of each other and take half of the batch each. The last have all
+of the workers' costs but the talking, so the difference is what that costs. An
+epoch holds its validation and its checkpoint; the first, which also traces, is
+left out.
+
+`growth` trains an epoch on the training images once, twice, and so on up to
+twenty times over, each in a process of its own, and says what an image more
+costs in seconds and in bytes of memory. It exits with 1 if time is not linear,
+or if memory grows by more than twice the images' own bytes.
+
 `serving` loads an export as a server does and calls its signatures from several
 threads, each of which asks again as soon as it is answered, with 1 to 32 images
 at a time. It exits with 1 if a call fails, if an answer is not the one that was
@@ -18,11 +33,16 @@ given before, or if memory grows after the warm-up.
 
 import argparse
 import array
+import concurrent.futures
+import contextlib
 import csv
+import dataclasses
 import itertools
 import json
+import multiprocessing
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,6 +66,14 @@ def main(argv=None) -> int:
     commands = parser.add_subparsers(dest="what", required=True)
     training = commands.add_parser("training")
     training.add_argument("--rounds", type=int, default=3)
+    scaling = commands.add_parser("scaling")
+    scaling.add_argument("--rounds", type=int, default=3)
+    scaling.add_argument("--batch-size", type=int, default=1024)
+    scaling.add_argument("--epochs", type=int, default=4)
+    scaling.add_argument("--recipe", default="mnist_cnn")
+    growth = commands.add_parser("growth")
+    growth.add_argument("--largest", type=int, default=20)
+    growth.add_argument("--recipe", default="mnist_cnn")
     serving = commands.add_parser("serving")
     serving.add_argument("--export", default="mnist_cnn")
     serving.add_argument("--callers", type=int, default=8)
@@ -53,7 +81,17 @@ def main(argv=None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.what == "serving":
         return serve(arguments.export, arguments.callers, arguments.seconds)
-    compare_training(arguments.rounds)
+    if arguments.what == "growth":
+        return grow(arguments.recipe, arguments.largest)
+    if arguments.what == "scaling":
+        compare_devices(
+            arguments.recipe,
+            arguments.batch_size,
+            arguments.epochs,
+            arguments.rounds,
+        )
+    else:
+        compare_training(arguments.rounds)
     return 0
 
 
@@ -106,11 +144,7 @@ def measure(recipe: str, *flags: str) -> dict:
         command = time.perf_counter() - started
         run = Path(folder) / "runs" / recipe / "measured"
         metrics = json.loads((run / "metrics.json").read_text())["metrics"]
-        with open(run / "history.csv", newline="") as file:
-            epochs = [
-                {name: float(value) for name, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        epochs = read_history(run)
     return {
         "command": command,
         "wall": metrics["train_seconds"],
@@ -118,6 +152,198 @@ def measure(recipe: str, *flags: str) -> dict:
         "accuracy": metrics["test_accuracy"],
         "epochs": epochs,
     }
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """Return what a run has noted of each epoch."""
+    with open(run / "history.csv", newline="") as file:
+        return [
+            {name: float(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+# --- scaling ------------------------------------------------------------
+
+TRAIN_IMAGES = 55_000  # of MNIST and Fashion-MNIST
+LAUNCHER = (sys.executable, "scripts/launch_workers.py", "--workers", "2", "--")
+
+
+def compare_devices(recipe: str, batch: int, epochs: int, rounds: int) -> None:
+    """Print what two devices and two workers make of one process' work."""
+    whole, half = (
+        ("--batch-size", str(batch)),
+        ("--batch-size", str(batch // 2)),
+    )
+    ways = {
+        "one process": ((), ("--strategy", "none", *whole)),
+        "two devices": (
+            (),
+            ("--strategy", "mirrored", "--cpu-devices", "2", *whole),
+        ),
+        "two workers": (LAUNCHER, ("--strategy", "multi_worker", *whole)),
+        "two strangers": (LAUNCHER, ("--strategy", "none", *half)),
+    }
+    found = {way: [] for way in ways}
+    for number in range(rounds):
+        for way, (launcher, flags) in ways.items():
+            found[way].append(
+                throughput(launcher, recipe, "--epochs", str(epochs), *flags)
+            )
+            images, *_ = found[way][-1]
+            print(
+                f"round {number + 1}, {way}: {images:,.0f} images/s", flush=True
+            )
+    medians = {
+        way: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for way, rows in found.items()
+    }
+    alone, *_ = medians["one process"]
+    for way, (images, cpu, _, _) in medians.items():
+        print(
+            f"{way:<14} {images:>9,.0f} images/s  {images / alone:.2f}  "
+            f"{1e3 * batch / images:6.1f} ms and {1e3 * batch * cpu:6.1f} CPU "
+            f"ms for {batch:,} images"
+        )
+    images, _, parameters, traffic = medians["two workers"]
+    step, computing = (
+        1e3 * batch / medians[way][0]
+        for way in ("two workers", "two strangers")
+    )
+    print(
+        f"a step of two workers: {computing:.1f} ms to compute, as strangers "
+        f"do, and {step - computing:.1f} ms to talk; each sends "
+        f"{4 * parameters:,.0f} bytes of gradients, and {traffic:,.0f} bytes "
+        "cross the loopback interface for all that is said"
+    )
+
+
+def throughput(launcher, recipe: str, *flags: str) -> tuple:
+    """Run a recipe; return what it computed after its first epoch.
+
+    Returns:
+        Images a second, CPU seconds an image, the number of trainable
+        parameters, and bytes over the loopback interface a step.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        before = loopback_bytes()
+        subprocess.run(
+            [
+                *(*launcher, sys.executable, "-m", f"recipes.{recipe}"),
+                *(*flags, "--output-dir", folder),
+            ],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        traffic = loopback_bytes() - before
+        runs = list((Path(folder) / "runs" / recipe).iterdir())
+        images = cpu = steps = 0
+        for run in runs:
+            record = json.loads((run / "metrics.json").read_text())
+            if record["dataset"] == "digits":
+                raise SystemExit("this needs the real data: set TFDS_DATA_DIR")
+            batch = record["settings"]["batch_size"]
+            epochs = read_history(run)[1:]
+            trained = TRAIN_IMAGES // batch * batch
+            steps += (len(epochs) + 1) * trained // batch
+            images += trained / median(epochs, "seconds")
+            cpu += median(epochs, "cpu_seconds") / trained / len(runs)
+    if launcher and len(runs) == 1:
+        cpu *= 2  # the other worker keeps no history
+    return images, cpu, record["params"], traffic / steps
+
+
+def median(epochs: list[dict], column: str) -> float:
+    """Return the median of a column of a history."""
+    return statistics.median(row[column] for row in epochs)
+
+
+def loopback_bytes() -> int:
+    """Return what has crossed the loopback interface; 0 where unknown."""
+    counters = Path("/sys/class/net/lo/statistics/tx_bytes")
+    return int(counters.read_text()) if counters.exists() else 0
+
+
+# --- growth -------------------------------------------------------------
+
+FACTORS = (1, 2, 5, 10, 20)
+MAY_COST = 2.5  # times an image's own bytes: NumPy's copy and TensorFlow's
+
+
+def grow(recipe: str, largest: int) -> int:
+    """Train on more and more images; return the exit code."""
+    factors = [factor for factor in FACTORS if factor <= largest]
+    # Each factor has a process of its own: memory never shrinks.
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        found = []
+        for factor in factors:
+            found.append(pool.submit(train_on_more, recipe, factor).result())
+            images, seconds, memory, size = found[-1]
+            print(
+                f"{factor:>3} x {images // factor:,} images: an epoch of "
+                f"{seconds:.1f} s, at most {memory / 1e6:,.0f} MB in all",
+                flush=True,
+            )
+    images, seconds, memory, sizes = zip(*found, strict=True)
+    paces = [
+        1e6 * (after - before) / (more - less)
+        for less, more, before, after in zip(
+            images, images[1:], seconds, seconds[1:], strict=False
+        )
+    ]
+    size = sizes[0]
+    cost = (memory[-1] - memory[0]) / (images[-1] - images[0])
+    print(
+        "an image more costs "
+        + ", ".join(f"{pace:.1f}" for pace in paces)
+        + f" us from step to step, and {cost:,.0f} bytes of memory, "
+        f"{cost / size:.2f} times its {size} pixels"
+    )
+    return int(cost > MAY_COST * size)
+
+
+def train_on_more(recipe: str, factor: int) -> tuple:
+    """Train one epoch on the training images, so many times over.
+
+    Returns:
+        The number of images, the seconds of the epoch, the most bytes of memory
+        that the process has held, and the bytes of an image.
+    """
+    import importlib
+    import io
+
+    import numpy as np
+
+    from recipes import _config, _data
+
+    load = _data.load
+
+    images = None
+
+    def load_more(name, options):
+        nonlocal images
+        data = load(name, options)
+        train = _data.Split(
+            np.tile(data.train.images, (factor, 1, 1, 1)),
+            np.tile(data.train.labels, factor),
+        )
+        images = train.images
+        return dataclasses.replace(data, train=train)
+
+    _data.load = load_more
+    module = importlib.import_module(f"recipes.{recipe}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        options = _config.RunOptions(output_dir=Path(folder))
+        config = module.Config(epochs=1, run=options)
+        metrics = module.train(config)
+    memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return len(images), metrics["train_seconds"], memory, images[0].nbytes
 
 
 # --- serving ------------------------------------------------------------
