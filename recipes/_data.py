@@ -293,8 +293,10 @@ def training_batches(
 
     # There is nothing to tune here. (A training was once followed by a minute
     # of sleep; the tuner's thread, which sleeps that long, is under suspicion.)
+    # Nor to rewrite, for which tf.data would copy the images.
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     return (
         tf.data.Dataset.counter(initial_epoch)
         .flat_map(epoch_batches)
@@ -310,12 +312,14 @@ def training_batches(
 
 
 def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
-    """Return an array as a tensor; `tf.constant` copies a large one twice."""
+    """Return a copy of an array as a tensor; `tf.constant` makes two."""
     with tf.device("CPU:0"):
-        whole = tf.Variable(tf.zeros(array.shape, array.dtype))
+        whole = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
         for start in range(0, len(array), rows):
-            whole[start : start + rows].assign(array[start : start + rows])
-        return whole.read_value()
+            part = array[start : start + rows]
+            numbers = tf.range(start, start + len(part))
+            whole = tf.raw_ops.InplaceUpdate(x=whole, i=numbers, v=part)
+    return whole
 
 
 # --- prepared by TFDS ---------------------------------------------------
