@@ -200,7 +200,9 @@ def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
     ("name", "code", "word"),
     [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "preempted")],
 )
-def test_a_signal_leaves_a_run_that_can_go_on(name, code, word, folder):
+def test_a_signal_leaves_a_run_that_can_go_on(
+    name, code, word, folder, unbroken
+):
     ended = run(folder, fault=f"on_train_batch_end {STEPS + 5} {name}")
     assert ended.returncode == code
     assert "stopped; 1 of 4 epochs are kept in" in ended.stderr
@@ -208,6 +210,8 @@ def test_a_signal_leaves_a_run_that_can_go_on(name, code, word, folder):
     assert epochs(folder) == [1]
     assert not leftovers(folder)
     assert not (folder / "saved_models").exists()
+    assert run(folder).returncode == 0
+    assert_ended_like(unbroken, folder)
 
 
 def test_a_full_disk_in_the_midst_of_a_checkpoint(folder):

@@ -1,5 +1,6 @@
 """Several workers train one model as one process would, and die by name."""
 
+import functools
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_python, run_recipe
+from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
 from recipes import _devices, _workers
@@ -89,6 +90,9 @@ def test_slurm_names_the_workers(monkeypatch):
     assert found.index == 2
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert _workers.find() is None
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "many")
+    with pytest.raises(UsageError, match="SLURM_STEP_NUM_TASKS .*'many'"):
+        _workers.find()
 
 
 def test_silent_workers_are_found():
@@ -197,20 +201,34 @@ sys.exit(recipe.main([*sys.argv[2:], "--offline"]))
 FLAGS = ("--epochs", 3, "--batch-size", 128)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "driver.py").write_text(DRIVER)
-    return tmp_path
-
-
-def train(folder, recipe, *flags, **environment):
+def train(folder, recipe, **environment):
     """Train with two workers in a folder; return the launcher's process."""
+    (folder / "driver.py").write_text(DRIVER)
     return launch(
-        *("python", "driver.py", recipe, *FLAGS, *flags),
+        *("python", "driver.py", recipe, *FLAGS),
         cwd=folder,
-        env={"TFDS_DATA_DIR": str(folder / "nowhere"), **environment},
+        env={
+            "TFDS_DATA_DIR": str(folder / "nowhere"),
+            # How many threads share an operation decides how it rounds.
+            "TF_NUM_INTRAOP_THREADS": str(_devices.threads()),
+            **environment,
+        },
         timeout=240,
     )
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A function from a recipe to the folder in which two workers trained."""
+
+    @functools.cache
+    def folder_of(recipe):
+        folder = tmp_path_factory.mktemp("unbroken")
+        done = train(folder, recipe)
+        assert done.returncode == 0, done.stdout
+        return folder
+
+    return folder_of
 
 
 def weights(folder, recipe):
@@ -236,25 +254,39 @@ def metrics(folder, recipe):
     ids=["one device", "two devices"],
 )
 def test_two_workers_train_what_one_process_does(
-    recipe, flags, tolerance, folder, monkeypatch
+    recipe, flags, tolerance, unbroken, tmp_path, monkeypatch
 ):
-    alone = folder / "alone"
-    monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "nowhere"))
-    flags = (*FLAGS, *flags, "--offline", "--output-dir", alone)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
+    flags = (*FLAGS, *flags, "--offline", "--output-dir", tmp_path)
     assert run_recipe(recipe, *flags) == 0
-    # How many threads share an operation decides how it rounds.
-    threads = str(_devices.threads())
-    done = train(folder, recipe, TF_NUM_INTRAOP_THREADS=threads)
-    assert done.returncode == 0, done.stdout
+    together = unbroken(recipe)
     for one, two in zip(
-        weights(alone, recipe), weights(folder, recipe), strict=True
+        weights(tmp_path, recipe), weights(together, recipe), strict=True
     ):
         np.testing.assert_allclose(two, one, atol=tolerance)
-    expected = metrics(alone, recipe)
-    assert metrics(folder, recipe) == pytest.approx(expected, rel=tolerance)
-    # The chief alone has written, and what one process would have.
-    assert len(list((folder / "runs" / recipe).iterdir())) == 1
-    assert (folder / "runs" / recipe / "1" / "report.html").exists()
+    expected = metrics(tmp_path, recipe)
+    assert metrics(together, recipe) == pytest.approx(expected, rel=tolerance)
+    assert_the_chief_alone_has_written(together, recipe)
+
+
+def assert_the_chief_alone_has_written(folder, recipe):
+    [run] = (folder / "runs" / recipe).iterdir()
+    assert (run / "report.html").exists()
+    assert len(list(folder.glob(f"saved_models/{recipe}-sample/*"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_with_two_workers(name, tmp_path):
+    done = launch(
+        *("python", "-m", f"recipes.{name}", "--dry-run"),
+        *("--strategy", "multi_worker", "--output-dir", tmp_path),
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout
+    assert_the_chief_alone_has_written(tmp_path, name)
+    for values in weights(tmp_path, name):
+        assert np.isfinite(values).all()
 
 
 def train_until_lost(folder, lost):
@@ -267,44 +299,51 @@ def train_until_lost(folder, lost):
     assert "was lost" in done.stdout
 
 
-@pytest.mark.faults
-def test_a_killed_chief_is_named(folder):
-    train_until_lost(folder, 0)
-
-
-@pytest.mark.faults
-def test_a_killed_worker_is_named_and_the_next_start_goes_on(folder):
-    train_until_lost(folder, 1)
-    again = train(folder, "mnist_cnn")
+def assert_goes_on(folder, recipe, unbroken):
+    """Start again what was cut off, and see the unbroken training's bits."""
+    again = train(folder, recipe)
     assert again.returncode == 0, again.stdout
     assert "going on after epoch 1 of 3" in again.stdout
-    unbroken = folder / "unbroken"
-    flags = ("--output-dir", unbroken)
-    assert train(folder, "mnist_cnn", *flags).returncode == 0
     for one, two in zip(
-        weights(unbroken, "mnist_cnn"),
-        weights(folder, "mnist_cnn"),
-        strict=True,
+        weights(unbroken(recipe), recipe), weights(folder, recipe), strict=True
     ):
         np.testing.assert_array_equal(one, two)
+    assert metrics(folder, recipe) == metrics(unbroken(recipe), recipe)
 
 
 @pytest.mark.faults
-def test_a_preempted_worker_ends_with_143(folder):
-    done = train(folder, "mnist_autoencoder", FAULT="1 14 SIGTERM")
+def test_a_killed_chief_is_named(tmp_path):
+    train_until_lost(tmp_path, 0)
+
+
+@pytest.mark.faults
+def test_a_killed_worker_is_named_and_the_next_start_goes_on(
+    tmp_path, unbroken
+):
+    train_until_lost(tmp_path, 1)
+    assert_goes_on(tmp_path, "mnist_cnn", unbroken)
+
+
+@pytest.mark.faults
+def test_a_preempted_worker_ends_with_143_and_the_next_start_goes_on(
+    tmp_path, unbroken
+):
+    done = train(tmp_path, "mnist_autoencoder", FAULT="1 14 SIGTERM")
     assert done.returncode == 143, done.stdout
     assert "[1] error: preempted" in done.stdout
+    assert_goes_on(tmp_path, "mnist_autoencoder", unbroken)
 
 
 @pytest.mark.faults
-def test_a_worker_that_never_comes_is_named(folder):
+def test_a_worker_that_never_comes_is_named(tmp_path):
+    (tmp_path / "driver.py").write_text(DRIVER)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     cluster = {"worker": [f"127.0.0.1:{port}", "127.0.0.1:9"]}
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "driver.py", "mnist_autoencoder", "--dry-run"],
-        cwd=folder,
+        cwd=tmp_path,
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -322,8 +361,9 @@ def test_a_worker_that_never_comes_is_named(folder):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, folder):
+def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, tmp_path):
     """It answers at its address, but TensorFlow never does."""
+    (tmp_path / "driver.py").write_text(DRIVER)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -334,7 +374,7 @@ def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, folder):
         config = tf_config({"worker": addresses}, index=index)
         done = run_python(
             *("driver.py", "mnist_autoencoder", "--dry-run"),
-            cwd=folder,
+            cwd=tmp_path,
             env={"TF_CONFIG": config, "START": "5"},
             timeout=60,
         )
