@@ -65,7 +65,12 @@ def find() -> Cluster | None:
             return None
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     elif "SLURM_PROCID" in os.environ:
-        if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) < 2:
+        tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+        if not tasks.isdecimal():
+            raise UsageError(
+                f"SLURM_STEP_NUM_TASKS must be a number. Received: {tasks!r}"
+            )
+        if int(tasks) < 2:
             return None
         resolver = _slurm_resolver()
         spec = resolver.cluster_spec().as_dict()
