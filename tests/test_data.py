@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import http.server
 import os
 import pathlib
@@ -460,6 +461,8 @@ def test_no_network_ends_in_exit_code_3_for_others(
     nothing, silent, monkeypatch
 ):
     point_to(monkeypatch, "fashion_mnist", silent)
+    soon = functools.partial(_data._answers, seconds=0.5)
+    monkeypatch.setattr(_data, "_answers", soon)
     with pytest.raises(DataError, match=f"{silent} does not answer") as error:
         load_online("fashion_mnist")
     assert error.value.exit_code == 3

@@ -299,6 +299,7 @@ def test_mixed_precision_trains_and_scores(train, convolution_on_one, capsys):
     np.testing.assert_allclose(mixed.history["loss"], exact, rtol=0.05)
 
 
+@pytest.mark.thorough
 def test_deterministic_operations_and_only_those():
     # In a process of its own: there is no way back.
     done = run_python("-c", DETERMINISTIC)

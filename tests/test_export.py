@@ -428,6 +428,7 @@ BOMBS = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.thorough
 def test_large_pictures_are_refused_before_they_are_decoded(export, tmp_path):
     for name, bomb in BOMBS.items():
         assert len(bomb) < 1_000_000
@@ -591,6 +592,7 @@ def small_model(**arguments):
     return zoo.create_model("softmax_regression", **arguments)
 
 
+@pytest.mark.thorough
 def test_export_is_verified_by_the_same_packages_and_in_silence(
     run, monkeypatch, capfd
 ):
@@ -790,6 +792,7 @@ def mixed_precision():
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.thorough
 def test_mixed_precision_is_exported_as_float32(run, digits):
     with mixed_precision():
         trained = zoo.create_model("cnn")
