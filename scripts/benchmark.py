@@ -1,4 +1,4 @@
-"""Measure the speed of training as a ratio, and serving under load.
+"""Measure training, what devices and data cost it, and serving under load.
 
     python scripts/benchmark.py training [--rounds 3]
     python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
@@ -22,8 +22,8 @@ left out.
 
 `growth` trains an epoch on the training images once, twice, and so on up to
 twenty times over, each in a process of its own, and says what an image more
-costs in seconds and in bytes of memory. It exits with 1 if time is not linear,
-or if memory grows by more than twice the images' own bytes.
+costs in time and in memory. It exits with 1 if that is more than two and a half
+times the image's own bytes: NumPy and TensorFlow hold it once each.
 
 `serving` loads an export as a server does and calls its signatures from several
 threads, each of which asks again as soon as it is answered, with 1 to 32 images
@@ -268,7 +268,7 @@ def loopback_bytes() -> int:
 # --- growth -------------------------------------------------------------
 
 FACTORS = (1, 2, 5, 10, 20)
-MAY_COST = 2.5  # times an image's own bytes: NumPy's copy and TensorFlow's
+MAY_COST = 2.5  # times an image's own bytes
 
 
 def grow(recipe: str, largest: int) -> int:

@@ -1,7 +1,9 @@
 """Runs become rows, and rows become tables."""
 
 import csv
+import json
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -9,6 +11,7 @@ from conftest import ROOT
 from recipes._config import Target
 
 sys.path.insert(0, str(ROOT / "scripts"))
+import benchmark
 import run_recipes
 import update_readme
 
@@ -90,3 +93,88 @@ def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
     assert seeds == [("mnist_cnn", i, ["--epochs", "1"]) for i in range(2)]
     assert "0.990000 ± 0.000000 (2 seeds" in capsys.readouterr().out
     assert "recipes.mnist_cnn --epochs 1" in run_recipes.RESULTS.read_text()
+
+
+# --- what devices and data cost ----------------------------------------
+
+
+@pytest.fixture
+def recipe_that_takes(monkeypatch):
+    """A function that has a recipe take so many seconds, in so many runs."""
+
+    def install(seconds, cpu_seconds, runs=1, dataset="mnist"):
+        def run(command, **options):
+            home = Path(command[command.index("--output-dir") + 1])
+            for number in range(runs):
+                folder = home / "runs" / "mnist_cnn" / str(number)
+                folder.mkdir(parents=True)
+                found = record(0.9, dataset=dataset)
+                found["settings"]["batch_size"] = 1_000
+                (folder / "metrics.json").write_text(json.dumps(found))
+                rows = ["epoch,seconds,cpu_seconds", "1,99,99"]
+                rows += [f"2,{seconds},{cpu_seconds}"] * 3
+                (folder / "history.csv").write_text("\n".join(rows))
+
+        monkeypatch.setattr(benchmark.subprocess, "run", run)
+        monkeypatch.setattr(
+            benchmark, "loopback_bytes", iter((0, 440)).__next__
+        )
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("launcher", "runs", "images", "cpu"),
+    [
+        ((), 1, 5_500, 20 / 55_000),
+        (("launcher",), 1, 5_500, 40 / 55_000),  # of both workers
+        (("launcher",), 2, 11_000, 20 / 55_000),  # of two strangers
+    ],
+)
+def test_throughput_is_that_of_all_processes_after_the_first_epoch(
+    launcher, runs, images, cpu, recipe_that_takes
+):
+    recipe_that_takes(10, 20, runs)
+    found = benchmark.throughput(launcher, "mnist_cnn")
+    assert found == pytest.approx((images, cpu, 1_234, 440 / (220 * runs)))
+
+
+def test_throughput_is_of_real_data_only(recipe_that_takes):
+    recipe_that_takes(10, 20, dataset="digits")
+    with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
+        benchmark.throughput((), "mnist_cnn")
+
+
+def test_scaling_says_what_talking_costs(monkeypatch, capsys):
+    def throughput(launcher, recipe, *flags):
+        strategy = flags[flags.index("--strategy") + 1]
+        images = {"none": 20_000, "mirrored": 16_000, "multi_worker": 10_000}
+        return images[strategy] * (2 if "512" in flags else 1), 1e-4, 1_000, 5.0
+
+    monkeypatch.setattr(benchmark, "throughput", throughput)
+    assert benchmark.main(["scaling", "--rounds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "two workers       10,000 images/s  0.50  " in said
+    assert "25.6 ms to compute, as strangers do, and 76.8 ms to talk" in said
+    assert "each sends 4,000 bytes of gradients" in said
+
+
+@pytest.mark.parametrize(("bytes_an_image", "code"), [(1_600, 0), (3_200, 1)])
+def test_growth_is_measured_from_step_to_step(
+    bytes_an_image, code, monkeypatch, capsys
+):
+    def train_on_more(recipe, factor):
+        images = 1_000 * factor
+        return images, 3 + images / 1e4, 1e9 + bytes_an_image * images, 784
+
+    monkeypatch.setattr(benchmark, "train_on_more", train_on_more)
+    monkeypatch.setattr(
+        benchmark.concurrent.futures,
+        "ProcessPoolExecutor",
+        lambda *_, **__: benchmark.concurrent.futures.ThreadPoolExecutor(1),
+    )
+    assert benchmark.main(["growth", "--largest", "5"]) == code
+    said = capsys.readouterr().out
+    assert "  5 x 1,000 images: an epoch of 3.5 s" in said
+    assert "costs 100.0, 100.0 us from step to step" in said
+    assert f"and {bytes_an_image:,} bytes of memory" in said
