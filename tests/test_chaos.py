@@ -111,7 +111,8 @@ def test_what_does_not_hold_ends_it(fault, said, tmp_path):
 @pytest.mark.faults
 def test_a_training_that_is_killed_ends_as_if_it_had_not_been():
     done = run_python(
-        *("scripts/chaos.py", "--offline", "--kills", 3, "--epochs", 3),
+        *("scripts/chaos.py", "--recipe", "mnist_softmax_regression"),
+        *("--offline", "--kills", 3, "--epochs", 3),
         timeout=400,
     )
     assert done.returncode == 0, done.stdout + done.stderr

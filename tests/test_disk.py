@@ -831,7 +831,7 @@ def test_a_run_that_is_finished_at_that_very_moment(opened, monkeypatch):
     assert opened().name == "2"
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_two_recipes_at_once_in_one_folder(tmp_path):
     nowhere = {"TFDS_DATA_DIR": str(tmp_path / "nowhere")}
     recipes = (RECIPE, "mnist_autoencoder")
