@@ -15,10 +15,10 @@ on a machine with other users.
 
 `scaling` trains the same number of images with the same global batch in one
 process, on two logical devices, with two workers, and in two processes that
-know nothing of each other and take half of the batch each. The last have all
-of the workers' costs but the talking, so the difference is what that costs. An
-epoch holds its validation and its checkpoint; the first, which also traces, is
-left out.
+know nothing of each other and take half of the batch each. These compute as
+much and neither talk nor wait, so the difference is what talking and waiting
+cost, in the steps and around them: an epoch holds its validation and its
+checkpoint. The first, which also traces, is left out.
 
 `growth` trains an epoch on the training images once, twice, and so on up to
 twenty times over, each in a process of its own, and says what an image more
@@ -79,6 +79,10 @@ def main(argv=None) -> int:
     serving.add_argument("--callers", type=int, default=8)
     serving.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args(argv)
+    if arguments.what == "scaling" and arguments.epochs < 2:
+        parser.error("--epochs must be 2 or more: the first is left out")
+    if arguments.what == "growth" and arguments.largest < 2:
+        parser.error("--largest must be 2 or more: growth is a difference")
     if arguments.what == "serving":
         return serve(arguments.export, arguments.callers, arguments.seconds)
     if arguments.what == "growth":
@@ -211,8 +215,9 @@ def compare_devices(recipe: str, batch: int, epochs: int, rounds: int) -> None:
         for way in ("two workers", "two strangers")
     )
     print(
-        f"a step of two workers: {computing:.1f} ms to compute, as strangers "
-        f"do, and {step - computing:.1f} ms to talk; each sends "
+        f"{batch:,} images take two workers {computing:.1f} ms to compute, as "
+        f"strangers do, and {step - computing:.1f} ms to talk and to wait, in "
+        "the steps and around them; in a step each sends "
         f"{4 * parameters:,.0f} bytes of gradients, and {traffic:,.0f} bytes "
         "cross the loopback interface for all that is said"
     )
@@ -320,7 +325,6 @@ def train_on_more(recipe: str, factor: int) -> tuple:
     from recipes import _config, _data
 
     load = _data.load
-
     images = None
 
     def load_more(name, options):

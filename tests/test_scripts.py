@@ -155,8 +155,21 @@ def test_scaling_says_what_talking_costs(monkeypatch, capsys):
     assert benchmark.main(["scaling", "--rounds", "2"]) == 0
     said = capsys.readouterr().out
     assert "two workers       10,000 images/s  0.50  " in said
-    assert "25.6 ms to compute, as strangers do, and 76.8 ms to talk" in said
+    assert (
+        "25.6 ms to compute, as strangers do, and 76.8 ms to talk and to wait"
+        in said
+    )
     assert "each sends 4,000 bytes of gradients" in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["scaling", "--epochs", "1"], ["growth", "--largest", "1"]]
+)
+def test_what_has_no_difference_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(arguments)
+    assert end.value.code == 2
+    assert "must be 2 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("bytes_an_image", "code"), [(1_600, 0), (3_200, 1)])
