@@ -1,5 +1,6 @@
 """What all tests share: a quiet machine with two CPUs, and one dry run."""
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -56,6 +57,19 @@ def run_python(*arguments, **options):
         timeout=options.pop("timeout", 120),
         **options,
     )
+
+
+@contextlib.contextmanager
+def ordinary_rights():
+    """Give up root's right to read and write everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 @pytest.fixture(scope="session")

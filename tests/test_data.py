@@ -17,7 +17,7 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_recipe
+from conftest import ordinary_rights, run_recipe
 
 from recipes import _data
 from recipes._config import RunOptions
@@ -240,19 +240,6 @@ def test_an_empty_directory(tmp_path, capsys):
 def test_only_the_digits_have_a_stand_in(nothing):
     with pytest.raises(DataError, match="fashion_mnist is not prepared in"):
         load(None, "fashion_mnist")
-
-
-@contextlib.contextmanager
-def ordinary_rights():
-    """Give up root's right to read everything."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.mark.parametrize("part", [".", "mnist", "mnist/3.0.1", "records"])

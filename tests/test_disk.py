@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-from conftest import run_python, run_recipe
+from conftest import ordinary_rights, run_python, run_recipe
 
 import zoo
 from recipes import _data, _devices, _export, _files, _runs, _training
@@ -383,15 +383,11 @@ def test_where_no_export_can_go_is_said_before_training(opened):
 @contextlib.contextmanager
 def unwritable(folder):
     """Take from a folder, and from root, the right to write it."""
-    root = os.geteuid() == 0
     folder.chmod(0o555)
-    if root:
-        os.seteuid(65_534)
     try:
-        yield
+        with ordinary_rights():
+            yield
     finally:
-        if root:
-            os.seteuid(0)
         folder.chmod(0o755)
 
 
