@@ -308,6 +308,15 @@ class Attempt:
 
 
 def problems(output: Path) -> list[str]:
+    """Name whatever a killed training must not leave in an output folder."""
+    found = not_whole(output)
+    runs = list(output.glob("runs/*/*"))
+    if len(runs) > 1:
+        found.append(f"there are {len(runs)} runs: {runs}")
+    return found
+
+
+def not_whole(output: Path) -> list[str]:
     """Name whatever is not whole in an output folder, though it looks so."""
     from zoo import _loading
 
@@ -320,9 +329,6 @@ def problems(output: Path) -> list[str]:
                 check(path)
             except (OSError, ValueError, LookupError) as error:
                 found.append(f"{path}: {error!r}")
-    runs = list(output.glob("runs/*/*"))
-    if len(runs) > 1:
-        found.append(f"there are {len(runs)} runs: {runs}")
     return found
 
 
