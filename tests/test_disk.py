@@ -419,22 +419,8 @@ def command(tmp_path, monkeypatch, capsys):
     return run
 
 
-def end_of(output):
-    """What a finished run has computed: arrays, history and metrics."""
-    [folder] = (output / "runs" / RECIPE).iterdir()
-    newest = sorted(folder.glob("checkpoints/train/*"))[-1]
-    with np.load(newest) as file:
-        arrays = dict(file)
-    history = json.loads(arrays.pop("meta").tobytes())["history"]
-    metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
-    numbers = {k: v for k, v in history.items() if k not in TIMES} | {
-        k: v for k, v in metrics.items() if not k.startswith("train_")
-    }
-    return arrays, numbers
-
-
 def assert_same_end(output, other):
-    (arrays, numbers), (others, expected) = end_of(output), end_of(other)
+    (arrays, numbers), (others, expected) = map(chaos.end_of, (output, other))
     assert numbers == expected
     assert arrays.keys() == others.keys()
     for name, values in arrays.items():
