@@ -13,12 +13,10 @@ import re
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from recipes import _files
 from recipes._config import RunOptions
@@ -239,87 +237,6 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
             f"Received: {batch_size}"
         )
     return len(split) // batch_size
-
-
-def training_batches(
-    split: Split,
-    batch_size: int,
-    *,
-    seed: int,
-    initial_epoch: int = 0,
-    augment: Callable | None = None,
-):
-    """Return the batches of one epoch after another, without end.
-
-    The order of an epoch is a function of the seed and of the epoch alone, so
-    a run that goes on in epoch 5 sees what it would have seen anyway. Whole
-    batches only: with a shorter last one, replicas would weigh its examples
-    differently.
-
-    Args:
-        split: The images and labels to draw from.
-        batch_size: Images in a global batch.
-        seed: Seed of the order and of the augmentation.
-        initial_epoch: Epoch to begin with.
-        augment: A function `(images, seed) -> images` on a batch of uint8
-            images; the seed is a tensor of two integers for the stateless
-            random operations, and differs for every batch.
-
-    Returns:
-        A `tf.data.Dataset` of `(images, labels)`; of `(images, pixels in
-        [0, 1])` for a split that is to be reconstructed, augmented or not. It
-        says of itself that it has no end, so workers do not ask each other
-        before every batch whether there is one.
-    """
-    steps = steps_per_epoch(split, batch_size)
-    images = _to_tensor(split.images)
-    labels = None if split.reconstructs else _to_tensor(split.labels)
-
-    def epoch_batches(epoch):
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(len(split)), seed=tf.stack([seed, epoch])
-        )
-        order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
-        numbers = epoch * steps + tf.range(steps, dtype=tf.int64)
-        return tf.data.Dataset.from_tensor_slices((order, numbers))
-
-    def gather(indices, number):
-        batch = tf.gather(images, indices)
-        if augment is not None:
-            batch = augment(batch, tf.stack([seed, number]))
-        if split.reconstructs:
-            return batch, tf.cast(batch, tf.float32) / 255
-        return batch, tf.gather(labels, indices)
-
-    # There is nothing to tune here. (A training was once followed by a minute
-    # of sleep; the tuner's thread, which sleeps that long, is under suspicion.)
-    # Nor to rewrite, for which tf.data would copy the images.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False
-    return (
-        tf.data.Dataset.counter(initial_epoch)
-        .flat_map(epoch_batches)
-        .map(gather)
-        .apply(
-            tf.data.experimental.assert_cardinality(
-                tf.data.INFINITE_CARDINALITY
-            )
-        )
-        .prefetch(2)
-        .with_options(options)
-    )
-
-
-def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
-    """Return a copy of an array as a tensor; `tf.constant` makes two."""
-    with tf.device("CPU:0"):
-        whole = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
-        for start in range(0, len(array), rows):
-            part = array[start : start + rows]
-            numbers = tf.range(start, start + len(part))
-            whole = tf.raw_ops.InplaceUpdate(x=whole, i=numbers, v=part)
-    return whole
 
 
 # --- prepared by TFDS ---------------------------------------------------

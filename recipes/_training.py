@@ -19,12 +19,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import _data, _devices, _files
+from recipes import _batches, _data, _devices, _files
 from recipes._data import Split
 from recipes._errors import RecipeError
 from recipes._runs import SCHEMA, Run, difference
 
-EVALUATION_BATCH = 1_000
 KEPT_CHECKPOINTS = 2
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
 # them is restored: they flip the sign of min_delta when they begin.
@@ -60,8 +59,8 @@ def fit(
         batch_size: Global batch size.
         epochs: Number of epochs.
         validation: Images and labels to watch after each epoch.
-        augment: Function `(images, seed) -> images` on a training batch, see
-            `recipes._data.training_batches`.
+        augment: Function `(images, draw) -> images` on a training batch, see
+            `recipes._augmentation`.
         callbacks: Further Keras callbacks. `EarlyStopping` and
             `ReduceLROnPlateau` are resumed, too.
         phase: Name of this fit, for recipes with several.
@@ -84,27 +83,36 @@ def fit(
             f"The workers see different checkpoints in {recorder.folder}: "
             "--output-dir must be a folder that all of them share."
         )
-    batches = _data.training_batches(
+    shares = run.devices.shares
+    batches = _batches.training_batches(
         train,
         batch_size,
         seed=run.options.seed,
         initial_epoch=done,
         augment=augment,
+        shares=shares,
     )
+    watched = {}
+    if validation:
+        all_of_it, validation_steps = _batches.validation_batches(
+            validation, replicas=run.devices.replicas, shares=shares
+        )
+        watched = {
+            "validation_data": run.devices.distribute(all_of_it),
+            "validation_steps": validation_steps,
+        }
     if run.options.tensorboard:
         callbacks = [*callbacks, _tensorboard(run, phase)]
-    watched = (validation.images, validation.targets()) if validation else None
     try:
         model.fit(
-            batches,
+            run.devices.distribute(batches),
             steps_per_epoch=steps,
             initial_epoch=epochs if recorder.stopped else done,
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
-            validation_data=watched,
-            validation_batch_size=_evaluation_batch(model, validation),
             callbacks=[*callbacks, recorder],
             verbose=1 if sys.stdout.isatty() and not recorder.quiet else 0,
+            **watched,
         )
     except KeyboardInterrupt:
         print(
@@ -155,24 +163,6 @@ def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:
     if phase != "train":
         folder /= phase
     return keras.callbacks.TensorBoard(folder, write_graph=False)
-
-
-def _evaluation_batch(model, split: Split | None) -> int | None:
-    """Return the largest batch, up to 1,000, that the replicas can share.
-
-    Keras wants them to divide the first batch evenly; and in the last one each
-    must get an image, for convolutions do not bear an empty batch.
-    """
-    if not split:
-        return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    largest = min(EVALUATION_BATCH, len(split))
-    for size in range(largest, 0, -1):
-        share, rest = divmod(size, replicas)
-        last = len(split) % size or size
-        if rest == 0 and last > size - share:
-            return size
-    return largest
 
 
 class _Recorder(keras.callbacks.Callback):

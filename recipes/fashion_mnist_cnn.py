@@ -58,9 +58,9 @@ def train(config: Config) -> dict[str, float]:
     data = _data.load(DATASET, config.run)
     steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
 
-    def augment(images, seed):
-        images = _augmentation.random_flip(images, seed)
-        return _augmentation.random_shift(images, seed)
+    def augment(images, draw):
+        images = _augmentation.random_flip(images, draw)
+        return _augmentation.random_shift(images, draw)
 
     with _runs.open_run(config, data, devices) as run:
         with devices.scope():

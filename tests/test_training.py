@@ -8,10 +8,16 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import zoo
-from recipes import _data, _devices, _runs, _scoring, _training
+from recipes import (
+    _augmentation,
+    _data,
+    _devices,
+    _runs,
+    _scoring,
+    _training,
+)
 from recipes._config import RunOptions, Target, run_command
 from recipes._errors import Preempted, RecipeError, UsageError
 
@@ -47,7 +53,7 @@ def digits():
 
 
 def all_that_is_random(config):
-    """Dropout, batch normalisation and a schedule; `shift` augments."""
+    """Dropout, batch normalisation and a schedule."""
     image = keras.Input((28, 28, 1))
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Flatten()(x)
@@ -65,12 +71,6 @@ def constant_rate(config):
     """A perceptron whose learning rate callbacks may change."""
     model = zoo.create_model("mlp", hidden_units=(16,), dropout=0.3)
     return model, keras.optimizers.Adam(config.learning_rate)
-
-
-def shift(images, seed):
-    """Move a batch by up to two pixels."""
-    offset = tf.random.stateless_uniform((2,), seed, -2, 3, tf.int32)
-    return tf.roll(images, offset, axis=(1, 2))
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def recipe(digits, tmp_path, capsys):
                     batch_size=config.batch_size,
                     epochs=config.epochs,
                     validation=digits.validation,
-                    augment=shift,
+                    augment=_augmentation.random_shift,
                     callbacks=[*callbacks(), *([cut] if cut else [])],
                 )
                 if cut_after_fit:

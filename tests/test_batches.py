@@ -1,0 +1,176 @@
+"""Batches: order, augmentation, shares for replicas, all without end."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from recipes import _augmentation, _batches, _data
+from recipes._errors import UsageError
+
+SPLIT = _data.Split(
+    np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
+    np.arange(50, dtype="int32"),
+)
+
+
+def epochs_of(batch_size=50, epochs=3, split=SPLIT, **options):
+    """The labels of all epochs, `(epochs, steps, batch_size)`."""
+    options = {"seed": 0} | options
+    (batches,) = _batches.training_batches(split, batch_size, **options)
+    steps = len(split) // batch_size
+    left = (epochs - options.get("initial_epoch", 0)) * steps
+    labels = [labels.numpy() for _, labels in batches.take(left)]
+    return np.reshape(labels, (-1, steps, batch_size))
+
+
+def test_every_epoch_is_another_permutation():
+    epochs = epochs_of()[:, 0]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(50))
+    assert len({tuple(epoch) for epoch in [*epochs, range(50)]}) == 4
+
+
+def test_images_stay_with_their_labels():
+    (batches,) = _batches.training_batches(SPLIT, 8, seed=0)
+    for images, labels in batches.take(12):
+        np.testing.assert_array_equal(images.numpy().ravel(), labels)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    np.testing.assert_array_equal(epochs_of(), epochs_of())
+    np.testing.assert_array_equal(epochs_of(epochs=5)[:3], epochs_of())
+    tf.random.set_seed(9)  # nor of any other seed
+    np.testing.assert_array_equal(epochs_of(), epochs_of(seed=0))
+    assert not np.array_equal(epochs_of(), epochs_of(seed=1))
+    assert epochs_of(seed=2**31 - 1).shape == (3, 1, 50)
+
+
+@pytest.mark.parametrize("initial_epoch", [1, 2])
+def test_starting_late_gives_the_same_batches(initial_epoch):
+    late = epochs_of(8, initial_epoch=initial_epoch)
+    np.testing.assert_array_equal(late, epochs_of(8)[initial_epoch:])
+
+
+def test_the_remainder_is_dropped_another_one_each_epoch():
+    epochs = epochs_of(20)
+    assert epochs.shape == (3, 2, 20)
+    left_over = [frozenset(range(50)) - set(e.ravel()) for e in epochs]
+    assert all(len(rest) == 10 for rest in left_over)
+    assert len(set(left_over)) == 3
+
+
+def test_the_batches_say_that_they_have_no_end():
+    (batches,) = _batches.training_batches(SPLIT, 8, seed=0)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UsageError, match="at most the 50 training images"):
+        epochs_of(51)
+
+
+def test_augmentation_draws_anew_for_every_batch_and_the_same_on_a_resume():
+    def draws(count, **options):
+        (batches,) = _batches.training_batches(
+            SPLIT, 10, augment=lambda _, draw: draw(1), **options
+        )
+        return [tuple(draws.numpy()) for draws, _ in batches.take(count)]
+
+    three_epochs = draws(15, seed=4)
+    assert len(set(three_epochs)) == 15
+    assert draws(10, seed=4, initial_epoch=1) == three_epochs[5:]
+    assert not set(draws(15, seed=5)) & set(three_epochs)
+
+
+def test_augmentation_sees_whole_batches_of_raw_images():
+    def augment(images, draw):
+        assert images.dtype == tf.uint8
+        assert images.shape[1:] == (1, 1, 1)
+        return images + 100
+
+    (batches,) = _batches.training_batches(SPLIT, 25, seed=0, augment=augment)
+    for images, labels in batches.take(2):
+        np.testing.assert_array_equal(images.numpy().ravel(), labels + 100)
+
+
+def test_a_split_to_reconstruct_yields_its_pixels_as_what_to_say():
+    (batches,) = _batches.training_batches(SPLIT.to_reconstruct(), 8, seed=0)
+    for images, pixels in batches.take(6):
+        assert images.dtype == tf.uint8
+        assert pixels.dtype == tf.float32
+        np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
+
+
+def test_what_to_reconstruct_is_the_augmented_image():
+    def augment(images, draw):
+        return images + 100
+
+    seen = []
+    (batches,) = _batches.training_batches(
+        SPLIT.to_reconstruct(), 25, seed=0, augment=augment
+    )
+    for images, pixels in batches.take(2):
+        np.testing.assert_allclose(pixels, images.numpy() / 255, rtol=1e-6)
+        seen.extend(images.numpy().ravel())
+    assert sorted(seen) == list(range(100, 150))
+
+
+# --- shares -------------------------------------------------------------
+
+
+def in_one(shares, count, **options):
+    """The first batches of several shares, put together again."""
+    parts = zip(*(share.take(count) for share in shares), strict=True)
+    return [
+        [np.concatenate(arrays) for arrays in zip(*pair, strict=True)]
+        for pair in parts
+    ]
+
+
+@pytest.mark.parametrize("shares", [2, 4])
+def test_the_shares_of_all_replicas_make_up_the_batches_of_one(shares):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 9, 9, 1), "uint8")
+    split = _data.Split(noise, np.arange(64, dtype="int32"))
+
+    def augment(images, draw):
+        images = _augmentation.random_flip(images, draw)
+        return _augmentation.random_shift(images, draw, 2)
+
+    def batches(**options):
+        return in_one(
+            _batches.training_batches(
+                split, 16, seed=3, augment=augment, **options
+            ),
+            9,
+        )
+
+    for ours, whole in zip(batches(shares=shares), batches(), strict=True):
+        for array, expected in zip(ours, whole, strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 8])
+@pytest.mark.parametrize("images", [8, 50, 2_345, 3_001])
+@pytest.mark.parametrize("shared", [True, False])
+def test_each_validation_sees_each_image_once_and_in_order(
+    replicas, images, shared
+):
+    split = _data.Split(
+        np.zeros((images, 1, 1, 1), "uint8"), np.arange(images, dtype="int32")
+    )
+    shares, steps = _batches.validation_batches(
+        split, replicas=replicas, shares=replicas if shared else 1
+    )
+    batches = in_one(shares, 2 * steps)
+    labels = np.concatenate([labels for _, labels in batches])
+    np.testing.assert_array_equal(labels, np.tile(np.arange(images), 2))
+    for share in shares:
+        assert share.cardinality() == tf.data.INFINITE_CARDINALITY
+        assert all(len(labels) for _, labels in share.take(steps))
+
+
+def test_a_validation_of_what_to_reconstruct_compares_pixels():
+    (batches,), _ = _batches.validation_batches(SPLIT.to_reconstruct())
+    ((images, pixels),) = batches.take(1)
+    assert images.dtype == tf.uint8
+    np.testing.assert_allclose(pixels, SPLIT.images / 255, rtol=1e-6)
