@@ -164,7 +164,15 @@ def prepare_model(model, devices: Devices) -> None:
     With several workers Keras fails when it builds the model from a batch,
     though it is built, and when it averages the metrics of a step. They stay in
     their variables here, which are summed over the workers once an epoch.
+
+    Raises:
+        ValueError: If the model was made outside of the scope.
     """
+    if devices.strategy not in (None, model.distribute_strategy):
+        raise ValueError(
+            f"{model.name} would not be trained on all devices: make the "
+            "model, and models made of its layers, within devices.scope()."
+        )
     with devices.scope():
         if devices.replicas > 1:
             on_gpus = bool(tf.config.list_logical_devices("GPU"))

@@ -84,7 +84,8 @@ def train(config: Config) -> dict[str, float]:
             if config.mode == "frozen":
                 # The body stays as it is, and so do its features.
                 body = zoo.feature_extractor(model)
-                model = zoo.classifier_head(model)
+                with devices.scope():
+                    model = zoo.classifier_head(model)
                 train = _scoring.features_of(body, train)
                 validation = _scoring.features_of(body, validation)
                 augment = None

@@ -114,7 +114,9 @@ def _fit(config, run, model, mode, train, validation, phase, **options):
     augment = _augmentation.random_shift
     if mode == "frozen":
         # The body stays as it is, and so do its features: once is enough.
-        body, model = zoo.feature_extractor(model), zoo.classifier_head(model)
+        body = zoo.feature_extractor(model)
+        with run.devices.scope():
+            model = zoo.classifier_head(model)
         train = _scoring.features_of(body, train)
         validation = validation and _scoring.features_of(body, validation)
         augment = None

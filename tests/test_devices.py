@@ -155,7 +155,20 @@ def largest_difference(one, other):
 # --- two replicas -------------------------------------------------------
 
 
-def test_mirrored_equals_one_device(train):
+@pytest.fixture
+def no_device_iterators(monkeypatch):
+    """Refuse the iterator that cannot be deleted without its tuner's consent.
+
+    The tuner may sleep on for as long as the iterator has lived.
+    """
+    from tensorflow.python.data.ops import multi_device_iterator_ops
+
+    monkeypatch.setattr(
+        multi_device_iterator_ops, "OwnedMultiDeviceIterator", None
+    )
+
+
+def test_mirrored_equals_one_device(train, no_device_iterators):
     """Ten steps of Adam differ by rounding only.
 
     The two halves of a batch are summed in another order, which makes 1e-7 of
@@ -220,6 +233,15 @@ def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
     assert two.history["val_loss"][-1] == pytest.approx(
         -np.mean(np.log(chosen)), abs=1e-4
     )
+
+
+def test_a_model_from_outside_the_scope_is_refused(capsys):
+    """Keras would train it on one device, and say nothing."""
+    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+    model = perceptron()
+    model.compile(loss="mse")
+    with pytest.raises(ValueError, match=r"mlp would not be .*scope\(\)"):
+        _devices.prepare_model(model, devices)
 
 
 @pytest.mark.thorough

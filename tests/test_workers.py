@@ -14,7 +14,7 @@ import pytest
 from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
-from recipes import _devices, _workers
+from recipes import _devices, _runs, _workers
 from recipes._errors import UsageError
 
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -181,6 +181,10 @@ seen = 0
 def import_with_fault():
     quietly()
     import keras
+    from tensorflow.python.data.ops import multi_device_iterator_ops
+
+    # Nothing uses the iterator whose tuner sleeps on when it is deleted.
+    multi_device_iterator_ops.OwnedMultiDeviceIterator = None
 
     real = keras.callbacks.CallbackList.on_train_batch_end
 
@@ -380,3 +384,18 @@ def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, tmp_path):
         )
     assert done.returncode == 1
     assert f"for worker {1 - index} at {lost}: lost" in done.stderr
+
+
+@pytest.mark.faults
+def test_workers_leave_a_run_alone_that_others_are_at(tmp_path):
+    folder = tmp_path / "runs" / "mnist_autoencoder" / "ours"
+    folder.mkdir(parents=True)
+    with _runs._lock(folder):
+        done = launch(
+            *("python", "-m", "recipes.mnist_autoencoder", "--dry-run"),
+            *("--output-dir", tmp_path, "--run-name", "ours"),
+            timeout=120,
+        )
+    assert done.returncode == 1
+    assert f"[0] error: {folder} is in use by another process" in done.stdout
+    assert list(folder.glob("[!.]*")) == []
