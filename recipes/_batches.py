@@ -1,9 +1,9 @@
 """The batches of a split, without end, in equal shares for the replicas.
 
 Each replica reads its own share. TensorFlow would otherwise fetch batches to
-devices through an iterator whose tuner cannot be switched off; when such an
-iterator is deleted, as Keras does around every validation, it may sleep for as
-long as it has lived, up to a minute.
+devices through an iterator whose tuner cannot be switched off and sleeps ever
+longer. To delete such an iterator, as Keras does around every validation, may
+take until it wakes: seconds, after some epochs.
 """
 
 from collections.abc import Callable
@@ -136,7 +136,8 @@ def _endless(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False
-    # If it had an end, workers would ask each other for it at every batch.
+    # With a known end Keras would make a second iterator after each validation,
+    # and tf.distribute would look out for the end at every batch.
     endless = tf.data.experimental.assert_cardinality(
         tf.data.INFINITE_CARDINALITY
     )

@@ -247,16 +247,8 @@ def _moments_of_all(layer, sum_over_replicas, inputs, mask):
     if mask is not None:
         return type(layer)._moments(layer, inputs, mask)
     axes = layer._reduction_axes
-    total, squares = tf.unstack(
-        sum_over_replicas(
-            tf.stack(
-                [
-                    tf.reduce_sum(inputs, axes),
-                    tf.reduce_sum(tf.square(inputs), axes),
-                ]
-            )
-        )
-    )
+    sums = [tf.reduce_sum(x, axes) for x in (inputs, tf.square(inputs))]
+    total, squares = tf.unstack(sum_over_replicas(tf.stack(sums)))
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     share = tf.size(inputs) // tf.size(total)
     count = tf.cast(replicas * share, total.dtype)

@@ -94,11 +94,11 @@ def fit(
     )
     watched = {}
     if validation:
-        all_of_it, validation_steps = _batches.validation_batches(
+        validation_shares, validation_steps = _batches.validation_batches(
             validation, replicas=run.devices.replicas, shares=shares
         )
         watched = {
-            "validation_data": run.devices.distribute(all_of_it),
+            "validation_data": run.devices.distribute(validation_shares),
             "validation_steps": validation_steps,
         }
     if run.options.tensorboard:

@@ -157,10 +157,7 @@ def largest_difference(one, other):
 
 @pytest.fixture
 def no_device_iterators(monkeypatch):
-    """Refuse the iterator that cannot be deleted without its tuner's consent.
-
-    The tuner may sleep on for as long as the iterator has lived.
-    """
+    """Refuse the iterator that cannot be deleted while its tuner sleeps."""
     from tensorflow.python.data.ops import multi_device_iterator_ops
 
     monkeypatch.setattr(

@@ -10,14 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import (
-    _augmentation,
-    _data,
-    _devices,
-    _runs,
-    _scoring,
-    _training,
-)
+from recipes import _augmentation, _data, _devices, _runs, _scoring, _training
 from recipes._config import RunOptions, Target, run_command
 from recipes._errors import Preempted, RecipeError, UsageError
 
