@@ -398,15 +398,19 @@ def differences(output: Path, expected: Path) -> list[str]:
     return found
 
 
-def end_of(output: Path) -> tuple[dict, dict]:
-    """Return the arrays of the last checkpoint; history and metrics."""
+def end_of(output: Path, run: str = "*") -> tuple[dict, dict]:
+    """Return what a run, or the only one, has computed.
+
+    Returns:
+        The arrays of its last checkpoint; history, callbacks and metrics.
+    """
     import numpy as np
 
-    *_, last = sorted(output.glob(CHECKPOINTS))
+    *_, last = sorted(output.glob(f"runs/*/{run}/checkpoints/*/*.npz"))
     with np.load(last) as file:
         arrays = dict(file)
     meta = json.loads(arrays.pop("meta").tobytes())
-    [record] = output.glob("runs/*/*/metrics.json")
+    [record] = output.glob(f"runs/*/{run}/metrics.json")
     metrics = json.loads(record.read_text())["metrics"]
     return arrays, {
         "history": {k: v for k, v in meta["history"].items() if k not in TIMES},

@@ -13,6 +13,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ.pop("TF_CONFIG", None)
 os.environ.pop("SLURM_PROCID", None)
 
+import chaos
 import numpy as np
 import pytest
 
@@ -57,6 +58,16 @@ def run_python(*arguments, **options):
         timeout=options.pop("timeout", 120),
         **options,
     )
+
+
+def assert_same_end(output, other, run="*"):
+    """Two runs have computed the same bits; the first may be one of several."""
+    arrays, numbers = chaos.end_of(output, run)
+    others, expected = chaos.end_of(other)
+    assert numbers == expected
+    assert arrays.keys() == others.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, others[name])
 
 
 @contextlib.contextmanager

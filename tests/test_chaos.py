@@ -6,11 +6,9 @@ import shutil
 import sys
 import time
 
+import chaos
 import pytest
 from conftest import ROOT, run_python
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import chaos
 
 
 @pytest.fixture

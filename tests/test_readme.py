@@ -2,13 +2,11 @@
 
 import importlib
 import re
-import sys
 
 import pytest
 from conftest import ROOT, run_recipe
 
 README = (ROOT / "README.md").read_text()
-sys.path.insert(0, str(ROOT / "scripts"))
 
 
 def blocks(language):

@@ -2,18 +2,14 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
-import pytest
-from conftest import ROOT
-
-from recipes._config import Target
-
-sys.path.insert(0, str(ROOT / "scripts"))
 import benchmark
+import pytest
 import run_recipes
 import update_readme
+
+from recipes._config import Target
 
 
 def record(accuracy, seconds=2.0, dataset="mnist"):

@@ -8,16 +8,12 @@ server turns it into the tensors that the SavedModel's SignatureDef names.
 import base64
 import json
 import re
-import sys
 
+import benchmark
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
 from tensorflow.core.protobuf import saved_model_pb2
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import benchmark
 
 # --- under load ---------------------------------------------------------
 
