@@ -15,20 +15,22 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import types
 from concurrent import futures
 from dataclasses import dataclass
 
+import chaos
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, ordinary_rights, run_python, run_recipe
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import chaos
+from conftest import (
+    assert_same_end,
+    ordinary_rights,
+    run_python,
+    run_recipe,
+)
 
 import zoo
 from recipes import _data, _devices, _export, _files, _runs, _training
@@ -419,14 +421,6 @@ def command(tmp_path, monkeypatch, capsys):
     return run
 
 
-def assert_same_end(output, other):
-    (arrays, numbers), (others, expected) = map(chaos.end_of, (output, other))
-    assert numbers == expected
-    assert arrays.keys() == others.keys()
-    for name, values in arrays.items():
-        np.testing.assert_array_equal(values, others[name])
-
-
 def assert_nothing_is_half(output):
     """Every file under its final name is whole, and none is under another."""
     assert chaos.not_whole(output) == []
@@ -727,6 +721,39 @@ def test_a_command_that_meets_a_damaged_checkpoint_ends_with_the_same_bits(
     assert done.stdout.count("going on after epoch 2 of 4") == 2
     for name in ("flipped", "renamed"):
         assert_same_end(tmp_path / name, tmp_path / "unbroken")
+
+
+# The disk of the second run is full once two epochs are kept.
+FULL = """
+def after(epoch):
+    if epoch == 2:
+        with open("disk/filler", "wb", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(4_096))
+
+train("disk")
+os.remove("disk/filler")
+after = None
+train("disk")
+"""
+
+
+@pytest.mark.faults
+def test_a_command_whose_disk_is_full_and_then_read_only(disk, tmp_path):
+    done = drive(tmp_path, FULL, ["0", "1", "0"])
+    [error] = re.findall("^error: .*", done.stderr, re.MULTILINE)
+    folder = f"disk/runs/{RECIPE}/1"
+    assert error.endswith(f"No space left on device: '{folder}/history.csv'")
+    assert "Traceback" not in done.stderr
+    assert "going on after epoch 2 of 4" in done.stdout
+    assert_same_end(disk, tmp_path / "unbroken")
+    assert_nothing_is_half(disk)
+    close(disk)
+    flags = ("--offline", "--output-dir", disk)
+    done = run_python("-m", f"recipes.{RECIPE}", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"--output-dir {disk} cannot be written: {disk}" in done.stderr
 
 
 # The clock goes back after every epoch. After the third the run is cut off, and
