@@ -295,15 +295,15 @@ def _choose_strategy(options: RunOptions, gpus):
     """Return a strategy, or None, the reason in words, and the cluster."""
     if options.strategy in ("auto", "multi_worker"):
         cluster = _workers.find()
-        if cluster is not None and options.cpu_devices > 1:
-            raise UsageError(
-                "--cpu-devices is for --strategy mirrored; workers take the "
-                "CPU of their machine as one device."
-            )
-        if cluster is not None:
-            return _workers.join(cluster), cluster.describe(), cluster
-        if options.strategy == "multi_worker":
+        if cluster is None and options.strategy == "multi_worker":
             raise UsageError(_workers.HOW_TO)
+        if cluster is not None and len(cluster.addresses) > 1:
+            if options.cpu_devices > 1:
+                raise UsageError(
+                    "--cpu-devices is for --strategy mirrored; workers take "
+                    "the CPU of their machine as one device."
+                )
+            return _workers.join(cluster), cluster.describe(), cluster
     if gpus:
         names = [d.name for d in tf.config.list_logical_devices("GPU")]
     else:
@@ -313,7 +313,7 @@ def _choose_strategy(options: RunOptions, gpus):
     if options.strategy == "mirrored":
         reason = f"{len(names)} {kind}(s), mirrored because you asked"
         return _mirrored(tuple(names)), reason, None
-    if options.strategy == "auto" and gpus and len(names) > 1:
+    if options.strategy != "none" and gpus and len(names) > 1:
         reason = f"{len(names)} GPUs, mirrored because there are several"
         return _mirrored(tuple(names)), reason, None
     if len(names) > 1:

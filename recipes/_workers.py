@@ -52,7 +52,7 @@ class Cluster:
 
 
 def find() -> Cluster | None:
-    """Return the cluster that the environment names; None if it is alone.
+    """Return the cluster that the environment names, or None.
 
     `TF_CONFIG` is read first, then what SLURM sets.
 
@@ -80,8 +80,6 @@ def find() -> Cluster | None:
     chiefs = spec.get("chief", [])
     addresses = (*chiefs, *spec.get("worker", []))
     index = task["index"] + (len(chiefs) if task["type"] == "worker" else 0)
-    if len(addresses) < 2:
-        return None
     return Cluster(addresses, index, resolver)
 
 
@@ -109,9 +107,13 @@ def _meet(cluster: Cluster) -> None:
     heard all the others, then TensorFlow answers at the same address.
     """
     address = cluster.addresses[cluster.index]
-    port = int(address.rpartition(":")[2])
+    both = socket.has_dualstack_ipv6()
     try:
-        listening = socket.create_server(("", port))
+        listening = socket.create_server(
+            ("", _host_and_port(address)[1]),
+            family=socket.AF_INET6 if both else socket.AF_INET,
+            dualstack_ipv6=both,
+        )
     except OSError as error:
         raise UsageError(
             f"Worker {cluster.index} cannot listen at {address}: "
@@ -119,7 +121,12 @@ def _meet(cluster: Cluster) -> None:
         ) from error
     deadline = time.monotonic() + START_SECONDS
     with listening:
+        listening.setblocking(False)
         while silent := _silent(cluster):
+            # A queue of all who have asked would be full in half a minute.
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    listening.accept()[0].close()
             if time.monotonic() > deadline:
                 missing = " and ".join(
                     f"worker {n} at {cluster.addresses[n]}" for n in silent
@@ -147,8 +154,8 @@ def _ended_if_stuck(cluster: Cluster):
     ]
     words = (
         f"error: for {START_SECONDS:g} seconds TensorFlow has waited for "
-        f"{' and '.join(others)}: lost while starting. Start all workers again "
-        "with the same commands."
+        f"{' and '.join(others)}: lost while starting, or started with other "
+        "addresses. Start all workers again."
     )
     arguments = str(os.getpid()), str(START_SECONDS), words
     with (
@@ -193,14 +200,16 @@ def named_if_lost(cluster: Cluster | None):
         numbers = {int(n) for n in re.findall(r"/task:(\d+)", error.message)}
         numbers -= {cluster.index}
         lost = [n for n in sorted(numbers) if n < len(cluster.addresses)]
-        lost = lost or [n for n in _silent(cluster) if n != cluster.index]
+        lost = lost or _silent(cluster)
         who = " and ".join(
             f"worker {n} at {cluster.addresses[n]}" for n in lost
         )
+        _, _, reason = error.message.rpartition("aborted by: ")
+        reason, _, _ = reason.partition("\n")
         raise RecipeError(
             f"{who or 'A worker'} was lost. Start all workers again with the "
             "same commands: they go on from the last complete epoch. "
-            f"({error.message.splitlines()[0]})"
+            f"({reason})"
         ) from error
 
 
@@ -212,18 +221,10 @@ def _read_tf_config() -> tuple[dict, dict]:
         spec, task = config.get("cluster") or {}, config.get("task") or {}
         if not spec:
             return {}, {}
-        for job, addresses in spec.items():
-            if job not in ("chief", "worker"):
-                raise ValueError(f"there is no use for the job {job!r}")
-            for address in addresses:
-                host, _, port = address.rpartition(":")
-                if not host or not port.isdecimal():
-                    raise ValueError(f"{address!r} is not host:port")
-        jobs = spec[task["type"]]
-        if not 0 <= task["index"] < len(jobs):
-            raise ValueError(
-                f"task {task['index']} of {len(jobs)} {task['type']}s"
-            )
+        _check_addresses(spec)
+        jobs, index = spec[task["type"]], task["index"]
+        if not isinstance(index, int) or not 0 <= index < len(jobs):
+            raise ValueError(f"task {index} of {len(jobs)} {task['type']}s")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UsageError(
@@ -232,6 +233,33 @@ def _read_tf_config() -> tuple[dict, dict]:
             f'{{"type": "worker", "index": 0}}}}: {reason}. Received: {text!r}'
         ) from error
     return spec, task
+
+
+def _check_addresses(spec: dict[str, list[str]]) -> None:
+    """Refuse what no cluster can be.
+
+    Raises:
+        ValueError: Names the job or the address, and what is wrong with it.
+    """
+    addresses = []
+    for job, of_job in spec.items():
+        if job not in ("chief", "worker"):
+            raise ValueError(f"there is no use for the job {job!r}")
+        if job == "chief" and len(of_job) > 1:
+            raise ValueError(f"there are {len(of_job)} chiefs")
+        addresses += of_job
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError(f"{address!r} is not host:port")
+        if not 0 < int(port) < 2**16:
+            raise ValueError(f"{address!r} has no port from 1 to 65535")
+        try:
+            host.encode("idna")
+        except UnicodeError as error:
+            raise ValueError(f"{address!r} has no host's name") from error
+        if addresses.count(address) > 1:
+            raise ValueError(f"{address!r} is there twice")
 
 
 def _slurm_resolver():
@@ -245,7 +273,13 @@ def _slurm_resolver():
             "auto_set_gpu": False,
         }
     try:
-        return tf.distribute.cluster_resolver.SlurmClusterResolver(**options)
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            **options
+        )
+        resolver.cluster_spec()  # finds out which task this is, too
+        if resolver.task_id is None:
+            raise ValueError("it has no task of this SLURM_PROCID")
+        return resolver
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(
             f"The environment that SLURM sets names no cluster: {error}"
@@ -253,12 +287,19 @@ def _slurm_resolver():
 
 
 def _silent(cluster: Cluster) -> list[int]:
-    """Return the numbers of the workers that do not listen."""
+    """Return the numbers of the other workers that do not listen."""
     silent = []
     for number, address in enumerate(cluster.addresses):
-        host, _, port = address.rpartition(":")
+        if number == cluster.index:
+            continue
         try:
-            socket.create_connection((host, int(port)), timeout=2).close()
+            socket.create_connection(_host_and_port(address), 2).close()
         except OSError:
             silent.append(number)
     return silent
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Split `host:port`, where an IPv6 host stands in brackets."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -1,5 +1,6 @@
 """Several workers train one model as one process would, and die by name."""
 
+import contextlib
 import functools
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -15,8 +17,10 @@ from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
 from recipes import _devices, _runs, _workers
+from recipes._config import RunOptions
 from recipes._errors import UsageError
 
+LAUNCHER = ROOT / "scripts" / "launch_workers.py"
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
 
 
@@ -33,10 +37,18 @@ def test_nothing_in_the_environment_is_no_cluster():
     assert _workers.find() is None
 
 
-@pytest.mark.parametrize("text", ["{}", tf_config({"worker": ["a:1"]})])
-def test_a_worker_that_is_alone_is_no_cluster(text, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", text)
+def test_a_tf_config_without_workers_is_no_cluster(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{}")
     assert _workers.find() is None
+    with pytest.raises(UsageError, match="nothing says who the workers are"):
+        _devices.set_up(RunOptions(strategy="multi_worker"), 32)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "multi_worker"])
+def test_a_worker_that_is_alone_needs_no_strategy(strategy, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1"]}))
+    devices = _devices.set_up(RunOptions(strategy=strategy), 32)
+    assert (devices.cluster, devices.strategy) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +78,12 @@ def test_the_chief_comes_first(cluster, kind, index, place, monkeypatch):
         (tf_config({"worker": TWO}, "chief"), "'chief' is missing"),
         (tf_config({"ps": TWO}, "ps"), "no use for the job 'ps'"),
         (tf_config({"worker": ["a", "b"]}), "'a' is not host:port"),
+        (tf_config({"worker": ["a:0", "b:1"]}), "'a:0' has no port from 1"),
+        (tf_config({"worker": ["a:70000", "b:1"]}), "'a:70000' has no port"),
+        (tf_config({"worker": ["a..b:1", "b:1"]}), "'a..b:1' has no host"),
+        (tf_config({"worker": ["a:1", "a:1"]}), "'a:1' is there twice"),
+        (tf_config({"chief": TWO, "worker": ["a:1"]}), "there are 2 chiefs"),
+        (tf_config({"worker": TWO}, index=1.0), "task 1.0 of 2 workers"),
     ],
 )
 def test_a_tf_config_that_cannot_be_says_why(text, reason, monkeypatch):
@@ -93,13 +111,52 @@ def test_slurm_names_the_workers(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "many")
     with pytest.raises(UsageError, match="SLURM_STEP_NUM_TASKS .*'many'"):
         _workers.find()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
+    monkeypatch.setenv("SLURM_PROCID", "9")
+    with pytest.raises(UsageError, match="no task of this SLURM_PROCID"):
+        _workers.find()
 
 
-def test_silent_workers_are_found():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        address = f"127.0.0.1:{listening.getsockname()[1]}"
-        cluster = _workers.Cluster((address, TWO[0]), 0, None)
-        assert _workers._silent(cluster) == [1]
+HOSTS = {
+    "127.0.0.1": ("127.0.0.1", socket.AF_INET),
+    "[::1]": ("::1", socket.AF_INET6),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_silent_workers_are_found(host):
+    name, family = HOSTS[host]
+    try:
+        listening = socket.create_server((name, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"{host}: {error}")
+    with listening:
+        address = f"{host}:{listening.getsockname()[1]}"
+        for index, silent in enumerate(([1, 2], [2], [1])):
+            cluster = _workers.Cluster((address, *TWO), index, None)
+            assert _workers._silent(cluster) == silent
+
+
+def test_a_worker_answers_however_often_it_is_asked(monkeypatch):
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(2)
+        ]
+        ports = [server.getsockname()[1] for server in servers]
+    addresses = tuple(f"127.0.0.1:{port}" for port in ports)
+    early, late = (_workers.Cluster(addresses, index, None) for index in (0, 1))
+    waiting = threading.Thread(target=_workers._meet, args=(early,))
+    waiting.start()
+    while _workers._silent(late):
+        time.sleep(0.1)
+    for _ in range(300):  # more than a queue of the system holds
+        assert _workers._silent(late) == []
+        time.sleep(0.002)
+    _workers._meet(late)
+    with socket.create_server(("127.0.0.1", ports[1])):  # as TensorFlow does
+        waiting.join(20)
+    assert not waiting.is_alive()
 
 
 # --- the launcher -------------------------------------------------------
@@ -107,8 +164,7 @@ def test_silent_workers_are_found():
 
 def launch(*command, workers=2, **options):
     return run_python(
-        ROOT / "scripts" / "launch_workers.py",
-        *("--workers", workers, "--", *command),
+        *(LAUNCHER, "--workers", workers, "--", *command),
         **options,
     )
 
@@ -153,12 +209,53 @@ def test_launcher_returns_the_code_of_the_first_that_fails():
     assert launch("python", "-c", code).returncode == 3
 
 
+def test_launcher_trains_on_when_nobody_reads_what_it_says():
+    code = "for _ in range(4000): print('x' * 80)"
+    command = f'{sys.executable} {LAUNCHER} -- python -c "{code}" | head -1'
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("x" * 80 + "\n")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_launcher_hands_on_a_signal(name):
+    number = getattr(signal, name)
+    code = (
+        "import signal, sys, time;"
+        f"signal.signal({number}, lambda *_: sys.exit({100 + number}));"
+        "print('ready'); time.sleep(60)"
+    )
+    arguments = [sys.executable, LAUNCHER, "--", "python", "-c", code]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, preexec_fn=with_usual_signals
+    ) as launcher:
+        for _ in range(2):
+            assert b"ready" in launcher.stdout.readline()
+        launcher.send_signal(number)
+        assert launcher.wait(30) == 100 + number
+
+
+def with_usual_signals():
+    """A shell has its background jobs ignore some of them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [(["--workers", "2"], "say what"), (["--workers", "0", "--", "x"], "1 or")],
+    [
+        (["--workers", "2"], "say what"),
+        (["--workers", "0", "--", "x"], "1 or"),
+        (["--", "no-such-command"], "cannot start no-such-command: No such"),
+    ],
 )
 def test_launcher_refuses(arguments, reason):
-    done = run_python(ROOT / "scripts" / "launch_workers.py", *arguments)
+    done = run_python(LAUNCHER, *arguments)
     assert done.returncode == 2
     assert reason in done.stderr
 
@@ -384,6 +481,28 @@ def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, tmp_path):
         )
     assert done.returncode == 1
     assert f"for worker {1 - index} at {lost}: lost" in done.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("--output-dir", "must be a folder that all workers share"),
+        ("--run-name", "were started with different settings or data"),
+        ("--seed", "were started with different settings or data"),
+    ],
+)
+def test_workers_that_differ_in_a_flag_are_refused(flag, reason, tmp_path):
+    command = f"python -m recipes.mnist_autoencoder --dry-run {flag} $$"
+    done = launch(
+        *("sh", "-c", command),
+        cwd=tmp_path,
+        env={"TFDS_DATA_DIR": str(tmp_path / "nowhere")},
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stdout.count(reason) == 2
+    assert not list(tmp_path.glob("**/checkpoints/*/*.npz"))
 
 
 @pytest.mark.faults
