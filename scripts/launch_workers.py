@@ -5,7 +5,8 @@
 Each worker gets a TF_CONFIG of its own, with free ports of the loopback
 interface, and its share of the cores, as a scheduler would bind it. Its lines
 get its number in front. When one of them fails the others are stopped, and the
-launcher ends with its exit code. Ctrl-C and SIGTERM go to all.
+launcher ends with its exit code. Ctrl-C and SIGTERM go to all, and so does
+SIGHUP, when the terminal is closed.
 """
 
 import argparse
@@ -46,12 +47,15 @@ def main(argv=None) -> int:
             if worker.poll() is None:
                 worker.send_signal(signum)
 
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop_all)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) != signal.SIG_IGN:
+            signal.signal(signum, stop_all)
     addresses = free_addresses(arguments.workers)
     for index in range(arguments.workers):
-        worker = start(command, addresses, index)
-        workers.append(worker)
+        try:
+            workers.append(start(command, addresses, index))
+        except OSError as error:
+            parser.error(f"cannot start {command[0]}: {error.strerror}")
     printers = [
         threading.Thread(target=print_lines, args=(index, worker))
         for index, worker in enumerate(workers)
@@ -113,7 +117,11 @@ def bind(worker: subprocess.Popen, index: int, workers: int) -> None:
 def print_lines(index: int, worker: subprocess.Popen) -> None:
     """Print what a worker says, with its number in front."""
     for line in worker.stdout:
-        print(f"[{index}] {line}", end="", flush=True)
+        try:
+            print(f"[{index}] {line}", end="", flush=True)
+        except BrokenPipeError:
+            # Nobody reads on. A worker whose lines nobody took would wait.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def wait(workers: list, stop_all) -> int:
