@@ -1,7 +1,7 @@
 """The report of a run: one page to read and to mail, its figures as files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -27,7 +27,7 @@ def report_classifier(
     metrics: dict[str, float],
     probabilities: np.ndarray,
     *,
-    more: Sequence[tuple[str, str, str]] = (),
+    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
 ) -> Path:
     """Write the report of a run that trained a classifier.
 
@@ -37,7 +37,8 @@ def report_classifier(
         history: Metric name to one value an epoch.
         metrics: The test metrics and the training's seconds.
         probabilities: The model's answers to the test set.
-        more: Further sections, for example of `recipes._page.lines_section`.
+        more: Further sections: functions of the folder of figures, such as
+            `recipes._page.lines_section`.
 
     Returns:
         The path of `report.html` in the run's folder.
@@ -73,7 +74,7 @@ def report_autoencoder(
     pictures: np.ndarray,
     *,
     pixels: np.ndarray | None = None,
-    more: Sequence[tuple[str, str, str]] = (),
+    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
 ) -> Path:
     """Write the report of a run that trained an autoencoder.
 
@@ -84,7 +85,7 @@ def report_autoencoder(
         metrics: The test metrics and the training's seconds.
         pictures: What the model made of the test set, in [0, 1].
         pixels: What the model got to see instead of the test images.
-        more: Further sections.
+        more: Further sections: functions of the folder of figures.
 
     Returns:
         The path of `report.html` in the run's folder.
@@ -200,7 +201,7 @@ def write_classifier_report(
         class_names: Names of the classes.
         filters: First-layer kernels `(height, width, in_channels, maps)`, or a
             linear model's weights as kernels of the image's size.
-        more: Further sections, after the curves.
+        more: Further sections, after the curves: functions of `plots/`.
 
     Returns:
         The path of `report.html`.
@@ -222,7 +223,7 @@ def write_classifier_report(
     sections = [
         _page.facts_section(facts),
         _page.curves_section(plots, history),
-        *more,
+        *(section(plots) for section in more),
         _confusion_section(plots, counts, names),
         _classes_section(counts, names),
         _mistakes_section(plots, images, labels, predicted, confidences, names),
@@ -266,7 +267,7 @@ def write_autoencoder_report(
         codes: Their codes, `(n, latent_dim)`.
         drawings: What each unit of the code draws, `(latent_dim, height, width,
             channels)`.
-        more: Further sections, after the curves.
+        more: Further sections, after the curves: functions of `plots/`.
 
     Returns:
         The path of `report.html`.
@@ -286,7 +287,7 @@ def write_autoencoder_report(
         _page.facts_section(facts),
         _strips_section(plots, rows, errors, labels),
         _page.curves_section(plots, history),
-        *more,
+        *(section(plots) for section in more),
         _code_map_section(plots, codes, labels, names),
         _drawings_section(plots, drawings),
     ]

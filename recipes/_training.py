@@ -101,7 +101,7 @@ def fit(
             "validation_data": run.devices.distribute(validation_shares),
             "validation_steps": validation_steps,
         }
-    if run.options.tensorboard:
+    if run.options.tensorboard and run.devices.is_chief:
         callbacks = [*callbacks, _tensorboard(run, phase)]
     try:
         model.fit(
@@ -182,7 +182,8 @@ class _Recorder(keras.callbacks.Callback):
         self.quiet = quiet or not run.devices.is_chief
         self.others = [c for c in callbacks if hasattr(c, "wait")]
         self.folder = run.folder / "checkpoints" / phase
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if run.devices.is_chief:
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.epoch = 0  # number of complete epochs
         self.stopped = False  # by early stopping
         self.history = {}

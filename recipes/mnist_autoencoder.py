@@ -104,7 +104,7 @@ def train(config: Config) -> dict[str, float]:
             other, _ = fit(length, f"code-{length}")
             scores, _ = _scoring.score_autoencoder(other, data.test)
             ours[length] = scores["test_mse"]
-        more = [_picture(run, ours, pca)] if len(ours) > 1 else []
+        more = [_picture(ours, pca)] if len(ours) > 1 else []
 
         export = _export.export_autoencoder(run, model, metrics)
         _report.report_autoencoder(
@@ -113,12 +113,12 @@ def train(config: Config) -> dict[str, float]:
         return run.finish(model, metrics, export)
 
 
-def _picture(run, ours: dict, pca: dict):
+def _picture(ours: dict, pca: dict):
     """Return the report's section on the length of the code."""
     from recipes import _page
 
-    return _page.lines_section(
-        run.folder / "plots",
+    return lambda plots: _page.lines_section(
+        plots,
         "code_lengths",
         heading="Error against the length of the code",
         caption="Principal component analysis (PCA) is what the best linear "

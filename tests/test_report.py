@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+import types
 
 import numpy as np
 import pytest
@@ -240,6 +241,23 @@ def test_lines_say_in_words_what_they_show(tmp_path):
 
 @pytest.mark.parametrize("write", [write, write_autoencoder])
 def test_more_sections_stand_after_the_curves(tmp_path, write):
-    page = write(tmp_path, more=[("more", "a caption", "")]).read_text()
+    def section(plots):
+        return "more", f"into {plots.relative_to(tmp_path)}", ""
+
+    page = write(tmp_path, more=[section]).read_text()
+    assert "into plots" in page
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings[headings.index("more") - 1] == "Learning curves"
+
+
+@pytest.mark.parametrize(
+    "report", [_report.report_classifier, _report.report_autoencoder]
+)
+def test_the_chief_alone_draws(tmp_path, report):
+    def section(plots):
+        raise AssertionError("another worker draws, too")
+
+    worker = types.SimpleNamespace(is_chief=False)
+    run = types.SimpleNamespace(devices=worker, folder=tmp_path)
+    report(run, None, {}, {}, np.empty(0), more=[section])
+    assert list(tmp_path.iterdir()) == []
