@@ -121,12 +121,13 @@ def open_run(config, data: Data, devices: Devices):
         "replicas": devices.replicas,
     }
     with _workers.named_if_lost(devices.cluster):
-        _agree_on_settings(settings, devices)
+        _agree_on_settings(settings | {"run_name": options.run_name}, devices)
         if not devices.is_chief:
             # The chief writes; the others read its checkpoints.
             home = options.output_dir / "runs" / recipe
             number = devices.gather(0)[0]
             folder = home / (options.run_name or str(number))
+            _agree_on_folder(folder, settings, devices)
             yield Run(recipe, folder, settings, options, data, devices)
             devices.gather(0)  # the chief has written everything
             return
@@ -146,6 +147,7 @@ def open_run(config, data: Data, devices: Devices):
         with lock:
             _begin(folder, settings, devices, data)
             devices.gather(0 if options.run_name else int(folder.name))
+            _agree_on_folder(folder, settings, devices)
             yield Run(recipe, folder, settings, options, data, devices)
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):
@@ -184,6 +186,19 @@ def _agree_on_settings(settings: dict, devices: Devices) -> None:
         raise UsageError(
             "The workers were started with different settings or data; give "
             f"all of them the same flags. Those of this one: {settings}"
+        )
+
+
+def _agree_on_folder(folder: Path, settings: dict, devices: Devices) -> None:
+    """Refuse workers that do not all see the chief's folder."""
+    if devices.cluster is None:
+        return
+    seen = devices.gather(int(_settings(folder) == settings))
+    blind = [number for number, sees in enumerate(seen) if not sees]
+    if blind:
+        raise UsageError(
+            f"--output-dir must be a folder that all workers share: {folder} "
+            f"of worker 0 is not seen by worker {', '.join(map(str, blind))}."
         )
 
 
