@@ -262,6 +262,20 @@ def _check_addresses(spec: dict[str, list[str]]) -> None:
             raise ValueError(f"{address!r} is there twice")
 
 
+class _SlurmResolver(tf.distribute.cluster_resolver.SlurmClusterResolver):
+    """tf.distribute's own, with the nodes in the order in which SLURM counts.
+
+    It sorts their names, node10 before node9. Where a node has several tasks,
+    they are expected to follow each other, as SLURM's own default has it.
+    """
+
+    def cluster_spec(self):
+        spec = super().cluster_spec().as_dict()
+        nodes = self._resolve_hostlist()
+        spec["worker"].sort(key=lambda a: nodes.index(_host_and_port(a)[0]))
+        return tf.train.ClusterSpec(spec)
+
+
 def _slurm_resolver():
     """Return tf.distribute's own resolver, for nodes without GPUs, too."""
     options = {}
@@ -273,12 +287,18 @@ def _slurm_resolver():
             "auto_set_gpu": False,
         }
     try:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            **options
-        )
-        resolver.cluster_spec()  # finds out which task this is, too
+        resolver = _SlurmResolver(**options)
+        spec = resolver.cluster_spec()  # finds out which task this is, too
         if resolver.task_id is None:
             raise ValueError("it has no task of this SLURM_PROCID")
+        address = spec.task_address("worker", resolver.task_id)
+        expected, _ = _host_and_port(address)
+        node = os.environ.get("SLURMD_NODENAME", expected)
+        if node != expected:
+            raise ValueError(
+                f"task {resolver.task_id} runs on {node}, not on {expected}; "
+                "start the tasks with --distribution=block"
+            )
         return resolver
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(

@@ -106,6 +106,13 @@ def test_slurm_names_the_workers(monkeypatch):
     found = _workers.find()
     assert found.addresses == ("node1:8888", "node1:8889", "node2:8888")
     assert found.index == 2
+    monkeypatch.setenv("SLURMD_NODENAME", "node1")
+    with pytest.raises(UsageError, match="task 2 runs on node1, not on node2"):
+        _workers.find()
+    monkeypatch.delenv("SLURMD_NODENAME")
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[9-10]")
+    addresses = ("node9:8888", "node9:8889", "node10:8888")
+    assert _workers.find().addresses == addresses
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert _workers.find() is None
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "many")
