@@ -134,7 +134,11 @@ def set_up(options: RunOptions, batch_size: int) -> Devices:
         f"seed {options.seed}"
     )
     print(f"devices: {description}")
-    return Devices(strategy, replicas, description, cluster)
+    devices = Devices(strategy, replicas, description, cluster)
+    if cluster is not None and devices.shares == replicas:
+        # A worker's data are its share; Keras would share them out again.
+        strategy.experimental_distribute_dataset = _as_it_is
+    return devices
 
 
 def threads() -> int:
@@ -145,6 +149,10 @@ def threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+def _as_it_is(dataset, options=None):
+    return dataset
 
 
 _OVERRIDES = (
@@ -194,9 +202,6 @@ def prepare_model(model, devices: Devices) -> None:
         model.reset_metrics = lambda: reset(len(model.metrics_variables))
         model.train_function = _on_all_workers(model, model.train_step)
         model.test_function = _on_all_workers(model, model.test_step)
-        if devices.shares == devices.replicas:
-            # A worker's data are its share; Keras would share them out again.
-            devices.strategy.experimental_distribute_dataset = _as_it_is
 
 
 def restore_model(model) -> None:
@@ -205,10 +210,6 @@ def restore_model(model) -> None:
     for name in _OVERRIDES:
         if vars(model).pop(name, None):
             model.train_function = model.test_function = None
-
-
-def _as_it_is(dataset, options=None):
-    return dataset
 
 
 def _on_all_workers(model, step):
