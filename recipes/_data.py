@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import urllib.request
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -282,8 +283,14 @@ def _read_prepared(name: str, version: Path) -> Data:
     checksum = _checksum(version)
     cached = _cache_folder() / f"{name}-{checksum}.npz"
     try:
-        with open(cached, "rb") as stream, np.load(stream) as file:
-            arrays = {key: file[key] for key in _ARRAYS}
+        with open(cached, "rb") as stream:
+            # NumPy reads what a header says, and zipfile looks at the sum of
+            # nothing less than the whole.
+            if zipfile.ZipFile(stream).testzip():
+                raise zipfile.BadZipFile
+            stream.seek(0)
+            with np.load(stream) as file:
+                arrays = {key: file[key] for key in _ARRAYS}
     except Exception:  # not there, or damaged: then NumPy raises anything
         arrays = _decode(name, version)
         try:

@@ -355,16 +355,24 @@ def test_the_second_time_tfds_is_not_even_imported(prepared, monkeypatch):
         load(prepared)  # it would have been noticed
 
 
+def flip_a_bit_of_the_header(path):
+    """Have 4,010 labels instead of 5,010; of those the sum is not checked."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"(5010,)") + 1] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         cut_short,
         cut_between_records,
         flip_a_bit,
+        flip_a_bit_of_the_header,
         lambda path: path.write_bytes(b"PK\x03\x04" + bytes(99)),
         lambda path: np.savez(path, train_images=np.zeros(3)),
     ],
-    ids=["cut", "empty", "flipped", "garbage", "other arrays"],
+    ids=["cut", "empty", "flipped", "header", "garbage", "other arrays"],
 )
 def test_a_damaged_cache_file_is_rebuilt(damage, prepared, monkeypatch):
     first = load(prepared)
