@@ -5,6 +5,7 @@ The sums of these exports are right: whoever changes a model can write new ones.
 
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -518,12 +519,22 @@ def test_sums_of_files_elsewhere_are_refused(name, parts, tmp_path):
 
 
 @LINUX
-def test_sums_without_end_are_refused(parts, tmp_path):
+@pytest.mark.parametrize("endless", ["/dev/zero", "pipe"])
+def test_sums_without_end_are_refused(endless, parts, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
     export = write_export(tmp_path / "family" / "1", archive(parts))
     (export / "SHA256SUMS").unlink()
-    (export / "SHA256SUMS").symlink_to("/dev/zero")
+    (export / "SHA256SUMS").symlink_to(tmp_path / endless)
     with pytest.raises(ValueError, match="no readable SHA256SUMS"):
         zoo.load_model(export.parent)
+
+
+def test_a_file_without_end_is_not_read(parts, tmp_path):
+    """A file may claim terabytes that are nowhere on the disk."""
+    export = write_export(tmp_path / "export", archive(parts))
+    os.truncate(export / "model.keras", 5 << 40)
+    with pytest.raises(ValueError, match="model.keras grew beyond 4,294,967"):
+        zoo.load_model(export)
 
 
 # --- the SavedModel -----------------------------------------------------

@@ -96,6 +96,8 @@ def check_sums(export: Path) -> None:
         ValueError: If a file is missing, was changed or was added.
     """
     try:
+        if not (export / SUMS).is_file():  # a pipe would be waited for
+            raise FileNotFoundError
         with open(export / SUMS) as file:
             lines = file.read(LARGEST_SUMS).splitlines()
         expected = dict(reversed(line.split("  ", 1)) for line in lines)
@@ -115,6 +117,8 @@ def check_sums(export: Path) -> None:
             problem = f"{file} was added"
         elif file not in present:
             problem = f"{file} is missing"
+        elif (export / file).stat().st_size > _archive.LARGEST_FILE:
+            problem = f"{file} grew beyond {_archive.LARGEST_FILE:,} bytes"
         elif _sha256(export / file) != expected[file]:
             problem = f"{file} was changed"
         else:
