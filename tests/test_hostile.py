@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -305,6 +306,24 @@ def unstored(shape):
     return change
 
 
+def in_chunks(file):
+    """A chunk may be larger than its array, and is unpacked all the same."""
+    del file[f"{HIDDEN}/0"]
+    file[HIDDEN].create_dataset(
+        "0", (2, 3), "f4", chunks=(9, 9), maxshape=(9, 9)
+    )
+
+
+def large_chunk(file):
+    """400 MB that are stored as 400 kB."""
+    del file[f"{HIDDEN}/0"]
+    array = file[HIDDEN].create_dataset(
+        "0", (2, 3), "f4", chunks=(10_000, 10_000), maxshape=(None, None),
+        compression="gzip",
+    )  # fmt: skip
+    array.id.write_direct_chunk((0, 0), zlib.compress(bytes(400_000_000)))
+
+
 def squeezed(file):
     del file[f"{HIDDEN}/0"]
     zeros = np.zeros((1_000, 1_000), "f4")
@@ -354,7 +373,9 @@ WEIGHTS = {
     "strings": (strings, "no array of numbers"),
     "attribute": (attribute, "no array of numbers"),
     "not stored": (unstored((1_000_000_000,)), "claim 4,000,000,"),
-    "compressed": (squeezed, "claim 4,000,"),
+    "compressed": (squeezed, "stored in chunks"),
+    "in chunks": (in_chunks, "stored in chunks"),
+    "larger than can be": (unstored((2**31, 2**30)), "claim 9,223,372,"),
     "soft link": (kernel(h5py.SoftLink("/layers/out/vars/0")), "SoftLink"),
     "link": (kernel(h5py.ExternalLink("/tmp/harm", "/x")), "ExternalLink"),
     "external": (outside, "external Dataset"),
@@ -440,6 +461,7 @@ def adapted(number):
 
 BOMBS = {
     "archive": compressed_bomb,
+    "chunk": lambda parts: archive(with_weights(parts, large_chunk)),
     "units": lambda parts: archive(units(10**8)(parts)),
     "normalization": lambda parts: archive(adapted(10**8)(parts)),
     "array": lambda parts: archive(with_weights(parts, unstored((10**8,)))),

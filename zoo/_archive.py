@@ -6,6 +6,7 @@ file claims is held against its size first.
 """
 
 import concurrent.futures
+import io
 import json
 import math
 import random
@@ -37,8 +38,7 @@ def load(path: Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path.stat().st_size)
             config = archive.read(CONFIG)
-            stored = archive.getinfo(WEIGHTS).file_size
-        _check_arrays(path, stored)
+        stored = _check_arrays(path)
         _check_model(config, stored)
         with warnings.catch_warnings(record=True) as warned:
             warnings.filterwarnings("always", "Skipping nested container")
@@ -76,8 +76,15 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError(f"{CONFIG} is larger than {LARGEST_CONFIG:,} bytes")
 
 
-def _check_arrays(path: Path, stored: int) -> None:
-    """Refuse arrays that claim more bytes than are stored, without reading."""
+def _check_arrays(path: Path) -> int:
+    """Refuse arrays that claim more bytes than are stored; return that number.
+
+    Keras would look through them in the archive, where every step back reads it
+    again from its start.
+    """
+    with zipfile.ZipFile(path) as archive:
+        weights = io.BytesIO(archive.read(WEIGHTS))
+    stored = weights.getbuffer().nbytes
     problems, claimed = [], 0
 
     def look(name, item):
@@ -85,17 +92,22 @@ def _check_arrays(path: Path, stored: int) -> None:
         if name.count("/") > DEEPEST:
             problems.append(f"{WEIGHTS} has groups within groups, too deep")
         elif hasattr(item, "dtype"):
-            claimed += item.nbytes
+            # HDF5's own `nbytes` is too small where it does not fit in 64 bits.
+            claimed += math.prod(item.shape) * item.dtype.itemsize
             # A string or an attribute may be stored once and read many times.
             if item.dtype.kind not in "biuf" or len(item.attrs):
                 problems.append(f"{name} in {WEIGHTS} is no array of numbers")
+            # A chunk may be far larger than its array and take no space.
+            if item.chunks:
+                problems.append(f"{name} in {WEIGHTS} is stored in chunks")
         return True if problems else None
 
     class Reader(keras.Model):
-        """Has Keras open the file."""
+        """Learns from Keras how such a file is opened."""
 
         def load_own_variables(self, store):
-            store.h5_file.visititems(look)
+            with type(store.h5_file)(weights, "r") as file:
+                file.visititems(look)
 
     reader = Reader()
     reader.built = True
@@ -106,6 +118,7 @@ def _check_arrays(path: Path, stored: int) -> None:
         )
     if problems:
         raise ValueError(problems[0])
+    return stored
 
 
 def _check_model(config: bytes, stored: int) -> None:
