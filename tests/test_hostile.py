@@ -148,7 +148,7 @@ ARCHIVES = {
     "encrypted": (encrypted, "compressed or encrypted"),
     "overlapping": (overlapping, "it claims 150,000 bytes and has"),
     "large configuration": (
-        lambda parts: archive(parts | {"config.json": bytes(5 << 20)}),
+        lambda parts: archive(parts | {"config.json": bytes(3 << 20)}),
         "config.json is larger than",
     ),
     "wrong sum": (
@@ -213,35 +213,177 @@ def lambda_layer(config):
     with_hidden(**serialized)(config)
 
 
-PYTHON = {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}}
+def thing(name, module, config=(), **entry):
+    """What Keras would make anything of that it knows."""
+    entry = {"module": module, "registered_name": None, **entry}
+    return {"class_name": name, "config": dict(config), **entry}
 
-CONFIGS = {
-    "Lambda": (lambda_layer, "(?i)lambda.*arbitrary code"),
-    "lambda as activation": (with_hidden_config(activation=PYTHON), "lambda"),
+
+def called_on(*args, **kwargs):
+    """Have the hidden layer called on other arguments."""
+    return with_hidden(inbound_nodes=[{"args": list(args), "kwargs": kwargs}])
+
+
+def without_module(config):
+    del config["config"]["layers"][1]["module"]
+
+
+def twice_the_same(config):
+    for entry in config["config"]["layers"][1:]:
+        entry["shared_object_id"] = 7
+
+
+def inside(times, wrap):
+    """Put the hidden layer into others, each in the next."""
+
+    def change(config):
+        entry = config["config"]["layers"][1]
+        inner = thing("Dense", "keras.layers", units=3)
+        for number in range(times):
+            inner = wrap(f"wrap{number}", inner)
+        entry.update(inner)
+        entry["config"]["name"] = "hidden"
+
+    return change
+
+
+def distributed(name, inner):
+    return thing(
+        "TimeDistributed", "keras.layers", {"name": name, "layer": inner}
+    )
+
+
+def sequence(count):
+    layers = [
+        thing("Identity", "keras.layers", {"name": f"same{number}"})
+        for number in range(count)
+    ]
+    config = {"name": "hidden", "layers": layers}
+    return with_hidden(**thing("Sequential", "keras", config))
+
+
+def sequences(name, inner):
+    """Ten of it, so that of each in the next there are powers of ten."""
+    call = {"args": [TENSOR], "kwargs": {}}
+    inner = {
+        **inner,
+        "name": inner["config"].get("name"),
+        "inbound_nodes": [call] * 10,
+    }
+    config = {"name": name, "layers": [inner]}
+    return thing("Functional", "keras.src.models.functional", config)
+
+
+TENSOR = thing("__keras_tensor__", None)
+NUMBERS = {"value": [1.0], "dtype": "float32"}
+METRIC = thing("AUC", "keras.metrics", {"num_thresholds": 10**9})
+PYTHON = {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}}
+ZOO = "zoo>scaled_tanh"  # registered
+
+# What Keras must not even be asked for.
+FORBIDDEN = {
+    "Lambda": (lambda_layer, "'Lambda' of 'keras.layers'"),
+    "lambda as activation": (
+        with_hidden_config(activation=PYTHON),
+        "'__lambda__' without config or module",
+    ),
+    "lambda by another name": (
+        with_hidden_config(
+            activation={**PYTHON, "module": "zoo", "registered_name": ZOO}
+        ),
+        "'__lambda__' of 'zoo'",
+    ),
+    "tensor": (
+        with_hidden_config(
+            activation=thing("__tensor__", "zoo", NUMBERS, registered_name=ZOO)
+        ),
+        "'__tensor__' of 'zoo'",
+    ),
     "system as activation": (
         with_hidden_config(activation=function("system", "os")),
-        "Could not locate function 'system'",
-    ),
-    "class of another module": (
-        layer("Popen", "subprocess", args=["touch", "harm"]),
-        "Could not locate class 'Popen'",
-    ),
-    "class that nobody registered": (
-        layer("Unheard", "somewhere"),
-        "Could not locate class 'Unheard'",
+        "'function' of 'os'",
     ),
     "download": (
         with_hidden_config(activation=function("get_file", "keras.utils")),
-        "not a modeling function",
+        "'function' of 'keras.utils'",
     ),
-    "SavedModel inside": (
-        layer("TFSMLayer", filepath="/tmp/harm"),
-        "TFSMLayer.*arbitrary code",
+    "function of Keras": (
+        with_hidden_config(activation=function("deserialize", "builtins")),
+        "'function' of 'builtins'",
     ),
-    "file on the disk": (
-        layer("StringLookup", vocabulary="/etc/passwd"),
-        "arbitrary and sensitive files",
+    "function as a class": (
+        with_hidden_config(
+            activation=thing("deserialize", "keras.initializers")
+        ),
+        "'deserialize' of 'keras.initializers'",
     ),
+    "class of another module": (
+        layer("Popen", "subprocess", args=["touch", "harm"]),
+        "'Popen' of 'subprocess'",
+    ),
+    "class that nobody registered": (
+        layer("Unheard", "somewhere"),
+        "'Unheard' of 'somewhere'",
+    ),
+    "class of a module within": (
+        layer("layers.TFSMLayer", "keras", filepath="/tmp/harm"),
+        "'layers.TFSMLayer' of 'keras'",
+    ),
+    "class where Keras has it": (
+        layer("TFSMLayer", "keras.src.export.tfsm_layer"),
+        "'TFSMLayer' of 'keras.src.export.tfsm_layer'",
+    ),
+    "operation": (
+        layer("Switch", "keras.src.ops.core"),
+        "'Switch' of 'keras.src.ops.core'.* Put any other operation in a",
+    ),
+    "metric": (with_hidden_config(kernel_regularizer=METRIC), "'AUC' of"),
+    "metric of a compiled layer": (
+        with_hidden(compile_config={"metrics": [METRIC]}),
+        "a compiled 'Dense'",
+    ),
+    "of Keras 2": (without_module, "'Dense' without config or module"),
+    "computed at once": (
+        called_on(inputs=[[[1.0]]]),
+        "called on no other",
+    ),
+    "computed at once in training": (
+        called_on(inputs=[[[1.0]]], training=TENSOR),
+        "called on no other",
+    ),
+    "computed at once on no tensor": (
+        called_on({"class_name": "__keras_tensor__"}, inputs=[[[1.0]]]),
+        "'__keras_tensor__' without config",
+    ),
+    "state": (with_hidden_config(stateful=True), "a state between batches"),
+    "the same twice": (twice_the_same, "the same 'Dense' twice"),
+    "one in another": (inside(11, distributed), "more than 10 objects"),
+    "called again and again": (
+        inside(4, sequences),
+        "calls layers more than 1,500",
+    ),
+    "long": (sequence(101), "a Sequential of 101 layers"),
+} | {
+    name: (layer(name), f"'{name}' of 'keras.layers'")
+    for name in sorted(_archive.HARMFUL - {"Lambda"})
+}
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_what_is_no_part_of_a_model_is_refused_before_keras_sees_it(
+    case, parts, tmp_path, monkeypatch
+):
+    change, reason = FORBIDDEN[case]
+    config = json.loads(parts["config.json"])
+    change(config)
+    changed = parts | {"config.json": json.dumps(config)}
+    monkeypatch.setattr(keras.saving, "deserialize_keras_object", None)
+    monkeypatch.setattr(keras.saving, "load_model", None)
+    message = refusal_of(archive(changed), tmp_path)
+    assert re.search(reason, message), message
+
+
+CONFIGS = {
     "another width": (with_hidden_config(units=5), "expected axis -1"),
     "width below zero": (with_hidden_config(units=-5), "positive integer"),
     "no name": (with_hidden(name=None), "refused"),
@@ -252,7 +394,7 @@ CONFIGS = {
         "describes no model",
     ),
     "a function": (
-        lambda config: config.update(function("tanh", "builtins")),
+        lambda config: config.update(function(ZOO, "builtins")),
         "describes no model",
     ),
 }
@@ -269,6 +411,59 @@ def test_a_configuration_that_is_not_only_a_model_is_refused(
     changed = parts | {"config.json": json.dumps(config)}
     message = refusal_of(archive(changed), tmp_path)
     assert re.search(reason, message), message
+
+
+class Program(tf.Module):
+    """A SavedModel that writes a file as soon as it is loaded."""
+
+    class Table(tf.saved_model.experimental.TrackableResource):
+        def __init__(self, path):
+            super().__init__()
+            self.path = str(path)
+
+        def _create_resource(self):
+            return tf.raw_ops.MutableHashTableV2(
+                key_dtype=tf.string, value_dtype=tf.string
+            )
+
+        def _initialize(self):
+            tf.io.write_file(self.path, "harm")
+            return tf.constant(1)
+
+    def __init__(self, path):
+        super().__init__()
+        self.table = self.Table(path)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2))])
+    def serve(self, x):
+        return x
+
+
+def test_no_program_beside_the_model_is_run(parts, tmp_path):
+    """An operation that is called on no tensor calls what it likes at once."""
+    harm, export = tmp_path / "harm", tmp_path / "export"
+    tf.saved_model.save(Program(harm), str(export))
+    harm.unlink(missing_ok=True)
+    config = json.loads(parts["config.json"])
+    branch = function("TFSMLayer", "keras.layers")
+    layer("Switch", "keras.src.ops.core")(config)
+    with_hidden(build_config=None)(config)
+    called_on(0, [branch], str(export))(config)
+    changed = parts | {"config.json": json.dumps(config)}
+    (export / "model.keras").write_bytes(archive(changed))
+    _export._write_sums(export)
+    with pytest.raises(ValueError, match="'Switch' of 'keras.src.ops.core'"):
+        zoo.load_model(export, verbose=False)
+    assert not harm.exists()
+
+
+def test_a_bare_operation_belongs_in_a_layer(tmp_path):
+    """An export of it fails, for it is loaded before it counts."""
+    inputs = keras.Input((2,))
+    outputs = keras.layers.Dense(3)(keras.ops.log1p(inputs))
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match="'Log1p' of .*in a registered layer"):
+        _archive.load(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -459,8 +654,18 @@ def adapted(number):
     return change
 
 
+def quoted(parts):
+    """An error that quotes two megabytes in each of ten objects."""
+    config = json.loads(parts["config.json"])
+    inside(6, distributed)(config)
+    wrong = "x" * (_archive.LARGEST_CONFIG - 9_000)
+    text = json.dumps(config).replace('"units": 3', f'"wrong": "{wrong}"', 1)
+    return parts | {"config.json": text}
+
+
 BOMBS = {
     "archive": compressed_bomb,
+    "quoted": lambda parts: archive(quoted(parts)),
     "chunk": lambda parts: archive(with_weights(parts, large_chunk)),
     "units": lambda parts: archive(units(10**8)(parts)),
     "normalization": lambda parts: archive(adapted(10**8)(parts)),
@@ -519,6 +724,57 @@ def test_every_model_of_the_zoo_is_taken(name, tmp_path):
     keras.saving.load_model(tmp_path / "model.keras")
     keras.saving.load_model(tmp_path / "model.keras")
     assert random.getstate() == after, "training after it would be another"
+
+
+def stock(inputs):
+    """Most of what may be said of a layer of Keras, and how it is called."""
+    layers, l2 = keras.layers, keras.regularizers.L2(1e-4)
+    x = layers.Rescaling(1 / 255, offset=[0.0, 0.0, 0.0])(inputs / 2 - 1)
+    x = layers.Conv2D(
+        4, 3, strides=2, activation=keras.activations.gelu,
+        kernel_initializer=keras.initializers.HeNormal(seed=1),
+        kernel_regularizer=l2, bias_regularizer=l2,
+        kernel_constraint=keras.constraints.MaxNorm(2), dtype="mixed_bfloat16",
+    )(x)  # fmt: skip
+    x = layers.BatchNormalization()(x)
+    x = layers.Activation(layers.LeakyReLU(negative_slope=0.2))(x)
+    x = layers.Reshape((9, 4))(layers.MaxPooling2D()(x))
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(x)
+    attention = layers.MultiHeadAttention(2, 4)
+    x = layers.Add()([x, attention(query=x, value=x, use_causal_mask=True)])
+    x = layers.TimeDistributed(layers.Dense(4, "relu"))(x)
+    x = layers.RNN([layers.GRUCell(4), layers.SimpleRNNCell(3)])(x)
+    body = keras.Sequential([keras.Input((3,)), layers.Dense(3, "tanh")])
+    return layers.Dense(2, "softmax")(body(body(x)))
+
+
+def test_stock_layers_of_every_kind_are_taken(tmp_path):
+    inputs = keras.Input((14, 14, 3))
+    model = keras.Model(inputs, stock(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = _archive.load(tmp_path / "model.keras")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 14, 14, 3))
+    np.testing.assert_array_equal(model(images), loaded(images))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV3Small",
+        *(
+            pytest.param(name, marks=pytest.mark.thorough)
+            for name in dir(keras.applications)
+            if name[0].isupper() and name != "MobileNetV3Small"
+        ),
+    ],
+)
+def test_every_network_of_keras_is_taken(name):
+    network = getattr(keras.applications, name)(weights=None)
+    config = keras.saving.serialize_keras_object(network)
+    text = json.dumps(config)
+    assert len(text) < _archive.LARGEST_CONFIG / 1.5
+    calls = _archive._check_objects(json.loads(text))
+    assert len(network.layers) <= calls < _archive.MOST_CALLS / 1.2
 
 
 def test_the_sums_are_looked_at_first(parts, tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """Open a `.keras` file that may have been made to do harm.
 
-Keras' safe mode runs none of a file's code. But Keras makes a model before it
-looks at the weights, and believes an array that claims to have 4 GiB. So what a
-file claims is held against its size first.
+Keras' safe mode runs no Python of a file. But Keras makes whatever it knows,
+such as an operation that calls any of its functions at once; it makes a model
+before it looks at the weights; and it believes an array that claims to have
+4 GiB. So first a file may name only what is listed here, and what it claims is
+held against its size.
 """
 
 import concurrent.futures
@@ -20,11 +22,41 @@ import numpy as np
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = [CONFIG, "metadata.json", WEIGHTS]
-# Several times the largest network of keras.applications, which has 1.4 GB of
-# weights, and a thousand layers of a kilobyte each.
+# The largest networks of keras.applications have 1.4 GB of weights, and 1,041
+# layers of a kilobyte each.
 LARGEST_FILE = 4 << 30
-LARGEST_CONFIG = 4 << 20
-DEEPEST = 100  # groups; reading takes the square of the depth
+LARGEST_CONFIG = 2 << 20
+MOST_CALLS = 1_500  # of layers, while a model is built
+MOST_IN_SEQUENCE = 100  # layers; Keras builds all of them again for each
+DEEPEST_OBJECT = 10  # Keras' errors quote an object once for each around it
+DEEPEST_GROUP = 100  # reading takes the square of the depth
+
+# What a model may consist of: of these modules all that is of these kinds,
+KINDS = {
+    "keras": (keras, keras.DTypePolicy),
+    "keras.constraints": (keras.constraints, keras.constraints.Constraint),
+    "keras.initializers": (keras.initializers, keras.initializers.Initializer),
+    "keras.layers": (keras.layers, keras.layers.Layer),
+    "keras.regularizers": (keras.regularizers, keras.regularizers.Regularizer),
+}
+# but no layer that runs a program or reads a file; and what else is in models
+# of this package and of keras.applications.
+HARMFUL = {
+    "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup",
+    "TFSMLayer", "TextVectorization", "TorchModuleWrapper",
+}  # fmt: skip
+SEQUENTIAL = ("keras", "Sequential")
+OTHERS = {
+    SEQUENTIAL,
+    ("keras.src.applications.convnext", "LayerScale"),
+    ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
+    ("keras.src.models.functional", "Functional"),
+    ("keras.src.ops.numpy", "Add"),
+    ("keras.src.ops.numpy", "Multiply"),
+    ("keras.src.ops.numpy", "Subtract"),
+    ("keras.src.ops.numpy", "TrueDivide"),
+}
+TENSOR = "__keras_tensor__"  # the output of a layer
 
 
 def load(path: Path) -> keras.Model:
@@ -38,6 +70,10 @@ def load(path: Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path.stat().st_size)
             config = archive.read(CONFIG)
+        if _check_objects(json.loads(config)) > MOST_CALLS:
+            raise ValueError(
+                f"{CONFIG} calls layers more than {MOST_CALLS:,} times"
+            )
         stored = _check_arrays(path)
         _check_model(config, stored)
         with warnings.catch_warnings(record=True) as warned:
@@ -76,6 +112,111 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError(f"{CONFIG} is larger than {LARGEST_CONFIG:,} bytes")
 
 
+def _check_objects(item, depth: int = 0) -> int:
+    """Refuse a configuration that names more than the parts of a model.
+
+    Keras makes an object of whatever has a `class_name`, wherever it stands.
+
+    Returns:
+        How many layers Keras calls to build what is described.
+    """
+    if isinstance(item, list):
+        return sum(_check_objects(part, depth) for part in item)
+    if not isinstance(item, dict):
+        return 0
+    calls = 0
+    if "class_name" in item:
+        calls = int(_check_object(item))
+        depth += 1
+        if depth > DEEPEST_OBJECT:
+            raise ValueError(
+                f"{CONFIG} has more than {DEEPEST_OBJECT} objects, each within "
+                "the one before"
+            )
+    if item.get("stateful"):  # Keras makes a state for each of a batch at once
+        raise ValueError(f"{CONFIG} has a layer with a state between batches")
+    calls += sum(_check_objects(value, depth) for value in item.values())
+    nodes = item.get("inbound_nodes", ())
+    for node in nodes:
+        _check_node(node)
+    return calls * max(1, len(nodes))
+
+
+def _check_object(entry: dict) -> bool:
+    """Refuse an object that is no part of a model; say whether it is called."""
+    name, module = entry["class_name"], entry.get("module")
+    if "config" in entry and name == TENSOR:
+        return False
+    # Without them, Keras would read it as it reads files of Keras 2.
+    if not entry.keys() >= {"config", "module"}:
+        raise ValueError(
+            f"{CONFIG} has a {name!r:.50} without config or module"
+        )
+    if entry.get("compile_config"):
+        raise ValueError(f"{CONFIG} has a compiled {name!r:.50}")
+    # In the order of Keras: tensors and lambdas, what this process has
+    # registered, then its own.
+    is_function = name == "function"
+    registered = keras.saving.get_registered_object(
+        entry["config"] if is_function else entry.get("registered_name", name)
+    )
+    home, kind = KINDS.get(module, (None, ()))
+    if name.startswith("__"):
+        known = called = False
+    elif registered is not None:
+        known, called = True, _is_kind(registered, keras.layers.Layer)
+    elif (module, name) in OTHERS:
+        known = called = True
+    else:
+        part = getattr(home, name, None)
+        known = _is_kind(part, kind) and name not in HARMFUL
+        called = kind is keras.layers.Layer
+    if not known:
+        raise ValueError(
+            f"{CONFIG} has a {name!r:.50} of {module!r:.50}. Only layers of "
+            "Keras that run no program and read no file are made, and what "
+            "this process has registered with Keras. Put any other operation "
+            "in a registered layer"
+        )
+    if called and "shared_object_id" in entry:
+        raise ValueError(
+            f"{CONFIG} has the same {name!r:.50} twice, as models that share a "
+            "layer do; give each its own"
+        )
+    if (module, name) == SEQUENTIAL:
+        count = len(entry["config"]["layers"])
+        if count > MOST_IN_SEQUENCE:
+            raise ValueError(
+                f"{CONFIG} has a Sequential of {count:,} layers; "
+                f"{MOST_IN_SEQUENCE} may be. A functional model may have more"
+            )
+    return called
+
+
+def _is_kind(part, kind) -> bool:
+    return isinstance(part, type) and issubclass(part, kind)
+
+
+def _check_node(node: dict) -> None:
+    """Refuse a call on no output of a layer, which Keras would compute at once.
+
+    A tensor as `training` does not count: a layer need not look at it.
+    """
+    arguments = [node["args"], {**node["kwargs"], "training": None}]
+    if not _has_tensor(arguments):
+        raise ValueError(f"{CONFIG} has a layer that is called on no other")
+
+
+def _has_tensor(item) -> bool:
+    if isinstance(item, list):
+        return any(map(_has_tensor, item))
+    if isinstance(item, dict):
+        if "class_name" in item:
+            return item["class_name"] == TENSOR
+        return any(map(_has_tensor, item.values()))
+    return False
+
+
 def _check_arrays(path: Path) -> int:
     """Refuse arrays that claim more bytes than are stored; return that number.
 
@@ -89,7 +230,7 @@ def _check_arrays(path: Path) -> int:
 
     def look(name, item):
         nonlocal claimed
-        if name.count("/") > DEEPEST:
+        if name.count("/") > DEEPEST_GROUP:
             problems.append(f"{WEIGHTS} has groups within groups, too deep")
         elif hasattr(item, "dtype"):
             # HDF5's own `nbytes` is too small where it does not fit in 64 bits.

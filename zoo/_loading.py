@@ -20,15 +20,22 @@ def load_model(name, *, verbose=True) -> keras.Model:
 
     The sums prove that the export is whole and unchanged since it was written,
     not who wrote it: whoever changes a model can write new sums. So an export
-    is not trusted because its sums are right. Only what Keras itself writes is
-    opened, in its safe mode, which runs none of the file's code; the memory
-    this takes is a few times the size of `model.keras`; and weights that are
-    not finite are refused.
+    is not trusted because its sums are right:
 
-    That leaves what a model answers, which no check can know; the time that
-    Keras takes to build it, minutes for hundreds of layers in a row; and errors
-    of Keras and HDF5. Load what a stranger made in a process that you can
-    spare. A SavedModel is a program: nothing here makes it safe to run.
+    - Only what Keras itself writes is opened, in its safe mode.
+    - The model may consist of Keras' layers that run no program and read no
+      file, and of what this process has registered with Keras. Of `keras.ops`,
+      `+`, `-`, `*` and `/` may stand alone; others belong in a layer.
+    - It is uncompiled, keeps no state between batches, has at most 1,500 layers
+      (100 in a `Sequential`), and shares none with a model inside it.
+    - Loading takes a few times the memory that `model.keras` takes on the disk,
+      and at worst some hundred megabytes for its configuration.
+    - Weights that are not finite are refused.
+
+    That leaves what a model answers, which no check can know, and what it takes
+    to answer; the time that Keras takes to build it, minutes at worst; and
+    errors of Keras and HDF5. Load what a stranger made in a process that you
+    can spare. A SavedModel is a program: nothing here makes it safe to run.
 
     Args:
         name: A name, such as `"mnist_cnn"` or `"mnist_cnn:2"` for its second
