@@ -23,7 +23,7 @@ from PIL import Image
 
 import zoo
 from recipes import _export, _signatures
-from zoo import _archive, _loading
+from zoo import _archive, _loading, lenet
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -663,8 +663,20 @@ def quoted(parts):
     return parts | {"config.json": text}
 
 
+def table(parts):
+    """A layer of ours that puts its weights at places of a large array."""
+    inputs = keras.Input((4, 4, 1024))
+    layer = lenet.TableConv2D([[0]], kernel_size=1)
+    config = keras.saving.serialize_keras_object(
+        keras.Model(inputs, layer(inputs))
+    )
+    text = json.dumps(config).replace("[[0]]", str([[0] * 200_000]))
+    return parts | {"config.json": text}
+
+
 BOMBS = {
     "archive": compressed_bomb,
+    "table": lambda parts: archive(table(parts)),
     "quoted": lambda parts: archive(quoted(parts)),
     "chunk": lambda parts: archive(with_weights(parts, large_chunk)),
     "units": lambda parts: archive(units(10**8)(parts)),

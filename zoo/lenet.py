@@ -69,37 +69,39 @@ class TableConv2D(layers.Layer):
     def __init__(self, table, kernel_size=5, activation=None, **kwargs):
         super().__init__(**kwargs)
         self.table = tuple(tuple(row) for row in table)
+        self._crosses = tuple(
+            (i, j) for j, row in enumerate(self.table) for i in row
+        )
         self.kernel_size = kernel_size
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
-        k, in_maps, out_maps = (
-            self.kernel_size,
-            input_shape[-1],
-            len(self.table),
+        k = self.kernel_size
+        fan_in = np.array(
+            [k * k * len(self.table[j]) for _, j in self._crosses]
         )
-        crosses = [(i, j) for j, row in enumerate(self.table) for i in row]
-        fan_in = np.array([k * k * len(self.table[j]) for _, j in crosses])
 
         def uniform(shape, dtype=None):
             return keras.random.uniform(shape, -1, 1, dtype) * (2.4 / fan_in)
 
         self.kernel = self.add_weight(
-            shape=(k * k, len(crosses)), initializer=uniform, name="kernel"
+            shape=(k * k, len(self._crosses)),
+            initializer=uniform,
+            name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(out_maps,), initializer="zeros", name="bias"
+            shape=(len(self.table),), initializer="zeros", name="bias"
         )
-        # Row c puts the weights of cross c = (i, j) at place (i, j).
-        self._places = np.zeros((len(crosses), in_maps * out_maps), "float32")
-        for c, (i, j) in enumerate(crosses):
-            self._places[c, i * out_maps + j] = 1.0
-        self._kernel_shape = (k, k, in_maps, out_maps)
 
     def call(self, x):
-        places = ops.cast(self._places, self.compute_dtype)
+        k, in_maps, out_maps = self.kernel_size, x.shape[-1], len(self.table)
+        # Row c puts the weights of cross c = (i, j) at place (i, j).
+        places = np.zeros((len(self._crosses), in_maps * out_maps), "float32")
+        for c, (i, j) in enumerate(self._crosses):
+            places[c, i * out_maps + j] = 1.0
+        places = ops.cast(places, self.compute_dtype)
         kernel = ops.matmul(ops.cast(self.kernel, self.compute_dtype), places)
-        kernel = ops.reshape(kernel, self._kernel_shape)
+        kernel = ops.reshape(kernel, (k, k, in_maps, out_maps))
         return self.activation(ops.conv(x, kernel) + self.bias)
 
     def compute_output_shape(self, input_shape):
