@@ -774,7 +774,7 @@ def test_stock_layers_of_every_kind_are_taken(tmp_path):
     [
         "MobileNetV3Small",
         *(
-            pytest.param(name, marks=pytest.mark.thorough)
+            pytest.param(name, marks=pytest.mark.slow)
             for name in dir(keras.applications)
             if name[0].isupper() and name != "MobileNetV3Small"
         ),
