@@ -734,6 +734,7 @@ def test_a_file_in_the_way_is_named(run):
     assert family.is_file()
 
 
+@pytest.mark.faults
 def test_an_export_that_answers_otherwise_is_dropped(
     tmp_path, monkeypatch, capsys
 ):

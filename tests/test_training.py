@@ -207,6 +207,7 @@ def test_the_same_command_goes_on_and_ends_with_the_same_bits(
     assert_same_end(resumed, unbroken(recipe))
 
 
+@pytest.mark.thorough
 def test_it_may_be_cut_off_again_and_again(recipe, unbroken):
     for epoch in (1, 3):
         assert recipe(cut=Cut(epoch)).code == 130
@@ -387,6 +388,7 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", [cut_short, flip_a_bit])
 def test_a_damaged_checkpoint_costs_one_epoch(damage, recipe, unbroken):
     cut = recipe(cut=Cut(3))
@@ -401,6 +403,7 @@ def test_a_damaged_checkpoint_costs_one_epoch(damage, recipe, unbroken):
     assert newest not in resumed.checkpoints()
 
 
+@pytest.mark.thorough
 def test_if_all_checkpoints_are_damaged_it_starts_from_the_beginning(
     recipe, unbroken
 ):
