@@ -468,8 +468,13 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert time.monotonic() - started < 40
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("index", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize(
+    "index",
+    [
+        pytest.param(0, marks=pytest.mark.slow),
+        pytest.param(1, marks=pytest.mark.faults),
+    ],
+)
 def test_a_worker_that_is_lost_just_after_the_meeting_is_named(index, tmp_path):
     """It answers at its address, but TensorFlow never does."""
     (tmp_path / "driver.py").write_text(DRIVER)
