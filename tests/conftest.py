@@ -32,6 +32,14 @@ def two_cpus():
     )
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Let no test depend on those before it."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep the tests out of the user's cache folder."""
