@@ -149,6 +149,7 @@ def test_arrays_are_raw_pixels_whole_labels_and_say_where_they_are_from(
     not (REAL / "mnist" / "3.0.1" / "dataset_info.json").exists(),
     reason="the real MNIST is not here",
 )
+@pytest.mark.thorough
 def test_the_real_mnist_has_its_sizes():
     data = load(REAL)
     sizes = [len(getattr(data, part)) for part in ARRAYS]

@@ -642,6 +642,7 @@ def test_what_a_killed_export_left_is_not_served_and_goes(run, unverified):
     assert listing(leftover.parent) == [version.name] == ["1"]
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_after_its_export_makes_no_second_one(
     run, unverified, capsys
 ):
@@ -677,6 +678,7 @@ def test_a_run_that_was_killed_after_its_export_makes_no_second_one(
     assert export(run=dataclasses.replace(run, options=elsewhere)) == "1"
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_before_the_rename_exports_again(
     run, unverified, monkeypatch
 ):

@@ -26,13 +26,13 @@ from zoo import lenet
 FACTS = []
 
 
-def fact(number, lecture, statement):
+def fact(number, lecture, statement, marks=()):
     """Enter a check into the table, with the statement that it proves."""
 
     def enter(check):
         name = check.__name__.replace("_", " ")
-        row = pytest.param(lecture, statement, check, id=f"{number} {name}")
-        FACTS.append(row)
+        row = lecture, statement, check
+        FACTS.append(pytest.param(*row, id=f"{number} {name}", marks=marks))
         return check
 
     return enter
@@ -67,7 +67,10 @@ def convolve(rows, kernel, **options):
 # The data
 
 
-@fact("A29", 2, "The first image of Fashion-MNIST, as numbers: label = 9")
+@fact(
+    *("A29", 2, "The first image of Fashion-MNIST, as numbers: label = 9"),
+    marks=pytest.mark.thorough,
+)
 def fashion_mnist_holds_the_printed_boot():
     from recipes import _data, _errors
     from recipes._config import RunOptions

@@ -188,7 +188,9 @@ def unbroken(digits, tmp_path_factory):
 # --- cut off and gone on ------------------------------------------------
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize(
+    "epoch", [pytest.param(0, marks=pytest.mark.thorough), 2]
+)
 def test_the_same_command_goes_on_and_ends_with_the_same_bits(
     epoch, recipe, unbroken
 ):
@@ -222,6 +224,7 @@ def test_preemption_ends_with_143_and_can_be_resumed_too(recipe):
     assert "preempted; the same command goes on from here" in cut.err
 
 
+@pytest.mark.thorough
 def test_cut_off_after_the_last_epoch_nothing_is_trained_again(
     recipe, unbroken
 ):
@@ -254,7 +257,11 @@ PATIENT = {"build": constant_rate, "callbacks": patient_callbacks}
 
 
 @pytest.mark.parametrize(
-    "cut", [{"cut": Cut(2)}, {"cut_after_fit": True}], ids=["before", "after"]
+    "cut",
+    [
+        pytest.param({"cut": Cut(2)}, marks=pytest.mark.thorough, id="before"),
+        pytest.param({"cut_after_fit": True}, id="after"),
+    ],
 )
 def test_early_stopping_stops_where_it_would_have(cut, recipe, unbroken):
     whole = unbroken(recipe, **PATIENT)
