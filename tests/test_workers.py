@@ -1,6 +1,5 @@
 """Several workers train one model as one process would, and die by name."""
 
-import contextlib
 import functools
 import json
 import os
@@ -12,6 +11,7 @@ import threading
 import time
 import types
 
+import launch_workers
 import numpy as np
 import pytest
 from conftest import RECIPES, ROOT, run_python, run_recipe
@@ -125,17 +125,13 @@ def test_slurm_names_the_workers(monkeypatch):
         _workers.find()
 
 
-HOSTS = {
-    "127.0.0.1": ("127.0.0.1", socket.AF_INET),
-    "[::1]": ("::1", socket.AF_INET6),
-}
-
-
-@pytest.mark.parametrize("host", HOSTS)
-def test_silent_workers_are_found(host):
-    name, family = HOSTS[host]
+@pytest.mark.parametrize(
+    ("host", "family"),
+    [("127.0.0.1", socket.AF_INET), ("[::1]", socket.AF_INET6)],
+)
+def test_silent_workers_are_found(host, family):
     try:
-        listening = socket.create_server((name, 0), family=family)
+        listening = socket.create_server((host.strip("[]"), 0), family=family)
     except OSError as error:
         pytest.skip(f"{host}: {error}")
     with listening:
@@ -145,14 +141,8 @@ def test_silent_workers_are_found(host):
             assert _workers._silent(cluster) == silent
 
 
-def test_a_worker_answers_however_often_it_is_asked(monkeypatch):
-    with contextlib.ExitStack() as stack:
-        servers = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            for _ in range(2)
-        ]
-        ports = [server.getsockname()[1] for server in servers]
-    addresses = tuple(f"127.0.0.1:{port}" for port in ports)
+def test_a_worker_answers_however_often_it_is_asked():
+    addresses = tuple(launch_workers.free_addresses(2))
     early, late = (_workers.Cluster(addresses, index, None) for index in (0, 1))
     waiting = threading.Thread(target=_workers._meet, args=(early,))
     waiting.start()
@@ -162,7 +152,8 @@ def test_a_worker_answers_however_often_it_is_asked(monkeypatch):
         assert _workers._silent(late) == []
         time.sleep(0.002)
     _workers._meet(late)
-    with socket.create_server(("127.0.0.1", ports[1])):  # as TensorFlow does
+    host_and_port = _workers._host_and_port(addresses[1])
+    with socket.create_server(host_and_port):  # as TensorFlow does
         waiting.join(20)
     assert not waiting.is_alive()
 
