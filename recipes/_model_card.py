@@ -1,8 +1,8 @@
 """The README.md of an export, as a Hugging Face model card."""
 
 import zoo
+from recipes._image_files import LARGEST_SIDE
 from recipes._runs import SCHEMA, Run
-from recipes._signatures import LARGEST_SIDE
 
 _DATA = {
     "mnist": ("MNIST", "white on black", "CC BY-SA 3.0"),
@@ -26,6 +26,11 @@ def classifier_card(run: Run, record: dict, version: str) -> str:
     title, *_ = _DATA[run.data.name]
     height, width, channels = run.data.test.images.shape[1:]
     colors = "grey" if channels == 1 else "RGB"
+    ink = (
+        "; ink of one\ntone on a transparent sheet becomes white, in any color"
+        if channels == 1
+        else ""
+    )
     use = f"""\
 With TensorFlow alone:
 
@@ -39,9 +44,13 @@ print(answer["class_name"], answer["probabilities"])
 ```
 
 The signature `image_bytes` takes PNG or JPEG files instead, in any size up to
-{LARGEST_SIDE:,} pixels a side; it makes them {colors} and resizes them. With \
-the package
-installed, `zoo.load_model("{run.export_name}")` returns the Keras model.
+{LARGEST_SIDE:,} pixels a side. It turns them upright as their EXIF says, makes
+them {colors} and resizes them. What is transparent becomes black{ink}.
+It refuses transparent pictures too dark to be seen on black, PNG files of 16
+bits that use less than half of their range, and JPEG files for print (CMYK).
+
+With the package installed, `zoo.load_model("{run.export_name}")` returns the \
+Keras model.
 
 With TensorFlow Serving watching `saved_models/{run.export_name}`:
 

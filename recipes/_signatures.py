@@ -12,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
+from recipes import _image_files
 from recipes._errors import RecipeError
-
-LARGEST_SIDE = 4_096  # pixels; read from a file's header before it is decoded
 
 
 class Signature(NamedTuple):
@@ -81,7 +80,7 @@ def classifier(model: keras.Model, class_names) -> dict[str, Signature]:
     @_entrance(image_bytes=tf.TensorSpec((None,), tf.string))
     def image_bytes(image_bytes):
         images = tf.map_fn(
-            lambda contents: _decode(contents, shape),
+            lambda contents: _image_files.decode(contents, shape),
             image_bytes,
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
         )
@@ -181,50 +180,3 @@ def _at_least_one(batch):
     )
     with tf.control_dependencies([check]):
         return tf.identity(batch)
-
-
-def _decode(contents, shape):
-    """Decode one PNG or JPEG file to uint8 pixels of the model's shape."""
-    height, width, channels = shape
-    is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
-    is_jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
-    known = tf.debugging.Assert(
-        is_png | is_jpeg, ["image_bytes must hold PNG or JPEG files"]
-    )
-    with tf.control_dependencies([known]):
-        sides = tf.cond(
-            is_png,
-            lambda: _png_sides(contents),
-            lambda: tf.image.extract_jpeg_shape(contents)[:2],
-        )
-    # Decoding comes after the assertion, or a small file could fill the memory.
-    small = tf.debugging.Assert(
-        tf.reduce_all((sides > 0) & (sides <= LARGEST_SIDE)),
-        [f"image sides must be 1 to {LARGEST_SIDE} pixels; received", sides],
-    )
-    with tf.control_dependencies([small]):
-        contents = tf.identity(contents)
-    image = tf.cond(
-        is_png,
-        lambda: tf.io.decode_png(contents, channels),
-        lambda: tf.io.decode_jpeg(contents, channels),
-    )
-    image = tf.ensure_shape(image, (None, None, channels))
-    image = tf.image.resize(image, (height, width), antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-
-
-def _png_sides(contents):
-    """Read height and width from the header of a PNG file, 0 if it is cut."""
-    padded = tf.strings.join([contents, b"\0" * 24])
-    # The decoder looks for the header further on if another chunk comes first.
-    known = tf.debugging.Assert(
-        tf.strings.substr(padded, 12, 4) == b"IHDR",
-        ["a PNG file must begin with its header, IHDR"],
-    )
-    with tf.control_dependencies([known]):
-        header = tf.strings.substr(padded, 16, 8)
-    octets = tf.io.decode_raw(header, tf.uint8)
-    octets = tf.reshape(tf.cast(octets, tf.int64), (2, 4))
-    sides = tf.reduce_sum(octets * [[1 << 24, 1 << 16, 1 << 8, 1]], axis=1)
-    return tf.cast(tf.minimum(sides[::-1], 2**31 - 1), tf.int32)

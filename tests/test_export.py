@@ -26,7 +26,7 @@ from conftest import run_python, run_recipe
 from PIL import Image
 
 import zoo
-from recipes import _data, _export, _signatures, _verification
+from recipes import _data, _export, _image_files, _signatures, _verification
 from recipes._config import RunOptions
 from recipes._devices import Devices
 from recipes._errors import RecipeError
@@ -328,6 +328,14 @@ def claimed_jpeg(width, height):
     return file[:start] + struct.pack(">HH", height, width) + file[start + 4 :]
 
 
+def of_two_inks(one, two):
+    """A bar on a transparent sheet; two zeros leave the sheet blank."""
+    pixels = np.zeros((28, 28, 2), np.uint8)
+    pixels[4:14, 10:14] = one, 255 * (two > 0)
+    pixels[14:24, 10:14] = two, 255 * (two > 0)
+    return Image.fromarray(pixels)
+
+
 NOISE = Image.effect_noise((100, 100), 64)
 NOT_KNOWN = "must hold PNG or JPEG files"
 TOO_LARGE = "sides must be 1 to 4096 pixels"
@@ -384,6 +392,14 @@ REFUSED = {
     "second header": ("image_bytes",
                       [black_png(28, 28, after=header(9_000, 9_000))],
                       "Invalid PNG"),
+    "8 bits in 16": ("image_bytes", [image_file(NOISE.convert("I;16"), "PNG")],
+                     r"the largest value is\D*\d{3}\b"),
+    "CMYK": ("image_bytes", [image_file(NOISE.convert("CMYK"), "JPEG")],
+             "CMYK or YCCK"),
+    "nothing opaque": ("image_bytes", [image_file(of_two_inks(0, 0), "PNG")],
+                       "nothing of the picture is opaque"),
+    "dark ink": ("image_bytes", [image_file(of_two_inks(0, 60), "PNG")],
+                 "too dark for black"),
 }  # fmt: skip
 
 
@@ -1043,7 +1059,7 @@ def test_card_of_an_autoencoder_says_the_same(
 def test_card_says_how_pixels_are_meant(card):
     assert "white on black" in card
     assert "Do not divide by 255" in card
-    assert f"{_signatures.LARGEST_SIDE:,} pixels" in card
+    assert f"{_image_files.LARGEST_SIDE:,} pixels" in card
 
 
 def test_python_of_the_card_runs(card, dry_run, digits, monkeypatch, capsys):

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import run_python
-from PIL import Image
+from PIL import ExifTags, Image
 
 import zoo
 from recipes import _export, _signatures
@@ -875,9 +875,17 @@ def picture_files():
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (40, 60, 3)).astype("uint8")
     color = Image.fromarray(pixels)
-    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-        picture = color.convert("L" if mode == "I;16" else mode)
-        yield image_file(picture.convert(mode), "PNG")
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        yield image_file(color.convert(mode), "PNG")
+    sixteen_bits = Image.fromarray(pixels[..., 0].astype("uint16") * 257)
+    yield image_file(sixteen_bits, "PNG")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for kind in ("PNG", "JPEG"):
+        yield image_file(color, kind, exif=exif)
+    ink = Image.new("RGBA", color.size)
+    ink.putalpha(color.getchannel(0))
+    yield image_file(ink, "PNG")
     for mode in ("L", "RGB"):
         for progressive in (False, True):
             picture = color.convert(mode)
@@ -919,6 +927,7 @@ def damaged(file, generator):
         content[8:] = noise
     else:  # a chunk of PNG, or a segment of JPEG, with the right sum
         names = [b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"acTL", b"fdAT"]
+        names.append(b"eXIf")
         name = names[int(generator.integers(len(names)))]
         chunk = struct.pack(">I", len(noise)) + name + noise
         content[33:33] = chunk + struct.pack(">I", zlib.crc32(name + noise))
