@@ -6,10 +6,12 @@ its labels, and the sums of both.
 
 import hashlib
 import shutil
+import subprocess
 
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import zoo
 from zoo import _loading
@@ -60,6 +62,13 @@ def shipped(tmp_path, here):
     return tmp_path / "shipped"
 
 
+def ship(shipped, *names):
+    """Write exports to where those lie that ship, and list them."""
+    for name in names:
+        write_export(shipped / name)
+    (shipped / "SHIPPED").write_text("\n".join(names))
+
+
 @pytest.fixture
 def no_deserialisation(monkeypatch):
     """Fail as soon as Keras is asked to load anything."""
@@ -91,17 +100,89 @@ def test_name_is_looked_up_in_the_working_folder(here):
 
 
 def test_name_falls_back_on_what_ships_with_the_package(here, shipped):
-    write_export(shipped / "tiny" / "1")
-    write_export(shipped / "tiny" / "2")
+    ship(shipped, "tiny/1", "tiny/2")
     assert loaded_name("tiny") == "shipped-tiny-2"
     assert loaded_name("tiny:1") == "shipped-tiny-1"
 
 
 def test_working_folder_comes_before_what_ships(here, shipped):
-    write_export(shipped / "tiny" / "2")
+    ship(shipped, "tiny/2")
     write_export(here / "saved_models" / "tiny" / "1")
     assert loaded_name("tiny") == "saved_models-tiny-1"
     assert loaded_name("tiny:2") == "shipped-tiny-2"
+
+
+def test_shipped_names_the_one_that_ships(here, shipped):
+    ship(shipped, "tiny/1", "tiny/2")
+    write_export(here / "saved_models" / "tiny" / "3")
+    assert loaded_name("tiny") == "saved_models-tiny-3"
+    assert loaded_name("tiny@shipped") == "shipped-tiny-2"
+    assert loaded_name("tiny@shipped:1") == "shipped-tiny-1"
+    with pytest.raises(FileNotFoundError, match="tiny@shipped:3"):
+        zoo.load_model("tiny@shipped:3")
+
+
+def test_what_was_trained_beside_the_shipped_ones_does_not_ship(
+    here, shipped, monkeypatch
+):
+    """In a checkout, `./saved_models` is the folder of what ships."""
+    ship(shipped, "tiny/1")
+    write_export(shipped / "tiny" / "2")
+    write_export(shipped / "mine" / "1")
+    assert loaded_name("tiny") == "shipped-tiny-1"
+    with pytest.raises(FileNotFoundError):
+        zoo.load_model("mine")
+    shipped.rename(shipped.parent / "saved_models")
+    monkeypatch.chdir(shipped.parent)
+    monkeypatch.setattr(_loading, "SHIPPED", shipped.parent / "saved_models")
+    assert loaded_name("tiny") == "shipped-tiny-2"
+    assert loaded_name("tiny@shipped") == "shipped-tiny-1"
+
+
+@pytest.mark.parametrize("name", ["tiny:1@shipped", "tiny@local", "tiny@"])
+def test_other_ways_to_name_a_shipped_one_say_the_right_one(name, here):
+    with pytest.raises(ValueError, match="tiny@shipped or tiny@shipped:1"):
+        zoo.load_model(name)
+
+
+def test_an_at_sign_in_a_path_is_a_part_of_it(here):
+    export = write_export(here / "me@home" / "tiny" / "1")
+    assert loaded_name(export) == "me@home-tiny-1"
+    with pytest.raises(FileNotFoundError, match="me@home/none"):
+        zoo.load_model("me@home/none")
+
+
+def test_export_is_described_by_name_version_and_sum(here, shipped):
+    ship(shipped, "tiny/2")
+    write_export(here / "elsewhere" / "copy")
+    for name, family, version in [
+        ("tiny", "tiny", "2"),
+        ("tiny@shipped:2", "tiny", "2"),
+        (here / "elsewhere" / "copy", "copy", None),
+    ]:
+        sums = (_loading.find_export(name) / "SHA256SUMS").read_bytes()
+        assert _loading.describe_export(name) == {
+            "name": family,
+            "version": version,
+            "sum": hashlib.sha256(sums).hexdigest(),
+        }
+
+
+def test_list_of_what_ships_names_the_exports_that_git_has():
+    listed = (ROOT / "saved_models" / "SHIPPED").read_text().splitlines()
+    assert listed == sorted(listed) == _loading.shipped_exports()
+    for name in listed:
+        _loading.check_sums(ROOT / "saved_models" / name)
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        tracked = subprocess.run(
+            ["git", "ls-files", "saved_models/*/*/SHA256SUMS"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        folders = [path.split("/")[1:3] for path in tracked.stdout.split()]
+        assert listed == sorted("/".join(folder) for folder in folders)
 
 
 def test_folder_of_the_same_name_does_not_hide_a_model(here):
@@ -129,7 +210,7 @@ def test_sample_exports_are_never_found_by_the_plain_name(here):
 @pytest.mark.parametrize("name", ["big", "tiny:7", "no/such/path"])
 def test_missing_export_says_what_there_is(name, here, shipped):
     write_export(here / "saved_models" / "tiny" / "1")
-    write_export(shipped / "other" / "4")
+    ship(shipped, "other/4")
     with pytest.raises(FileNotFoundError) as refusal:
         zoo.load_model(name)
     message = str(refusal.value)
@@ -152,6 +233,17 @@ def test_loading_says_which_export_it_takes(here, capsys):
     assert captured.out == ""
     zoo.load_model("tiny", verbose=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_loading_says_that_a_local_export_hides_a_shipped_one(
+    here, shipped, capsys
+):
+    ship(shipped, "tiny/1")
+    write_export(here / "saved_models" / "tiny" / "1")
+    zoo.load_model("tiny")
+    assert "(tiny@shipped is the one that ships" in capsys.readouterr().err
+    zoo.load_model("tiny@shipped")
+    assert capsys.readouterr().err == f"Loading {shipped / 'tiny' / '1'}\n"
 
 
 def change(export):

@@ -8,8 +8,9 @@ import keras
 
 from zoo import _archive
 
+LOCAL = Path("saved_models")
 # In a checkout and in an installed wheel alike, the trained models that ship
-# lie beside the package.
+# are beside the package; a file SHIPPED in their folder lists them.
 SHIPPED = Path(__file__).resolve().parent.parent / "saved_models"
 SUMS = "SHA256SUMS"
 LARGEST_SUMS = 1 << 20  # thousands of files
@@ -40,8 +41,10 @@ def load_model(name, *, verbose=True) -> keras.Model:
     Args:
         name: A name, such as `"mnist_cnn"` or `"mnist_cnn:2"` for its second
             version, looked up in `./saved_models` and then among the models
-            that ship with the package; or the path of an export. Without a
-            version the highest one is taken.
+            that ship with the package; `"mnist_cnn@shipped"` or
+            `"mnist_cnn@shipped:1"` for one that ships, whatever was trained
+            here; or the path of an export. Without a version the highest one
+            is taken.
         verbose: Say on standard error which export is loaded.
 
     Returns:
@@ -59,7 +62,7 @@ def load_model(name, *, verbose=True) -> keras.Model:
     export = find_export(name)
     check_sums(export)
     if verbose:
-        print(f"Loading {export}", file=sys.stderr)
+        print(f"Loading {export}{_shadowed(export)}", file=sys.stderr)
     return _archive.load(export / "model.keras")
 
 
@@ -69,31 +72,104 @@ def find_export(name) -> Path:
     if (path / SUMS).is_file():
         return path
     if path.is_dir() and _versions(path):
-        return path / str(max(_versions(path)))
-    plain, _, wanted = str(name).partition(":")
-    folders = (Path("saved_models"), SHIPPED)
-    for folder in folders:
-        versions = [str(version) for version in _versions(folder / plain)]
-        if versions and wanted in ("", *versions):
-            return folder / plain / (wanted or versions[-1])
+        return _versions(path)[-1]
+    family, place, wanted = _parts(str(name))
+    places = [_shipped] if place else [_local, _shipped]
+    for versions_of in places:
+        for version in reversed(versions_of(family)):
+            if wanted in ("", version.name):
+                return version
     if path.is_dir():
         raise ValueError(
             f"{name} is not an export of this package: it holds neither a "
             f"{SUMS} nor numbered versions."
         )
-    there = [
-        f"{family.name}:{version}"
-        for folder in folders
-        for family in sorted(folder.glob("*"))
-        for version in _versions(family)
-    ]
+    there = dict.fromkeys(f"{v.parent.name}:{v.name}" for v in _all_versions())
     raise FileNotFoundError(
-        f"No export named {str(name)!r} in {Path('saved_models').resolve()} or "
-        "among the models that ship with the package. There is: "
-        f"{', '.join(dict.fromkeys(there)) or 'none yet'}. Give one of those "
-        "names or the path of an export, or train the model first; "
-        "`python -m recipes` lists the recipes."
+        f"No export named {str(name)!r} in {LOCAL.resolve()} or among the "
+        "models that ship with the package. There is: "
+        f"{', '.join(there) or 'none yet'}. Give one of those names or the "
+        "path of an export, or train the model first; `python -m recipes` "
+        "lists the recipes."
     )
+
+
+def _shadowed(export: Path) -> str:
+    """Return what to add where a local export hides one that ships."""
+    family = export.parent.name
+    if LOCAL / family != export.parent:
+        return ""
+    shipped = [version.resolve() for version in _shipped(family)]
+    if not shipped or export.resolve() in shipped:
+        return ""
+    return f" ({family}@shipped is the one that ships with the package)"
+
+
+def describe_export(name) -> dict[str, str | None]:
+    """Return what tells an export from all others, for the records of a run.
+
+    Args:
+        name: As for `load_model`.
+
+    Returns:
+        `name`, that of the export's family; `version`, or None for an export
+        that is in no numbered folder; and `sum`, the SHA-256 of its SHA256SUMS,
+        which stands for all of its files.
+    """
+    export = find_export(name)
+    family, version = export.resolve().parts[-2:]
+    if not version.isdecimal():
+        family, version = version, None
+    return {"name": family, "version": version, "sum": _sha256(export / SUMS)}
+
+
+def shipped_exports() -> list[str]:
+    """Return the exports that ship with the package, such as `"mnist_cnn/1"`.
+
+    In a checkout, recipes write theirs beside them.
+    """
+    try:
+        return (SHIPPED / "SHIPPED").read_text().split()
+    except FileNotFoundError:
+        return []
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Split `family@shipped:version`; all but the family may be missing."""
+    rest, _, version = name.partition(":")
+    family, _, place = rest.partition("@")
+    if "/" in name:  # of a path, "@" is a part
+        return rest, "", version
+    if "@" in version or rest not in (family, f"{family}@shipped"):
+        raise ValueError(
+            "Only `@shipped` may follow the name of an export, and a version "
+            f"comes last: {family}@shipped or {family}@shipped:1. "
+            f"Received: {name!r}"
+        )
+    return family, place, version
+
+
+def _local(family: str) -> list[Path]:
+    return _versions(LOCAL / family)
+
+
+def _shipped(family: str) -> list[Path]:
+    listed = shipped_exports()
+    return [
+        version
+        for version in _versions(SHIPPED / family)
+        if f"{family}/{version.name}" in listed
+    ]
+
+
+def families() -> list[str]:
+    """Return the names of all exports, without their versions."""
+    return list(dict.fromkeys(v.parent.name for v in _all_versions()))
+
+
+def _all_versions() -> list[Path]:
+    local = [v for folder in _folders(LOCAL) for v in _local(folder)]
+    return local + [v for name in _folders(SHIPPED) for v in _shipped(name)]
 
 
 def check_sums(export: Path) -> None:
@@ -143,12 +219,19 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _versions(family: Path) -> list[int]:
-    """Return the numbers of the versions in a folder, lowest first."""
+def _folders(place: Path) -> list[str]:
+    return sorted(path.name for path in place.glob("*"))
+
+
+def _versions(family: Path) -> list[Path]:
+    """Return the numbered folders in a folder, the lowest first."""
     if not family.is_dir():
         return []
     return sorted(
-        int(path.name)
-        for path in family.iterdir()
-        if path.name.isdecimal() and path.is_dir()
+        (
+            path
+            for path in family.iterdir()
+            if path.name.isdecimal() and path.is_dir()
+        ),
+        key=lambda path: int(path.name),
     )

@@ -141,8 +141,9 @@ def transfer_classifier(
         num_classes: Number of classes, two or more.
         backbone: Name of a model of this package; name of a network of
             keras.applications; name or path of an export, as for
-            `zoo.load_model`; or a functional `keras.Model`, which is copied and
-            never changed. Looked up in this order.
+            `zoo.load_model`, such as `"mnist_cnn@shipped"`; or a functional
+            `keras.Model`, which is copied and never changed. Looked up in this
+            order.
         weights: A file that `save_weights` wrote, for the backbone: for a model
             of this package the weights of the whole model with its default
             arguments, for keras.applications those of the network without its
@@ -423,12 +424,7 @@ def _kind_of(backbone):
 def _backbones():
     """Return all names that a backbone may have."""
     ours = [m for m in list_models() if m != "transfer_classifier"]
-    exports = [
-        path.parent.parent.name
-        for folder in (Path("saved_models"), _loading.SHIPPED)
-        for path in sorted(folder.glob(f"*/*/{_loading.SUMS}"))
-    ]
-    return dict.fromkeys(ours + _applications() + exports)
+    return dict.fromkeys(ours + _applications() + _loading.families())
 
 
 def _applications():
