@@ -28,7 +28,7 @@ TARGETS = (Target("test_accuracy", 0.9050),)
 class Config:
     """What there is to choose."""
 
-    backbone: str = "mnist_cnn"
+    backbone: str = "mnist_cnn@shipped"
     """Name or path of an export, or name of a model of the zoo."""
     mode: Literal["frozen", "partial", "full"] = "full"
     """What is trained on clothes."""
