@@ -648,6 +648,12 @@ def version_folder(run, version=1):
     return family / str(version)
 
 
+def test_a_zero_padded_version_is_taken(run, unverified):
+    (version_folder(run).parent / "0001").mkdir(parents=True)
+    version = _export.export_classifier(run, small_model(), METRICS)
+    assert listing(version.parent) == ["0001", "2"]
+
+
 def test_what_a_killed_export_left_is_not_served_and_goes(run, unverified):
     leftover = version_folder(run).parent / ".tmp-1"
     (leftover / "variables").mkdir(parents=True)

@@ -277,6 +277,15 @@ def add(export):
     (export / "assets" / "extra.txt").write_text("")
 
 
+def add_a_program(export):
+    (export / "saved_model.pbtxt").write_text("")
+
+
+def add_variables(export):
+    (export / "variables").mkdir()
+    (export / "variables" / "variables.index").write_text("")
+
+
 def remove_sums(export):
     (export / "SHA256SUMS").unlink()
 
@@ -304,6 +313,8 @@ def leave_out_the_model(export):
         (remove, "model.keras is missing"),
         (remove_another_file, "assets/labels.txt is missing"),
         (add, "assets/extra.txt was added"),
+        (add_a_program, "saved_model.pbtxt was added"),
+        (add_variables, "variables/variables.index was added"),
         (remove_sums, "neither a SHA256SUMS nor numbered versions"),
         (garble_sums, "no readable SHA256SUMS"),
         (empty_sums, "was added"),
@@ -319,6 +330,95 @@ def test_damage_is_found_before_anything_is_deserialised(
     with pytest.raises(ValueError, match=complaint) as refusal:
         zoo.load_model(export)
     assert str(export) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [
+        *(".DS_Store", "assets/._labels.txt", "Thumbs.db", "desktop.ini"),
+        *("README.md~", "assets/labels.txt~", ".README.md.swp", "#notes#"),
+        *(".nfs000000000123", ".gitattributes", ".cache/huggingface/a.lock"),
+        *("LICENSE", "config.json", ".ipynb_checkpoints/saved_model.pb"),
+    ],
+)
+def test_what_nobody_reads_is_named_and_passed_over(litter, here, capsys):
+    export = write_export(here / "saved_models" / "tiny" / "1")
+    (export / litter).parent.mkdir(parents=True, exist_ok=True)
+    (export / litter).write_text("")
+    zoo.load_model("tiny")
+    message = f"Passing over {litter}, which was added\n"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_readme_may_be_edited(damage, here, capsys):
+    export = write_export(here / "saved_models" / "tiny" / "1")
+    (export / "README.md").write_text("# tiny\n")
+    write_sums(export)
+    if damage == "changed":
+        (export / "README.md").write_text("# my tiny\n")
+    else:
+        (export / "README.md").unlink()
+    zoo.load_model("tiny")
+    assert "Passing over README.md, which " in capsys.readouterr().err
+
+
+def test_few_of_many_files_are_named(here, capsys):
+    export = write_export(here / "saved_models" / "tiny" / "1")
+    for number in range(9):
+        (export / f"notes{number}").write_text("")
+    zoo.load_model("tiny")
+    assert capsys.readouterr().err.endswith("added; and 4 more\n")
+
+
+def test_zero_padded_versions_are_found(here):
+    family = here / "saved_models" / "tiny"
+    for version in ("0001", "0010", "2"):
+        write_export(family / version)
+    assert loaded_name("tiny") == loaded_name(family)
+    assert loaded_name("tiny") == "saved_models-tiny-0010"
+    for name in ("tiny:1", "tiny:0001", "tiny:01"):
+        assert loaded_name(name) == "saved_models-tiny-0001"
+    assert loaded_name("tiny:02") == "saved_models-tiny-2"
+    assert _loading.describe_export("tiny:1")["version"] == "0001"
+    with pytest.raises(FileNotFoundError):
+        zoo.load_model("tiny:100")
+    write_export(family / "1")
+    assert loaded_name("tiny:1") == "saved_models-tiny-1"
+    assert loaded_name("tiny:0001") == "saved_models-tiny-0001"
+
+
+def test_path_of_a_file_in_an_export_loads_the_export(here):
+    export = write_export(here / "elsewhere" / "tiny" / "1")
+    (export / "saved_model.pb").write_text("")
+    write_sums(export)
+    for file in ("model.keras", "saved_model.pb"):
+        assert loaded_name(export / file) == "elsewhere-tiny-1"
+        assert loaded_name(f"elsewhere/tiny/1/{file}") == "elsewhere-tiny-1"
+
+
+def test_path_of_a_file_in_no_export_says_how_to_load_it(here):
+    (here / "my.keras").write_text("")
+    with pytest.raises(ValueError, match="keras.saving.load_model"):
+        zoo.load_model("my.keras")
+
+
+@pytest.mark.parametrize(
+    "name", ["tiny", "tiny:1", "tiny@shipped", "tiny@shipped:1"]
+)
+def test_a_trained_models_name_is_no_builders(name, here, shipped):
+    ship(shipped, "tiny/1")
+    with pytest.raises(ValueError, match="trained model") as refusal:
+        zoo.create_model(name)
+    assert f"zoo.load_model({name!r})" in str(refusal.value)
+
+
+def test_a_builders_name_is_no_trained_models(here, shipped):
+    ship(shipped, "mnist_lenet5/1")
+    with pytest.raises(FileNotFoundError, match="network to train") as refusal:
+        zoo.load_model("lenet5")
+    assert "zoo.create_model('lenet5')" in str(refusal.value)
+    assert "mnist_lenet5:1" in str(refusal.value)
 
 
 def test_damage_is_found_by_name_and_by_family_too(here, no_deserialisation):

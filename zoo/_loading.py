@@ -2,11 +2,12 @@
 
 import hashlib
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import keras
 
-from zoo import _archive
+from zoo import _archive, _registry
 
 LOCAL = Path("saved_models")
 # In a checkout and in an installed wheel alike, the trained models that ship
@@ -14,6 +15,19 @@ LOCAL = Path("saved_models")
 SHIPPED = Path(__file__).resolve().parent.parent / "saved_models"
 SUMS = "SHA256SUMS"
 LARGEST_SUMS = 1 << 20  # thousands of files
+
+# What TensorFlow, its server and other runtimes read of a folder that holds a
+# model, whether or not it was there when the sums were written,
+READ = (
+    *("*.pb", "*.pbtxt", "*.cpb", "*.keras", "*.onnx", "*.tflite"),
+    *("assets/*", "assets.extra/*", "debug/*", "variables/*"),
+)
+# and what operating systems, editors and hubs leave anywhere, and nobody reads.
+LITTER = (
+    *(".*", "*/.*", "__MACOSX/*", "*Thumbs.db", "*desktop.ini"),
+    *("*~", "*.bak", "*.orig", "*.swp", "#*#", "*/#*#"),
+)
+UNREAD = "README.md"  # of what has a sum
 
 
 def load_model(name, *, verbose=True) -> keras.Model:
@@ -43,9 +57,11 @@ def load_model(name, *, verbose=True) -> keras.Model:
             version, looked up in `./saved_models` and then among the models
             that ship with the package; `"mnist_cnn@shipped"` or
             `"mnist_cnn@shipped:1"` for one that ships, whatever was trained
-            here; or the path of an export. Without a version the highest one
-            is taken.
-        verbose: Say on standard error which export is loaded.
+            here; or the path of an export, of the folder of its versions or
+            of its `model.keras`. Without a version the highest one is taken.
+        verbose: Say on standard error which export is loaded, and which files
+            in its folder have no right sum and are passed over, for nothing
+            reads them: its README, and what systems, editors and hubs leave.
 
     Returns:
         An uncompiled `keras.Model` that takes raw pixels, 0 to 255.
@@ -60,9 +76,11 @@ def load_model(name, *, verbose=True) -> keras.Model:
     >>> model.predict(images)  # raw pixels: do not divide by 255
     """
     export = find_export(name)
-    check_sums(export)
+    passed_over = check_sums(export)
     if verbose:
         print(f"Loading {export}{_shadowed(export)}", file=sys.stderr)
+        if passed_over:
+            print(f"Passing over {_first(passed_over)}", file=sys.stderr)
     return _archive.load(export / "model.keras")
 
 
@@ -71,20 +89,37 @@ def find_export(name) -> Path:
     path = Path(name)
     if (path / SUMS).is_file():
         return path
+    if path.is_file() and (path.parent / SUMS).is_file():
+        return path.parent
     if path.is_dir() and _versions(path):
         return _versions(path)[-1]
     family, place, wanted = _parts(str(name))
-    places = [_shipped] if place else [_local, _shipped]
-    for versions_of in places:
-        for version in reversed(versions_of(family)):
-            if wanted in ("", version.name):
-                return version
+    for versions_of in [_shipped] if place else [_local, _shipped]:
+        versions = versions_of(family)
+        found = [v for v in versions if wanted in ("", v.name)] or [
+            v for v in versions if wanted.lstrip("0") == v.name.lstrip("0")
+        ]
+        if found:
+            return found[-1]
+    if path.is_file():
+        raise ValueError(
+            f"{name} is in no export of this package: there is no {SUMS} "
+            "beside it. Keras models saved elsewhere load with "
+            "keras.saving.load_model."
+        )
     if path.is_dir():
         raise ValueError(
             f"{name} is not an export of this package: it holds neither a "
             f"{SUMS} nor numbered versions."
         )
     there = dict.fromkeys(f"{v.parent.name}:{v.name}" for v in _all_versions())
+    if name in _registry.list_models():
+        trained = [export for export in there if f"_{name}:" in export]
+        hint = f" Trained ones: {', '.join(trained)}." if trained else ""
+        raise FileNotFoundError(
+            f"{name!r} is a network to train and no trained one: "
+            f"zoo.create_model({name!r}) builds it.{hint}"
+        )
     raise FileNotFoundError(
         f"No export named {str(name)!r} in {LOCAL.resolve()} or among the "
         "models that ship with the package. There is: "
@@ -172,11 +207,15 @@ def _all_versions() -> list[Path]:
     return local + [v for name in _folders(SHIPPED) for v in _shipped(name)]
 
 
-def check_sums(export: Path) -> None:
-    """Compare every file of an export with its `SHA256SUMS`.
+def check_sums(export: Path) -> list[str]:
+    """Compare the files of an export with its `SHA256SUMS`.
+
+    Returns:
+        The files that differ from what the sums say, and that nothing reads:
+        `".DS_Store, which was added"`.
 
     Raises:
-        ValueError: If a file is missing, was changed or was added.
+        ValueError: If another file is missing, was changed or was added.
     """
     try:
         if not (export / SUMS).is_file():  # a pipe would be waited for
@@ -195,23 +234,42 @@ def check_sums(export: Path) -> None:
         for path in export.rglob("*")
         if path.is_file() and path != export / SUMS
     }
+    passed_over = []
     for file in sorted(present | set(expected)):
         if file not in expected:
-            problem = f"{file} was added"
+            problem = "was added"
         elif file not in present:
-            problem = f"{file} is missing"
+            problem = "is missing"
         elif (export / file).stat().st_size > _archive.LARGEST_FILE:
-            problem = f"{file} grew beyond {_archive.LARGEST_FILE:,} bytes"
+            problem = f"grew beyond {_archive.LARGEST_FILE:,} bytes"
         elif _sha256(export / file) != expected[file]:
-            problem = f"{file} was changed"
+            problem = "was changed"
         else:
             continue
+        if file == UNREAD or (file not in expected and not _is_read(file)):
+            passed_over.append(f"{file}, which {problem}")
+            continue
         raise ValueError(
-            f"{export} is damaged: {problem} after it was written. Nothing "
-            "was loaded. Take a fresh copy of the export, or train it again."
+            f"{export} is damaged: {file} {problem} after it was written. "
+            "Nothing was loaded. Take a fresh copy of the export, or train it "
+            "again."
         )
     if "model.keras" not in expected:
         raise ValueError(f"{export} holds no model.keras; is it an export?")
+    return passed_over
+
+
+def _is_read(file: str) -> bool:
+    """Say whether anything may read a file that has no sum."""
+    if any(fnmatchcase(file, pattern) for pattern in LITTER):
+        return False
+    return any(fnmatchcase(file, pattern) for pattern in READ)
+
+
+def _first(items: list[str], count: int = 5) -> str:
+    """Return the first items in words, and how many there are besides."""
+    more = f"; and {len(items) - count} more" if len(items) > count else ""
+    return "; ".join(items[:count]) + more
 
 
 def _sha256(path: Path) -> str:
@@ -233,5 +291,5 @@ def _versions(family: Path) -> list[Path]:
             for path in family.iterdir()
             if path.name.isdecimal() and path.is_dir()
         ),
-        key=lambda path: int(path.name),
+        key=lambda path: (int(path.name), -len(path.name)),  # 1 beats 0001
     )

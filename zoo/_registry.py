@@ -8,6 +8,7 @@ is the function's name, so `grep "def lenet5"` finds what
 import difflib
 import fnmatch
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,6 +101,13 @@ def model_info(name: str) -> ModelInfo:
         ValueError: If no model has this name.
     """
     if name not in _models:
+        from zoo import _loading  # which imports this file
+
+        if re.split("[@:]", str(name))[0] in _loading.families():
+            raise ValueError(
+                f"{name!r} is a trained model: zoo.load_model({name!r}) loads "
+                "it. Models to build are listed by `python -m zoo`."
+            )
         close = difflib.get_close_matches(str(name), _models)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(
