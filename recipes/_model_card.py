@@ -95,9 +95,10 @@ print(answer["reconstruction"])  # float32 in [0, 1]; "image" has it as uint8
 ```
 
 The signature `reconstruct`, which is `serving_default` too, goes all the way.
-With the package installed, `zoo.load_model("{run.export_name}")` returns the \
-Keras
-model; its layers `encoder` and `decoder` are models themselves.
+With the package installed, `model = zoo.load_model("{run.export_name}")` is the
+Keras model. `zoo.feature_extractor(model)` takes raw pixels as well and returns
+codes, `model.get_layer("decoder")` takes codes. The layer `encoder` alone takes
+pixels in [0, 1], for what rescales them comes before it.
 """
     return _card(
         run,

@@ -33,14 +33,14 @@ def register(builder):
     return zoo.register_model(**facts)(builder)
 
 
-def test_decorator_registers_and_returns_the_builder(own_table):
+def test_decorator_registers_the_builder_that_it_returns(own_table):
+    @register
     def a_new_model():
         """Build it.
 
         And more.
         """
 
-    assert register(a_new_model) is a_new_model
     assert zoo.list_models()[-1] == "a_new_model"
     assert zoo.model_info("a_new_model").builder is a_new_model
     assert zoo.model_info("a_new_model").summary == "Build it."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from zoo import _archive, _registry
+from zoo import _archive, _pixels, _registry
 
 LOCAL = Path("saved_models")
 # In a checkout and in an installed wheel alike, the trained models that ship
@@ -64,7 +64,11 @@ def load_model(name, *, verbose=True) -> keras.Model:
             reads them: its README, and what systems, editors and hubs leave.
 
     Returns:
-        An uncompiled `keras.Model` that takes raw pixels, 0 to 255.
+        An uncompiled `keras.Model` that takes raw pixels, 0 to 255, and warns
+        once of pixels that were divided by 255. Of an autoencoder,
+        `zoo.feature_extractor(model)` takes raw pixels, too, and returns codes;
+        `model.get_layer("decoder")` takes codes. `model.get_layer("encoder")`
+        comes after the rescaling and takes pixels in [0, 1].
 
     Raises:
         FileNotFoundError: If there is no such export.
@@ -81,7 +85,7 @@ def load_model(name, *, verbose=True) -> keras.Model:
         print(f"Loading {export}{_shadowed(export)}", file=sys.stderr)
         if passed_over:
             print(f"Passing over {_first(passed_over)}", file=sys.stderr)
-    return _archive.load(export / "model.keras")
+    return _pixels.watch(_archive.load(export / "model.keras"))
 
 
 def find_export(name) -> Path:

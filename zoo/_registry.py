@@ -7,12 +7,15 @@ is the function's name, so `grep "def lenet5"` finds what
 
 import difflib
 import fnmatch
+import functools
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+
+from zoo import _pixels
 
 TASKS = ("classification", "reconstruction", "generation")
 
@@ -53,7 +56,8 @@ def register_model(*, task: str, lecture: str, reference: str):
         reference: Authors and year of the paper, with a link if there is one.
 
     Returns:
-        The decorator; it returns the builder unchanged.
+        The decorator. The models of the builder that it returns warn of pixels
+        that were divided by 255.
 
     Raises:
         ValueError: If the task is unknown or the name is already taken.
@@ -65,8 +69,13 @@ def register_model(*, task: str, lecture: str, reference: str):
         name = builder.__name__
         if name in _models:
             raise ValueError(f"A model named {name!r} is already registered.")
-        _models[name] = ModelInfo(name, task, builder, lecture, reference)
-        return builder
+
+        @functools.wraps(builder)
+        def build(*arguments, **options):
+            return _pixels.watch(builder(*arguments, **options))
+
+        _models[name] = ModelInfo(name, task, build, lecture, reference)
+        return build
 
     return register
 
@@ -125,7 +134,8 @@ def create_model(name: str, /, **arguments) -> keras.Model:
         **arguments: Handed to the builder as they are.
 
     Returns:
-        An uncompiled `keras.Model` that takes raw pixels, 0 to 255.
+        An uncompiled `keras.Model` that takes raw pixels, 0 to 255, and warns
+        once of pixels that were divided by 255.
 
     Raises:
         ValueError: If no model has this name.

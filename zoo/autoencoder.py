@@ -1,8 +1,9 @@
 """Autoencoders: an encoder squeezes an image into a code, a decoder undoes it.
 
-Each model has two sub-models, `model.get_layer("encoder")` from pixels in
-[0, 1] to codes, and `model.get_layer("decoder")` back. What goes in is raw
-pixels, 0 to 255; what comes out is a picture in [0, 1].
+What goes in is raw pixels, 0 to 255; what comes out is a picture in [0, 1].
+`zoo.feature_extractor(model)` returns the codes of raw pixels, and
+`model.get_layer("decoder")` the pictures of codes. The sub-model `encoder`
+comes after the rescaling: alone, it takes pixels in [0, 1].
 """
 
 import math
@@ -66,9 +67,9 @@ def autoencoder(
 
     Example:
     >>> model = zoo.create_model("autoencoder", latent_dim=16)
-    >>> codes = model.get_layer("encoder")(images / 255)
+    >>> codes = zoo.feature_extractor(model).predict(images, verbose=0)
     >>> codes.shape
-    TensorShape([4, 16])
+    (4, 16)
 
     Reference:
     - P. Baldi, K. Hornik, Neural networks and principal component analysis:

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from zoo import _loading
+from zoo import _loading, _pixels
 from zoo._registry import create_model, list_models, register_model
 
 MODES = ("frozen", "partial", "full")
@@ -68,6 +68,8 @@ class ApplicationPreprocessing(layers.Layer):
     Args:
         application: Name of the network, such as `"MobileNetV2"`.
     """
+
+    takes_raw_pixels = True
 
     def __init__(self, application, **kwargs):
         super().__init__(**kwargs)
@@ -254,7 +256,10 @@ def feature_extractor(model, layers=None):
         outputs = graph.leaving[layers]
     else:
         outputs = {layer: graph.leaving[layer] for layer in names}
-    return keras.Model(graph.inputs, outputs, name=f"{model.name}_features")
+    extractor = keras.Model(
+        graph.inputs, outputs, name=f"{model.name}_features"
+    )
+    return _pixels.watch(extractor)
 
 
 def classifier_head(model):
@@ -316,7 +321,9 @@ def replace_head(
     outputs = layers.Dense(
         num_classes, activation=classifier_activation, name="predictions"
     )(body.output)
-    return keras.Model(body.input, outputs, name=name or model.name)
+    return _pixels.watch(
+        keras.Model(body.input, outputs, name=name or model.name)
+    )
 
 
 class _Graph:
