@@ -177,6 +177,7 @@ def run_command(
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # not keras.json's
     previous = signal.signal(signal.SIGTERM, _preempt)
     try:
         check(config)

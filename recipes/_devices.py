@@ -97,6 +97,7 @@ def set_up(options: RunOptions, batch_size: int) -> Devices:
             "Recipes train with TensorFlow, but Keras runs on "
             f"{keras.backend.backend()} here. Set KERAS_BACKEND=tensorflow."
         )
+    _check_keras_json()
     gpus = tf.config.list_physical_devices("GPU")
     if options.device == "gpu" and not gpus:
         raise UsageError(
@@ -139,6 +140,23 @@ def set_up(options: RunOptions, batch_size: int) -> Devices:
         # A worker's data are its share; Keras would share them out again.
         strategy.experimental_distribute_dataset = _as_it_is
     return devices
+
+
+def _check_keras_json() -> None:
+    """Refuse settings that would train something else than was measured."""
+    defaults = {
+        "image_data_format": "channels_last",
+        "floatx": "float32",
+        "epsilon": 1e-7,
+    }
+    for name, default in defaults.items():
+        value = getattr(keras.config, name)()
+        if value != default:
+            raise UsageError(
+                f"Keras sets {name} to {value} here, and recipes need "
+                f"{default}. Put that into ~/.keras/keras.json, or set "
+                "KERAS_HOME to an empty folder."
+            )
 
 
 def threads() -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import keras
 
-from zoo import _pixels
+from zoo import _pixels, _settings
 
 TASKS = ("classification", "reconstruction", "generation")
 
@@ -56,8 +56,9 @@ def register_model(*, task: str, lecture: str, reference: str):
         reference: Authors and year of the paper, with a link if there is one.
 
     Returns:
-        The decorator. The models of the builder that it returns warn of pixels
-        that were divided by 255.
+        The decorator. The builder that it returns takes no half precision and
+        no other order of channels from Keras' settings, and the model that
+        this returns warns of pixels that were divided by 255.
 
     Raises:
         ValueError: If the task is unknown or the name is already taken.
@@ -72,7 +73,8 @@ def register_model(*, task: str, lecture: str, reference: str):
 
         @functools.wraps(builder)
         def build(*arguments, **options):
-            return _pixels.watch(builder(*arguments, **options))
+            with _settings.for_building():
+                return _pixels.watch(builder(*arguments, **options))
 
         _models[name] = ModelInfo(name, task, build, lecture, reference)
         return build

@@ -102,7 +102,8 @@ class TableConv2D(layers.Layer):
         places = ops.cast(places, self.compute_dtype)
         kernel = ops.matmul(ops.cast(self.kernel, self.compute_dtype), places)
         kernel = ops.reshape(kernel, (k, k, in_maps, out_maps))
-        return self.activation(ops.conv(x, kernel) + self.bias)
+        x = ops.conv(x, kernel, data_format="channels_last")
+        return self.activation(x + self.bias)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
@@ -140,7 +141,7 @@ class TrainableSubsampling2D(layers.Layer):
         )
 
     def call(self, x):
-        total = 4 * ops.average_pool(x, 2, 2)
+        total = 4 * ops.average_pool(x, 2, 2, data_format="channels_last")
         return self.activation(total * self.coefficient + self.bias)
 
     def compute_output_shape(self, input_shape):

@@ -52,7 +52,9 @@ class SquareResizing(layers.Layer):
         self.side = side
 
     def call(self, images):
-        return ops.image.resize(images, (self.side, self.side))
+        return ops.image.resize(
+            images, (self.side, self.side), data_format="channels_last"
+        )
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.side, self.side, input_shape[-1])
@@ -85,7 +87,7 @@ class ApplicationPreprocessing(layers.Layer):
 
     def call(self, pixels):
         # Keras preprocesses in place, which on PyTorch would reach the images.
-        return self._preprocess(ops.copy(pixels))
+        return self._preprocess(ops.copy(pixels), data_format="channels_last")
 
     def compute_output_shape(self, input_shape):
         return input_shape
