@@ -69,6 +69,8 @@ class RunOptions:
     """Where runs/ and saved_models/ are written."""
     run_name: str | None = None
     """Name of the run's folder, instead of the next number."""
+    if_changed: Literal["refuse", "resume", "restart"] = "refuse"
+    """What to do with an unfinished run whose code has changed since."""
     tensorboard: bool = False
     """Log for TensorBoard, too, into the run's folder."""
     dry_run: bool = False
@@ -135,7 +137,7 @@ def describe(config) -> dict:
     """
     others = (
         *("data_dir", "offline", "output_dir", "run_name"),
-        *("target", "tensorboard"),
+        *("if_changed", "target", "tensorboard"),
     )
     return {
         name: list(value) if isinstance(value, tuple) else value

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import _config, _devices, _files, _workers
+from recipes import _config, _devices, _files, _identity, _workers
 from recipes._data import Data
 from recipes._devices import Devices
 from recipes._errors import RecipeError, UsageError
@@ -36,10 +36,12 @@ class Run:
     Attributes:
         recipe: Name of the recipe.
         folder: `runs/<recipe>/<run>`.
-        settings: What decides the result: the recipe's flags and the data.
+        settings: What decides the result: the recipe's flags, the data, the
+            code and what it loads.
         options: The run's options.
         data: The data set.
         devices: What the run computes on.
+        changes: What is not as it was when the run began, in words.
     """
 
     recipe: str
@@ -48,6 +50,7 @@ class Run:
     options: _config.RunOptions
     data: Data
     devices: Devices
+    changes: tuple[str, ...] = ()
 
     @property
     def export_name(self) -> str:
@@ -85,33 +88,44 @@ class Run:
             "model": model.name,
             "params": trainable_parameters(model),
             "settings": self.settings,
+            "changes": list(self.changes),
             "seed": self.options.seed,
             "metrics": metrics,
             "command": command(),
-            "commit": commit(),
+            "commit": commit(self.settings["source"]),
             "date": datetime.date.today().isoformat(),
             "environment": environment(),
         }
 
 
-@contextlib.contextmanager
-def open_run(config, data: Data, devices: Devices):
+def open_run(
+    config, data: Data, devices: Devices, *, loads: Iterable[str | None] = ()
+) -> contextlib.AbstractContextManager[Run]:
     """Open the folder of a run: an unfinished one of these settings, or a new.
 
     Args:
         config: The recipe's Config.
         data: The data set.
         devices: What the run computes on.
+        loads: Names of the exports, and files of weights, that the run starts
+            from. Other names are passed over.
 
-    Yields:
-        The `Run`; nobody else can open it meanwhile.
+    Returns:
+        A context that gives the `Run`; nobody else can open it meanwhile.
 
     Raises:
-        UsageError: If the run that was named has other settings.
+        UsageError: If the run that was named has other settings, or the code
+            or what it loads is not what an unfinished run began with.
         RecipeError: If the run that was named is in use, or the folder of
             runs or of exports cannot be written.
         OSError: If the folder of the run cannot be written.
     """
+    source = _identity.source(config, caller=sys._getframe(1))
+    return _open_run(config, data, devices, source, loads)
+
+
+@contextlib.contextmanager
+def _open_run(config, data, devices, source, loads):
     _config.check(config)
     options = config.run
     recipe = _config.recipe_name(config)
@@ -119,6 +133,8 @@ def open_run(config, data: Data, devices: Devices):
         "dataset": data.name,
         "data_checksum": data.checksum,
         "replicas": devices.replicas,
+        "source": source,
+        "loaded": _identity.loaded(loads),
     }
     with _workers.named_if_lost(devices.cluster):
         _agree_on_settings(settings | {"run_name": options.run_name}, devices)
@@ -134,59 +150,113 @@ def open_run(config, data: Data, devices: Devices):
         check_clock()
         home = _home(options, recipe, data)
         if options.run_name:
-            folder, lock = _open_named(home / options.run_name, settings)
+            folder, lock = _open_named(
+                home / options.run_name, settings, options.if_changed
+            )
         else:
             _name_what_is_lost(home)
             folder, lock = (
                 _open_newest_unfinished(
                     home, lambda f: _settings(f) == settings
                 )
+                or _open_changed(home, settings, options.if_changed)
                 or _open_newest_unfinished(home, _is_empty)
                 or _create(home)
             )
         with lock:
-            _begin(folder, settings, devices, data)
+            changes = _begin(folder, settings, devices, data)
             devices.gather(0 if options.run_name else int(folder.name))
             _agree_on_folder(folder, settings, devices)
-            yield Run(recipe, folder, settings, options, data, devices)
+            yield Run(
+                *(recipe, folder, settings, options, data, devices),
+                tuple(changes),
+            )
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):
                 devices.gather(0)
 
 
-def _begin(folder: Path, settings: dict, devices: Devices, data: Data) -> None:
-    """Write down what is run, and what a killed process left."""
+def _begin(folder: Path, settings, devices: Devices, data: Data) -> list[str]:
+    """Write down what is run, and remove what a killed process left.
+
+    Returns:
+        What is not as it was when the run began.
+    """
     for leftover in folder.rglob(".tmp-*"):
         leftover.unlink()
-    if (folder / "config.json").exists():
+    now = environment()
+    config = {
+        "schema": SCHEMA,
+        "version": zoo.__version__,
+        "settings": settings,
+        "sum": _sum(settings),
+        "versions": now["versions"],
+        "changes": [],
+    }
+    present = _settings(folder)
+    if present == settings or (present is not None and _has_trained(folder)):
         print(f"continuing {folder}")
+        before = json.loads((folder / "config.json").read_text())
+        changes = [
+            *_identity.changes(present, settings),
+            *_other_versions(before.get("versions", {}), now["versions"]),
+        ]
+        for change in changes:
+            print(f"not as it was then: {change}", file=sys.stderr)
+        config["changes"] = before.get("changes", []) + changes
     else:
         print(f"run {folder}")
-        _files.write_json(
-            folder / "config.json",
-            {
-                "schema": SCHEMA,
-                "version": zoo.__version__,
-                "settings": settings,
-                "sum": _sum(settings),
-            },
-        )
+        changes = []
+    if present != settings or changes:
+        _files.write_json(folder / "config.json", config)
     _files.write_json(
         folder / "environment.json",
-        {"schema": SCHEMA, "command": command(), "commit": commit()}
-        | environment()
+        {"schema": SCHEMA, "command": command()}
+        | {"commit": commit(settings["source"])}
+        | now
         | {"devices": devices.description, "data": data.describe()},
     )
+    return config["changes"]
+
+
+def _other_versions(before: dict, now: dict) -> list[str]:
+    """Return in words which packages have changed that compute."""
+    return [
+        f"{name} {before[name]} became {now[name]}"
+        for name in ("tensorflow", "keras", "numpy")
+        if before.get(name, now[name]) != now[name]
+    ]
 
 
 def _agree_on_settings(settings: dict, devices: Devices) -> None:
     """Refuse workers that would train different models."""
-    sums = devices.gather(int(_sum(settings)[:15], 16))
-    if len(set(sums)) > 1:
+
+    def differ(value) -> bool:
+        return len(set(devices.gather(int(_sum(value)[:15], 16)))) > 1
+
+    if not differ(settings):
+        return
+    said = _identity.said(settings)
+    if differ(said):
         raise UsageError(
             "The workers were started with different settings or data; give "
-            f"all of them the same flags. Those of this one: {settings}"
+            f"all of them the same flags. Those of this one: {said}"
         )
+    if differ(settings["loaded"]):
+        loaded = _identity.describe_loaded(settings["loaded"])
+        raise UsageError(
+            "The workers would start from different models; give all of them "
+            f"the same saved_models/. This one has {loaded or 'none'}."
+        )
+    source = settings["source"]
+    if differ(sorted(source)):
+        others = "what the recipe imports"
+    else:
+        others = ", ".join(f for f in sorted(source) if differ(source[f]))
+    raise UsageError(
+        "The workers run different code; give all of them the same files. "
+        f"These differ: {others}."
+    )
 
 
 def _agree_on_folder(folder: Path, settings: dict, devices: Devices) -> None:
@@ -231,22 +301,30 @@ def command() -> str:
     return shlex.join([program.name, *sys.argv[1:]])
 
 
-def commit() -> str:
-    """Return the Git commit of this checkout, "" outside of one."""
-    here = Path(__file__).parent
-    try:
-        if not (here.parent / ".git").exists():
-            return ""
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
+def commit(files: Iterable[str] = ()) -> str:
+    """Return the Git commit of this checkout, "" outside of one.
+
+    Args:
+        files: Paths within the checkout. It ends in `-dirty` if the commit
+            lacks one of them, and also if a file was changed since.
+    """
+    root = Path(__file__).parent.parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True
         )
-    except (OSError, subprocess.CalledProcessError):
+
+    try:
+        if not (root / ".git").exists():
+            return ""
+        answer = git("describe", "--always", "--dirty", "--abbrev=12")
+        tracked = git("ls-files", "--error-unmatch", "--", *files)
+    except OSError:
         return ""
-    return answer.stdout.strip()
+    name = answer.stdout.strip()
+    lacks = tracked.returncode and not name.endswith("-dirty")
+    return name + "-dirty" if name and lacks else name
 
 
 def environment() -> dict:
@@ -322,7 +400,7 @@ def _home(options, recipe: str, data: Data) -> Path:
     return home
 
 
-def _open_named(folder: Path, settings: dict):
+def _open_named(folder: Path, settings: dict, if_changed: str):
     folder.mkdir(exist_ok=True)
     lock = _lock(folder)
     if lock is None:
@@ -341,15 +419,60 @@ def _open_named(folder: Path, settings: dict):
             f"{folder} cannot go on: its config.json is damaged. Choose "
             "another --run-name, or delete it."
         )
-    present = _settings(folder)
-    if present not in (None, settings):
+    present = _settings(folder) or settings
+    if _identity.said(present) != _identity.said(settings):
         lock.close()
         raise UsageError(
             f"{folder} was started with other settings: "
             f"{difference(present, settings)}. Use those, or another "
             "--run-name."
         )
+    if present != settings and _has_trained(folder) and if_changed != "resume":
+        lock.close()
+        raise _refusal(folder, present, settings, "another --run-name")
     return folder, lock
+
+
+def _open_changed(home: Path, settings: dict, if_changed: str):
+    """Open the newest run of these flags, if it waits and code has changed.
+
+    Raises:
+        UsageError: If it has trained, and nobody said what to do with it.
+    """
+    said = _identity.said(settings)
+    for number in sorted(_numbers(home), reverse=True):
+        folder = home / str(number)
+        present = _settings(folder)
+        if present is None or _identity.said(present) != said:
+            continue
+        # Whoever has finished it has left the older ones behind, and one that
+        # is in use is left alone.
+        finished = (folder / "metrics.json").exists()
+        lock = None if finished else _lock(folder)
+        if lock is None:
+            return None
+        if if_changed == "resume" or not _has_trained(folder):
+            return folder, lock
+        lock.close()
+        if if_changed == "restart":
+            return None
+        raise _refusal(folder, present, settings, "--if-changed restart")
+    return None
+
+
+def _refusal(folder: Path, present: dict, settings: dict, anew: str):
+    """Return the error that says what has changed, and what can be done."""
+    changes = "; ".join(_identity.changes(present, settings))
+    return UsageError(
+        f"{folder} is unfinished, and not all is as it was when it began: "
+        f"{changes}. Put that back to resume it; add --if-changed resume to "
+        f"resume it with what is there now; or take {anew} to start anew."
+    )
+
+
+def _has_trained(folder: Path) -> bool:
+    """Whether a run has epochs to lose."""
+    return any(folder.glob("checkpoints/*/*.npz"))
 
 
 def _name_what_is_lost(home: Path) -> None:
@@ -410,21 +533,23 @@ def _settings(folder: Path) -> dict | None:
         return None
 
 
-def _sum(settings: dict) -> str:
-    text = json.dumps(settings, sort_keys=True)
+def _sum(value) -> str:
+    text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _has_lost_its_settings(folder: Path) -> bool:
     """Whether nobody can say any more how a run was to go on."""
-    begun = (folder / "config.json").exists() or any(
-        folder.glob("checkpoints/*/*.npz")
-    )
+    begun = (folder / "config.json").exists() or _has_trained(folder)
     return begun and _settings(folder) is None
 
 
 def difference(present: dict, asked: dict) -> str:
-    """Return in words how the settings of a run differ from those asked for."""
+    """Return in words how the settings of a run differ from those asked for.
+
+    Code and what is loaded are not among them: see `_identity.changes`.
+    """
+    present, asked = _identity.said(present), _identity.said(asked)
     names = sorted(present.keys() | asked.keys())
     return ", ".join(
         f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"

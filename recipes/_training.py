@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import _batches, _data, _devices, _files
+from recipes import _batches, _data, _devices, _files, _identity
 from recipes._data import Split
 from recipes._errors import RecipeError
 from recipes._runs import SCHEMA, Run, difference
@@ -341,7 +341,8 @@ def _read_checkpoint(path: Path, variables, settings: dict):
     other = None
     if schema != SCHEMA:
         other = f"version of this package, as schema {schema}"
-    elif present != settings:
+    elif _identity.said(present) != _identity.said(settings):
+        # Its code was compared when the run was opened.
         other = f"run: {difference(present, settings)}"
     values = [arrays.pop(f"v{i}", None) for i in range(len(variables))]
     if other is None and f"v{len(variables)}" in arrays:
@@ -351,8 +352,8 @@ def _read_checkpoint(path: Path, variables, settings: dict):
             other = other or f"model: it does not fit {variable.path}"
     if other:
         raise RecipeError(
-            f"{path} was written for another {other}. Choose another "
-            "--run-name."
+            f"{path} was written for another {other}. To start anew choose "
+            f"another --run-name, or delete {path.parents[2]}."
         )
     for i, state in enumerate(meta["others"]):
         if isinstance(count := state.get("best_weights"), int):

@@ -93,7 +93,10 @@ def run(tmp_path, data):
     options = RunOptions(output_dir=tmp_path, dry_run=True)
     devices = Devices(None, 1, "1 CPU")
     (tmp_path / "run").mkdir()
-    return Run("mnist_cnn", tmp_path / "run", {}, options, data, devices)
+    settings = {"source": {}, "loaded": []}
+    return Run(
+        *("mnist_cnn", tmp_path / "run", settings, options, data, devices)
+    )
 
 
 @pytest.fixture
