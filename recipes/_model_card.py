@@ -1,6 +1,7 @@
 """The README.md of an export, as a Hugging Face model card."""
 
 import zoo
+from recipes import _identity
 from recipes._image_files import LARGEST_SIDE
 from recipes._runs import SCHEMA, Run
 
@@ -144,6 +145,12 @@ def _card(run, record, *, task, metric, results, meaning, use, limits) -> str:
     )
     environment = record["environment"]
     versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
+    more = ""
+    if loaded := record["settings"]["loaded"]:
+        started = _identity.describe_loaded(loaded, digits=64)
+        more += f"- Started from: {started}\n"
+    if changes := record["changes"]:
+        more += f"- Not as it was when training began: {'; '.join(changes)}\n"
     return f"""\
 ---
 license: apache-2.0
@@ -197,6 +204,7 @@ Do not divide by 255: the model does that. {meaning}
 - Command: `{record["command"]}`
 - Commit: {record["commit"] or "unknown"}, {record["date"]}
 - Data: {run.data.describe()}
+{more}\
 - Machine: {environment["hardware"]}, {environment["threads"]} threads
 - Versions: {versions}
 

@@ -81,7 +81,8 @@ def train(config: Config) -> dict[str, float]:
             f"cannot be fetched. {hint}"
         )
 
-    with _runs.open_run(config, data, devices) as run:
+    loads = (config.backbone, weights)
+    with _runs.open_run(config, data, devices, loads=loads) as run:
         with devices.scope():
             try:
                 model = zoo.create_model(

@@ -64,7 +64,8 @@ def train(config: Config) -> dict[str, float]:
     data = _data.load(DATASET, config.run)
     steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
 
-    with _runs.open_run(config, data, devices) as run:
+    loads = (config.backbone,)
+    with _runs.open_run(config, data, devices, loads=loads) as run:
         with devices.scope():
             try:
                 model = zoo.create_model(
