@@ -5,7 +5,8 @@
 
 Every seed is a run of the recipe's own command in a process of its own. Seeds
 that this commit has finished already are not run again. `--ship` copies the
-export of the first seed, whatever it scored, to saved_models/.
+export of the first seed, whatever it scored, to saved_models/, and enters it
+into the list of what ships.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from recipes.__main__ import read_recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "saved_models" / "results.csv"
+SHIPPED = ROOT / "saved_models" / "SHIPPED"
 COLUMNS = (
     "schema", "recipe", "dataset", "model", "params", "metric", "direction",
     "mean", "std", "seeds", "epochs", "train_seconds", "hardware", "versions",
@@ -48,7 +50,8 @@ def main(argv=None) -> int:
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more")
-    if _runs.commit().endswith("-dirty"):
+    files = [f"recipes/{recipe}.py" for recipe in arguments.recipes]
+    if _runs.commit(files).endswith("-dirty"):
         parser.error("commit your changes first: results name their commit")
 
     for recipe in arguments.recipes:
@@ -67,6 +70,7 @@ def main(argv=None) -> int:
             shipped = ROOT / "saved_models" / recipe / "1"
             shutil.rmtree(shipped, ignore_errors=True)
             shutil.copytree(ROOT / records[0]["export"], shipped)
+            list_as_shipped(f"{recipe}/1")
     return 0
 
 
@@ -95,6 +99,10 @@ def aggregate(recipe: str, flags: list, target, records: list) -> dict:
     first, last = records[0], records[-1]
     if first["dataset"] == "digits":
         raise SystemExit("error: runs on the embedded sample are no results")
+    if changes := [change for r in records for change in r.get("changes", ())]:
+        raise SystemExit(
+            f"error: a run is no result if not all is as it began: {changes[0]}"
+        )
     versions = first["environment"]["versions"]
     return {
         "schema": _runs.SCHEMA,
@@ -129,6 +137,12 @@ def enter(row: dict) -> None:
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["command"]))
     _files.write_atomically(RESULTS, buffer.getvalue())
+
+
+def list_as_shipped(export: str) -> None:
+    """Enter an export into the list of what a wheel carries."""
+    listed = set(SHIPPED.read_text().split()) | {export}
+    _files.write_atomically(SHIPPED, "\n".join(sorted(listed)) + "\n")
 
 
 if __name__ == "__main__":

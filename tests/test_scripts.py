@@ -46,6 +46,15 @@ def test_sample_never_becomes_a_row():
         )
 
 
+def test_a_run_that_changed_on_the_way_never_becomes_a_row():
+    changed = record(0.9) | {"changes": ["recipes/mnist_cnn.py has changed"]}
+    with pytest.raises(SystemExit, match="as it began: recipes/mnist_cnn.py"):
+        run_recipes.aggregate(
+            *("mnist_cnn", [], Target("test_accuracy", 0.9)),
+            [record(0.9), changed],
+        )
+
+
 def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
     results = tmp_path / "results.csv"
     monkeypatch.setattr(run_recipes, "RESULTS", results)
@@ -76,7 +85,7 @@ def test_unknown_recipe_is_refused(capsys):
 
 def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
-    monkeypatch.setattr("recipes._runs.commit", lambda: "abc")
+    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
     seeds = []
 
     def run_seed(recipe, seed, flags, output_dir):
@@ -89,6 +98,36 @@ def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
     assert seeds == [("mnist_cnn", i, ["--epochs", "1"]) for i in range(2)]
     assert "0.990000 ± 0.000000 (2 seeds" in capsys.readouterr().out
     assert "recipes.mnist_cnn --epochs 1" in run_recipes.RESULTS.read_text()
+
+
+def test_a_recipe_that_is_not_committed_is_refused(monkeypatch, capsys):
+    asked = []
+
+    def commit(files):
+        asked.extend(files)
+        return "abc-dirty"
+
+    monkeypatch.setattr("recipes._runs.commit", commit)
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cnn"])
+    assert end.value.code == 2
+    assert "commit your changes first" in capsys.readouterr().err
+    assert asked == ["recipes/mnist_cnn.py"]
+
+
+def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
+    monkeypatch.setattr(run_recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(run_recipes, "SHIPPED", tmp_path / "SHIPPED")
+    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
+    made = record(0.99) | {"export": str(export)}
+    monkeypatch.setattr(run_recipes, "run_seed", lambda *arguments: made)
+    run_recipes.SHIPPED.write_text("mnist_cnn/1\nmnist_mlp/2\n")
+    for recipe in ("mnist_lstm", "mnist_cnn"):
+        assert run_recipes.main([recipe, "--seeds", "1", "--ship"]) == 0
+        assert (tmp_path / "saved_models" / recipe / "1/SHA256SUMS").exists()
+    listed = run_recipes.SHIPPED.read_text()
+    assert listed == "mnist_cnn/1\nmnist_lstm/1\nmnist_mlp/2\n"
 
 
 # --- what devices and data cost ----------------------------------------
