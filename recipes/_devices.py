@@ -245,16 +245,21 @@ def _on_all_workers(model, step):
 
 
 def _synchronize_batch_norm(model, sum_over_replicas) -> None:
-    """Make batch norm use a sum over all replicas; None makes it plain."""
+    """Make batch norm use a sum over all replicas; None undoes it."""
     for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = sum_over_replicas is not None
-            if layer.synchronized:
-                layer._moments = functools.partial(
-                    _moments_of_all, layer, sum_over_replicas
-                )
-            else:
-                vars(layer).pop("_moments", None)
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        if sum_over_replicas is None:
+            vars(layer).pop("_moments", None)
+            layer.synchronized = vars(layer).pop(
+                "_synchronized_before", layer.synchronized
+            )
+        else:
+            vars(layer).setdefault("_synchronized_before", layer.synchronized)
+            layer.synchronized = True
+            layer._moments = functools.partial(
+                _moments_of_all, layer, sum_over_replicas
+            )
 
 
 def _moments_of_all(layer, sum_over_replicas, inputs, mask):

@@ -209,6 +209,69 @@ def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
     assert synchronized(two.model) == synchronized(saved) == [False, False]
 
 
+def test_what_a_builder_synchronised_stays_so(tmp_path):
+    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+    with devices.scope():
+        models = [zoo.cnn(synchronized=built) for built in (True, False)]
+        for model in models:
+            model.compile("sgd", "mse")
+    for built, model in zip((True, False), models, strict=True):
+        for _ in range(2):
+            _devices.prepare_model(model, devices)
+            assert synchronized(model) == [True] * 3
+        _devices.restore_model(model)
+        assert synchronized(model) == [built] * 3
+
+
+def small_cnn(**arguments):
+    return zoo.cnn(
+        (8, 8, 1),
+        filters=(4,),
+        kernel_sizes=(3,),
+        strides=(1,),
+        pool_sizes=(2,),
+        hidden_units=(),
+        **arguments,
+    )
+
+
+def small_transfer(**arguments):
+    return zoo.transfer_classifier(
+        (8, 8, 1), backbone=small_cnn(), mode="full", **arguments
+    )
+
+
+@pytest.mark.parametrize(
+    "build",
+    [small_cnn, pytest.param(small_transfer, marks=pytest.mark.thorough)],
+)
+def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
+    """One replica gets brighter images, so its statistics are others."""
+    bright = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1))
+    halves = [
+        tf.data.Dataset.from_tensors((images, np.arange(16) % 10)).repeat(3)
+        for images in (bright, bright // 8)
+    ]
+    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+
+    def change_by_saving(**arguments):
+        with devices.scope():
+            model = build(**arguments)
+            model.compile("sgd", "sparse_categorical_crossentropy")
+        data = devices.distribute(halves)
+        model.fit(data, steps_per_epoch=3, shuffle=False, verbose=0)
+        model.save(tmp_path / "model.keras")
+        saved = keras.saving.load_model(tmp_path / "model.keras")(bright)
+        answers = devices.strategy.run(tf.function(lambda: model(bright)))
+        return max(
+            np.max(np.abs(answer - saved))
+            for answer in devices.strategy.experimental_local_results(answers)
+        )
+
+    assert change_by_saving() > 1e-3
+    assert change_by_saving(synchronized=True) < 1e-5
+
+
 def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
     convolution_on_two, digits
 ):

@@ -85,6 +85,7 @@ def cnn(
     padding="valid",
     hidden_units=(128,),
     dropout=0.0,
+    synchronized=False,
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
     name="cnn",
@@ -124,6 +125,11 @@ def cnn(
         hidden_units: Width of each hidden layer after the convolutions.
         dropout: Fraction of the features that training drops before
             `predictions`.
+        synchronized: Whether the normalisations take their statistics over all
+            replicas. With a `tf.distribute` strategy of your own they must, or
+            each replica trains by statistics of its own, and what is saved
+            answers differently. The recipes see to it themselves. It needs
+            TensorFlow, to load what is saved as well.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         rescale: Scale and offset that the first layer applies to raw pixels.
         name: Name of the model.
@@ -152,7 +158,10 @@ def cnn(
 
     def normalize(x, number):
         x = layers.BatchNormalization(
-            momentum=0.8, scale=False, name=f"norm{number}"
+            momentum=0.8,
+            scale=False,
+            synchronized=synchronized,
+            name=f"norm{number}",
         )(x)
         return layers.ReLU(name=f"relu{number}")(x)
 

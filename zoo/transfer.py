@@ -110,6 +110,7 @@ def transfer_classifier(
     mode="frozen",
     thaw=(),
     image_size=None,
+    synchronized=False,
     classifier_activation="softmax",
     name="transfer_classifier",
 ):
@@ -159,6 +160,8 @@ def transfer_classifier(
             of a sub-model is `"encoder/hidden1"`, and `"encoder"` all of them.
         image_size: Side in pixels to which images are resized. `None` leaves
             them as they are, and means 96 for keras.applications.
+        synchronized: Whether batch normalisation that is trained takes its
+            statistics over all replicas; see `cnn`.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         name: Name of the model.
 
@@ -215,6 +218,8 @@ def transfer_classifier(
     else:
         body = _zoo_body(kind, backbone, x.shape[1:], weights)
     _set_trainable(body, mode, thaw)
+    if synchronized:
+        _synchronize(body)
     outputs = layers.Dense(
         num_classes, activation=classifier_activation, name="predictions"
     )(body(x))
@@ -535,6 +540,12 @@ def _set_trainable(body, mode, thaw):
         )
     if mode == "frozen":
         body.trainable = False
+
+
+def _synchronize(body):
+    for layer in _layers_by_path(body).values():
+        if isinstance(layer, layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def _layers_by_path(model):
