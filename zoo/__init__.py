@@ -8,28 +8,48 @@
 Every image model takes raw pixels, 0 to 255: do not divide by 255.
 """
 
-from zoo._loading import load_model
-from zoo._registry import create_model, list_models, model_info, register_model
+import sys
 
-# The families register themselves in this order, the order of teaching.
-# isort: off
-from zoo.linear import softmax_regression
-from zoo.mlp import mlp
-from zoo.lenet import lenet5
-from zoo.cnn import lecture_cnn, cnn
-from zoo.transfer import (
-    transfer_classifier,
-    feature_extractor,
-    classifier_head,
-    replace_head,
-)
-from zoo.autoencoder import (
-    autoencoder,
-    deep_autoencoder,
-    convolutional_autoencoder,
-)
-from zoo.recurrent import simple_rnn, lstm, gru
-# isort: on
+
+def _is_command() -> bool:
+    """Say whether Python is on its way to `zoo/__main__.py`.
+
+    That imports the rest where it needs it: to import Keras takes seconds.
+    """
+    options = sys.orig_argv
+    if sys.argv[:1] != ["-m"] or "-m" not in options:
+        return False
+    return options[options.index("-m") + 1] == "zoo"
+
+
+if not _is_command():
+    from zoo._loading import load_model
+    from zoo._registry import (
+        create_model,
+        list_models,
+        model_info,
+        register_model,
+    )
+
+    # The families register themselves in this order, the order of teaching.
+    # isort: off
+    from zoo.linear import softmax_regression
+    from zoo.mlp import mlp
+    from zoo.lenet import lenet5
+    from zoo.cnn import lecture_cnn, cnn
+    from zoo.transfer import (
+        transfer_classifier,
+        feature_extractor,
+        classifier_head,
+        replace_head,
+    )
+    from zoo.autoencoder import (
+        autoencoder,
+        deep_autoencoder,
+        convolutional_autoencoder,
+    )
+    from zoo.recurrent import simple_rnn, lstm, gru
+    # isort: on
 
 __version__ = "0.1.0"
 

@@ -1,10 +1,17 @@
 """`python -m zoo` lists the models; `python -m zoo lenet5` shows one."""
 
+import ast
+import contextlib
+import importlib
 import inspect
-import math
+import os
+import re
 import sys
+import textwrap
+from pathlib import Path
 
-import zoo
+HERE = Path(__file__).parent
+WIDTH = 80  # of a terminal
 
 
 def main(argv=None) -> int:
@@ -16,34 +23,96 @@ def main(argv=None) -> int:
     if names and names[0].startswith("-"):
         print(f"Unknown flag {names[0]}. {__doc__}", file=sys.stderr)
         return 2
+    if not names:
+        print_table()
+        return 0
+    with _quiet_start():
+        import zoo
+
+        if not hasattr(zoo, "create_model"):  # see there
+            importlib.reload(zoo)
     try:
         for name in names:
             info = zoo.model_info(name)
-            print(f"{info.name}: {info.lecture} ({info.reference})\n")
+            with _quiet_start():
+                model = zoo.create_model(name)
+            facts = f"{info.name}: {info.lecture} ({info.reference})"
+            print(textwrap.fill(facts, WIDTH), "\n")
             print(inspect.getdoc(info.builder), "\n")
-            zoo.create_model(name).summary(expand_nested=True)
+            model.summary(line_length=WIDTH, expand_nested=True)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    if not names:
-        print_table()
     return 0
 
 
 def print_table() -> None:
-    """Print a line for each model: task, trainable parameters, summary."""
-    rows = [("model", "task", "parameters", "")]
-    for name in zoo.list_models():
-        info = zoo.model_info(name)
-        weights = zoo.create_model(name).trainable_weights
-        parameters = sum(math.prod(weight.shape) for weight in weights)
-        rows.append((name, info.task, f"{parameters:,}", info.summary))
+    """Print task, trainable parameters and summary of each model."""
+    models = read_models()
+    rows = [("model", "task", "parameters"), *(row[:3] for row in models)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, task, parameters, summary in rows:
+    summaries = ["", *(row[3] for row in models)]
+    for (name, task, parameters), summary in zip(rows, summaries, strict=True):
         print(
             f"{name:<{widths[0]}}  {task:<{widths[1]}}  "
-            f"{parameters:>{widths[2]}}  {summary}".rstrip()
+            f"{parameters:>{widths[2]}}"
         )
+        if summary:
+            print(textwrap.indent(textwrap.fill(summary, WIDTH - 4), "    "))
+
+
+def read_models() -> list[tuple[str, str, str, str]]:
+    """Return name, task, trainable parameters and summary of each model.
+
+    They are read from the sources, in the order of `zoo/__init__.py`: to import
+    Keras takes seconds.
+    """
+    models = []
+    for node in ast.walk(_parse(HERE / "__init__.py")):
+        if isinstance(node, ast.ImportFrom):
+            family = node.module.removeprefix("zoo.")
+            builders = _read_builders(HERE / f"{family}.py")
+            names = [alias.name for alias in node.names]
+            models += [builders[name] for name in names if name in builders]
+    return models
+
+
+def _read_builders(source: Path) -> dict[str, tuple[str, str, str, str]]:
+    """Return what `read_models` returns of the models of one file."""
+    builders = {}
+    for node in _parse(source).body:
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            call = ast.unparse(decorator)
+            if task := re.match(r"register_model\(task='(\w+)'", call):
+                docstring = ast.get_docstring(node)
+                summary = docstring.partition("\n")[0]
+                [total] = re.findall(r"^\| sum .*?([\d,]+)", docstring, re.M)
+                builders[node.name] = (node.name, task[1], total, summary)
+    return builders
+
+
+def _parse(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def _quiet_start():
+    """Drop what TensorFlow logs about this machine when it starts.
+
+    It is written below Python, before any log level is heeded.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def softmax_regression(
     | rescaling   | 28×28×1 |            |
     | flatten     | 784     |            |
     | predictions | 10      | 7,850      |
+    | sum         |         | 7,850      |
 
     Args:
         input_shape: Height, width and channels of an image.

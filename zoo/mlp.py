@@ -32,6 +32,7 @@ def mlp(
     | hidden1, dropout1    | 512     | 401,920    |
     | hidden2, dropout2    | 512     | 262,656    |
     | predictions          | 10      | 5,130      |
+    | sum                  |         | 669,706    |
 
     Args:
         input_shape: Height, width and channels of an image.
