@@ -18,10 +18,15 @@ import time
 from dataclasses import dataclass
 
 import tensorflow as tf
+from tensorflow.python.eager.context import context
 
 from recipes._errors import RecipeError, UsageError
 
 START_SECONDS = 120  # for all workers to come up
+# Without a sign of life from a worker for so long, it is lost. TensorFlow's own
+# ten give each sign five seconds to arrive, and TCP, which sends again after
+# 0.2, 0.6, 1.4, 3 and 6.2 seconds, may miss them when a cable is cut for four.
+HEARTBEAT_SECONDS = 20
 HOW_TO = (
     "--strategy multi_worker: nothing says who the workers are. Set TF_CONFIG "
     "for each of them, start them under SLURM, or start some on this machine "
@@ -93,7 +98,7 @@ def join(cluster: Cluster):
     """
     _meet(cluster)
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    with _ended_if_stuck(cluster):
+    with _ended_if_stuck(cluster), _patient():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster.resolver)
     # TensorFlow has taken the signal to itself, and does nothing with it.
     signal.signal(signal.SIGTERM, on_sigterm)
@@ -137,6 +142,19 @@ def _meet(cluster: Cluster) -> None:
                     "its own TF_CONFIG."
                 )
             time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _patient():
+    """Let a strategy that is made in here wait through a short cut."""
+    configure = context().configure_coordination_service
+    context().configure_coordination_service = functools.partial(
+        configure, heartbeat_timeout_in_ms=1_000 * HEARTBEAT_SECONDS
+    )
+    try:
+        yield
+    finally:
+        del context().configure_coordination_service
 
 
 @contextlib.contextmanager
@@ -197,17 +215,17 @@ def named_if_lost(cluster: Cluster | None):
     except tf.errors.OpError as error:
         if cluster is None:
             raise
+        others = set(range(len(cluster.addresses))) - {cluster.index}
         numbers = {int(n) for n in re.findall(r"/task:(\d+)", error.message)}
-        numbers -= {cluster.index}
-        lost = [n for n in sorted(numbers) if n < len(cluster.addresses)]
-        lost = lost or _silent(cluster)
-        who = " and ".join(
-            f"worker {n} at {cluster.addresses[n]}" for n in lost
+        lost = sorted(numbers & others) or _silent(cluster)
+        who = (" and " if lost else " or ").join(
+            f"worker {n} at {cluster.addresses[n]}"
+            for n in lost or sorted(others)
         )
         _, _, reason = error.message.rpartition("aborted by: ")
         reason, _, _ = reason.partition("\n")
         raise RecipeError(
-            f"{who or 'A worker'} was lost. Start all workers again with the "
+            f"{who} was lost. Start all workers again with the "
             "same commands: they go on from the last complete epoch. "
             f"({reason})"
         ) from error

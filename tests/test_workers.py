@@ -14,12 +14,13 @@ import types
 import launch_workers
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
 from recipes import _devices, _runs, _workers
 from recipes._config import RunOptions
-from recipes._errors import UsageError
+from recipes._errors import RecipeError, UsageError
 
 LAUNCHER = ROOT / "scripts" / "launch_workers.py"
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -139,6 +140,19 @@ def test_silent_workers_are_found(host, family):
         for index, silent in enumerate(([1, 2], [2], [1])):
             cluster = _workers.Cluster((address, *TWO), index, None)
             assert _workers._silent(cluster) == silent
+
+
+def test_a_lost_worker_is_named_though_it_answers_again():
+    """When the cable is back, nobody is silent, and some errors name nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        back = f"127.0.0.1:{listening.getsockname()[1]}"
+        cluster = _workers.Cluster((back, "127.0.0.1:9"), 1, None)
+        late = tf.errors.DeadlineExceededError(None, None, "Deadline Exceeded")
+        with (
+            pytest.raises(RecipeError, match=f"^worker 0 at {back} was lost"),
+            _workers.named_if_lost(cluster),
+        ):
+            raise late
 
 
 def test_a_worker_answers_however_often_it_is_asked():
