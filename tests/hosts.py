@@ -21,6 +21,7 @@ import sys
 import time
 
 TOOLS = ("ip", "mount", "nsenter", "unshare")
+SIZE = ("-o", "size=64m")  # of the disk that hosts share
 
 
 class Site:
@@ -32,31 +33,30 @@ class Site:
         seen: The same folder, for this process, which is outside.
     """
 
-    def __init__(self, addresses, folder, megabytes=64):
+    def __init__(self, addresses, folder):
         if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
             raise OSError(f"there is no command {missing[0]}")
         self._processes = contextlib.ExitStack()
         try:
-            self._make(addresses, folder, megabytes)
+            self._make(addresses, folder)
         except BaseException:
             self.close()
             raise
 
-    def _make(self, addresses, folder, megabytes):
+    def _make(self, addresses, folder):
         self.shared = folder / "shared"
         self.shared.mkdir()
-        options = ("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs")
         command = (sys.executable, __file__, str(len(addresses)))
         self._switch = self._start("unshare", "--net", "--mount", *command)
         switch = Namespaces(self._switch.pid)
-        switch.run("mount", *options, self.shared)
+        switch.run("mount", "-t", "tmpfs", *SIZE, "tmpfs", self.shared)
         root = pathlib.Path(f"/proc/{self._switch.pid}/root")
         self.seen = root / self.shared.relative_to("/")
         self.hosts = []
         for number, address in enumerate(addresses):
-            # It stays as it is until its input ends.
+            # It sees the switch's disk, and idles until its input ends.
             idle = ("unshare", "--net", "--mount", "sh", "-c", "echo; read x")
-            process = self._start(*switch.enter("--mount", *idle))
+            process = self._start(*switch.enter(*idle))
             port = ("ip", "link", "set", f"port{number}")
             switch.run(*port, "netns", str(process.pid), "name", "eth0")
             host = Namespaces(process.pid)
@@ -100,8 +100,8 @@ class Namespaces:
 
     def enter(self, *command):
         """Return the command that runs another one in here."""
-        kinds = () if command[0].startswith("-") else ("--net", "--mount")
-        return ("nsenter", "--target", str(self.pid), *kinds, *command)
+        target = ("--target", str(self.pid), "--net", "--mount")
+        return ("nsenter", *target, *command)
 
     def run(self, *command):
         """Run a command in here.
@@ -116,7 +116,7 @@ class Namespaces:
             timeout=20,
         )
         if done.returncode:
-            raise OSError(f"{command[0]}: {done.stderr.strip()}")
+            raise OSError(done.stderr.strip() or f"{command[0]} fails")
 
 
 # --- the switch, a process of its own -----------------------------------
@@ -165,6 +165,9 @@ def pass_frames_on(ports, commands):
 
 
 if __name__ == "__main__":
-    opened = [open_port(f"port{number}") for number in range(int(sys.argv[1]))]
+    try:
+        opened = [open_port(f"port{n}") for n in range(int(sys.argv[1]))]
+    except OSError as missing:
+        sys.exit(f"/dev/net/tun: {missing.strerror}")
     print("ready", flush=True)
     pass_frames_on(opened, sys.stdin)
