@@ -24,7 +24,7 @@ FLAGS = ("--epochs", "3", "--batch-size", "256")
 IN_SECOND_EPOCH = 7  # a batch; an epoch of the sample has five
 ADDRESSES = ("10.7.7.1", "10.7.7.2")
 MOVED = ("10.7.7.1", "10.7.7.3")
-PATIENCE = 120  # seconds for whatever has an end, on a busy machine
+PATIENCE = 180  # seconds for whatever has an end, on a busy machine
 
 
 class TwoHosts:
