@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from recipes._errors import Preempted, RecipeError, UsageError
+from recipes._errors import NothingToDo, Preempted, RecipeError, UsageError
 
 
 class Target(NamedTuple):
@@ -187,6 +187,9 @@ def run_command(
             config = dataclasses.replace(config, epochs=1)
         _import_tensorflow_quietly()
         metrics = train(config)
+    except NothingToDo as reason:
+        print(reason)
+        return reason.exit_code
     except RecipeError as error:
         return _fail(error, error.exit_code)
     except Preempted:

@@ -19,5 +19,11 @@ class DataError(RecipeError):
     exit_code = 3
 
 
+class NothingToDo(RecipeError):
+    """This process has no part in the training, and that is no failure."""
+
+    exit_code = 0
+
+
 class Preempted(KeyboardInterrupt):
     """SIGTERM: the machine is wanted back."""

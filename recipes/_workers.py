@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 from tensorflow.python.eager.context import context
 
-from recipes._errors import RecipeError, UsageError
+from recipes._errors import NothingToDo, RecipeError, UsageError
 
+EVALUATOR = "evaluator"  # a job of TF_CONFIG
 START_SECONDS = 120  # for all workers to come up
 # Without a sign of life from a worker for so long, it is lost. TensorFlow's own
 # ten give each sign five seconds to arrive, and TCP, which sends again after
@@ -63,12 +64,13 @@ def find() -> Cluster | None:
 
     Raises:
         UsageError: If the environment names a cluster that cannot be.
+        NothingToDo: If this process is an evaluator.
     """
     if os.environ.get("TF_CONFIG"):
         spec, task = _read_tf_config()
         if not spec:
             return None
-        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        resolver = _TFConfigResolver()
     elif "SLURM_PROCID" in os.environ:
         tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
         if not tasks.isdecimal():
@@ -232,11 +234,21 @@ def named_if_lost(cluster: Cluster | None):
 
 
 def _read_tf_config() -> tuple[dict, dict]:
-    """Return the cluster and the task of TF_CONFIG, checked."""
+    """Return the cluster and the task of TF_CONFIG, checked.
+
+    Evaluators are left out: some launchers start them for every job, with or
+    without a place in the cluster, and what they would do the chief does here.
+    """
     text = os.environ["TF_CONFIG"]
     try:
         config = json.loads(text)
         spec, task = config.get("cluster") or {}, config.get("task") or {}
+        if task.get("type") == EVALUATOR:
+            raise NothingToDo(
+                "TF_CONFIG makes this process the evaluator, and there is "
+                "nothing for it to do: the first worker scores the model, too."
+            )
+        spec = {job: spec[job] for job in spec if job != EVALUATOR}
         if not spec:
             return {}, {}
         _check_addresses(spec)
@@ -278,6 +290,15 @@ def _check_addresses(spec: dict[str, list[str]]) -> None:
             raise ValueError(f"{address!r} has no host's name") from error
         if addresses.count(address) > 1:
             raise ValueError(f"{address!r} is there twice")
+
+
+class _TFConfigResolver(tf.distribute.cluster_resolver.TFConfigClusterResolver):
+    """tf.distribute's own, without the evaluators, who do not train."""
+
+    def cluster_spec(self):
+        spec = super().cluster_spec().as_dict()
+        spec.pop(EVALUATOR, None)
+        return tf.train.ClusterSpec(spec)
 
 
 class _SlurmResolver(tf.distribute.cluster_resolver.SlurmClusterResolver):

@@ -1,5 +1,6 @@
 """Several workers train one model as one process would, and die by name."""
 
+import contextlib
 import functools
 import json
 import os
@@ -20,7 +21,7 @@ from conftest import RECIPES, ROOT, run_python, run_recipe
 import zoo
 from recipes import _devices, _runs, _workers
 from recipes._config import RunOptions
-from recipes._errors import RecipeError, UsageError
+from recipes._errors import NothingToDo, RecipeError, UsageError
 
 LAUNCHER = ROOT / "scripts" / "launch_workers.py"
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -94,6 +95,53 @@ def test_a_tf_config_that_cannot_be_says_why(text, reason, monkeypatch):
         _workers.find()
     assert reason in str(refusal.value)
     assert repr(text) in str(refusal.value)
+
+
+CHIEF = {"chief": TWO[:1], "worker": TWO[1:]}
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        CHIEF | {"evaluator": ["127.0.0.1:3"]},
+        CHIEF,
+        {"evaluator": ["127.0.0.1:3"]},
+        {},
+    ],
+    ids=["in the cluster", "beside it", "alone", "without a cluster"],
+)
+def test_an_evaluator_has_nothing_to_do(cluster, monkeypatch, capsys):
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster, "evaluator"))
+    with pytest.raises(
+        NothingToDo, match="the evaluator, and there is nothing"
+    ):
+        _workers.find()
+    assert run_recipe("mnist_autoencoder", "--dry-run") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].startswith("TF_CONFIG makes this process")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:3", TWO[0], "nowhere"])
+def test_workers_do_not_wait_for_an_evaluator(address, monkeypatch):
+    cluster = CHIEF | {"evaluator": [address]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster))
+    found = _workers.find()
+    assert (found.addresses, found.index) == (tuple(TWO), 1)
+    assert found.resolver.cluster_spec().as_dict() == CHIEF
+
+
+def test_a_chief_with_an_evaluator_is_alone(monkeypatch):
+    cluster = {"chief": ["a:1"], "evaluator": ["b:1"]}
+    monkeypatch.setenv("TF_CONFIG", tf_config(cluster, "chief"))
+    devices = _devices.set_up(RunOptions(), 32)
+    assert (devices.cluster, devices.strategy) == (None, None)
+
+
+def test_no_strategy_needs_no_tf_config(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", tf_config(CHIEF, "evaluator"))
+    devices = _devices.set_up(RunOptions(strategy="none"), 32)
+    assert devices.strategy is None
 
 
 def test_slurm_names_the_workers(monkeypatch):
@@ -387,6 +435,37 @@ def assert_the_chief_alone_has_written(folder, recipe):
     [run] = (folder / "runs" / recipe).iterdir()
     assert (run / "report.html").exists()
     assert len(list(folder.glob(f"saved_models/{recipe}-sample/*"))) == 1
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("inside", [True, False], ids=["in", "beside"])
+def test_a_cluster_with_an_evaluator_trains(inside, tmp_path):
+    """As Kubernetes operators start it: a chief, a worker, an evaluator."""
+    chief, worker, evaluator = launch_workers.free_addresses(3)
+    cluster = {"chief": [chief], "worker": [worker]}
+    if inside:
+        cluster["evaluator"] = [evaluator]
+    arguments = ["-m", "recipes.mnist_autoencoder", "--dry-run"]
+    with contextlib.ExitStack() as stack:
+        processes = {
+            kind: stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, *arguments, "--output-dir", tmp_path],
+                    cwd=ROOT,
+                    env={**os.environ, "TF_CONFIG": tf_config(cluster, kind)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            for kind in ("evaluator", "worker", "chief")
+        }
+        for kind, process in processes.items():
+            said, _ = process.communicate(timeout=240)
+            assert process.returncode == 0, said
+            nothing = "there is nothing for it to do" in said
+            assert nothing is (kind == "evaluator")
+    assert_the_chief_alone_has_written(tmp_path, "mnist_autoencoder")
 
 
 @pytest.mark.slow
