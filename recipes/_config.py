@@ -1,17 +1,20 @@
 """From a recipe's dataclass to command-line flags, and to an exit code."""
 
 import dataclasses
+import difflib
 import logging
 import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Union
 
 from recipes._errors import NothingToDo, Preempted, RecipeError, UsageError
 
@@ -43,6 +46,9 @@ def in_words(metric: str) -> str:
         for word in metric.split("_")
     ]
     return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
+_PATHS = ("data_dir", "output_dir")
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,15 @@ class RunOptions:
     target: float | None = None
     """Exit with code 1 if the recipe's first metric misses this value."""
 
+    def __post_init__(self):
+        # From Python a path may be a string. `--output-dir=~/results` reaches
+        # us as it is: shells expand a ~ at the beginning of a word only.
+        for name in _PATHS:
+            path = getattr(self, name)
+            if isinstance(path, (str, os.PathLike)):
+                path = Path(os.path.expanduser(path))
+                object.__setattr__(self, name, path)  # this class is frozen
+
 
 # Outside of these a value is a slip of the keyboard. Bounds are inclusive.
 _LIMITS = {
@@ -85,31 +100,53 @@ _LIMITS = {
     "code_lengths": (1, 100_000),
     "cpu_devices": (1, 64),
     "epochs": (1, 100_000),
+    "image_size": (32, 1_024),
+    "label_smoothing": (0.0, 0.99),
     "labels_per_class": (1, 60_000),
     "latent_dim": (1, 100_000),
     "learning_rate": (1e-9, 100.0),
     "noise": (0.0, 100.0),
     "seed": (0, 2**31 - 1),
     "sparsity": (0.0, 100.0),
+    "weight_decay": (0.0, 10.0),
+}
+# Where a run is written, and what it is measured against, decide no result.
+_BESIDE_THE_RESULT = {
+    *("data_dir", "offline", "output_dir", "run_name"),
+    *("if_changed", "target", "tensorboard"),
 }
 
 
 def check(config) -> None:
-    """Refuse numbers that no run can use.
+    """Refuse what no run can use, whether it comes from a shell or from Python.
+
+    Args:
+        config: A recipe's Config.
 
     Raises:
         UsageError: Names the flag, what it may be and what it was.
     """
-    for name, value in _flat(config).items():
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise UsageError(
+            "train takes a Config of its recipe, as in train(Config(epochs=1))."
+            f" Received: {config!r}"
+        )
+    for name, value, kind in _fields(config):
         flag = "--" + name.replace("_", "-")
-        if name in _LIMITS:
+        if not _is_of(kind, value):
+            raise UsageError(
+                f"{flag} must be {_in_words(kind)}. Received: {value!r}"
+                f"{_meant(kind, value)}"
+            )
+        numbers = value if isinstance(value, (tuple, list)) else (value,)
+        for number in numbers if name in _LIMITS else ():
             low, high = _LIMITS[name]
-            for number in value if isinstance(value, tuple) else (value,):
-                if not low <= number <= high:  # NaN fails this too
-                    raise UsageError(
-                        f"{flag} must be between {low:,} and {high:,}. "
-                        f"Received: {number}"
-                    )
+            # NaN fails this, too.
+            if number is not None and not low <= number <= high:
+                raise UsageError(
+                    f"{flag} must be between {low:,} and {high:,}. "
+                    f"Received: {number}"
+                )
         if name == "target" and value is not None and not math.isfinite(value):
             raise UsageError(f"{flag} must be a number. Received: {value}")
         if name == "run_name" and value is not None:
@@ -118,11 +155,88 @@ def check(config) -> None:
                     f"{flag} names one folder: no slash, no leading dot. "
                     f"Received: {value!r}"
                 )
+        if name in _PATHS and str(value).startswith("~"):
+            raise UsageError(
+                f"{flag}: there is no home folder {value.parts[0]} here. Write "
+                f"the whole path. Received: {str(value)!r}"
+            )
         if name == "tensorboard" and value and not find_spec("tensorboard"):
             raise UsageError(
                 f"{flag} needs a package that is not installed: "
                 "pip install 'keras-zoo-recipes[tensorboard]'"
             )
+
+
+def _fields(config) -> Iterator[tuple]:
+    """Yield name, value and declared type of each setting."""
+    try:
+        kinds = typing.get_type_hints(type(config), include_extras=True)
+    except NameError:  # written as text, and known where they were written only
+        kinds = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kind = kinds.get(field.name, object)
+        if dataclasses.is_dataclass(kind) and isinstance(value, kind):
+            yield from _fields(value)
+        else:
+            yield field.name, value, kind
+
+
+def _is_of(kind, value) -> bool:
+    """Whether a value is of a declared type; of one not known here, it is."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _is_of(inner[0], value)
+    if origin in (Union, types.UnionType):
+        return any(_is_of(choice, value) for choice in inner)
+    if origin is Literal:
+        return any(isinstance(value, type(c)) and value == c for c in inner)
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            return False
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(kinds) == len(value) and all(map(_is_of, kinds, value))
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, (int, float))
+    if kind is Path:
+        return isinstance(value, (str, os.PathLike))
+    return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _in_words(kind) -> str:
+    """Return what a value of a declared type is, for people."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _in_words(inner[0])
+    if origin is Literal or origin in (Union, types.UnionType):
+        words = [str(c) if origin is Literal else _in_words(c) for c in inner]
+        return " or ".join([", ".join(words[:-1]), words[-1]][-len(words) :])
+    if origin is tuple:
+        return f"a tuple, each item {_in_words(inner[0])}"
+    words = {
+        bool: "True or False",
+        float: "a number",
+        int: "a whole number",
+        Path: "a path",
+        str: "a string",
+        type(None): "None",
+    }
+    return words.get(kind) or f"of type {getattr(kind, '__name__', kind)}"
+
+
+def _meant(kind, value) -> str:
+    """Return which of the choices was probably meant, or what will do."""
+    if typing.get_origin(kind) is Literal and isinstance(value, str):
+        choices, asked = list(map(str, typing.get_args(kind))), value.lower()
+        close = difflib.get_close_matches(asked, choices, len(choices))
+        # By its letters float16 is nearer to float32 than to mixed_float16.
+        close.sort(key=lambda choice: asked not in choice)
+        return f". Did you mean {close[0]!r}?" if close else ""
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        return ". Give a plain Python number, as of its item()."
+    return ""
 
 
 def recipe_name(config) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from recipes import _workers
+from recipes import _config, _workers
 from recipes._config import RunOptions
 from recipes._errors import UsageError
 
@@ -78,20 +78,22 @@ class Devices:
         return self.strategy.scope()
 
 
-def set_up(options: RunOptions, batch_size: int) -> Devices:
-    """Seed everything and choose the devices; call this before any other step.
+def set_up(config) -> Devices:
+    """Check what is asked for and choose the devices, before any other step.
 
     Args:
-        options: The run's options.
-        batch_size: The global batch, to be shared by the replicas.
+        config: The recipe's Config; `run` and `batch_size` are read here.
 
     Returns:
         The devices, ready for use.
 
     Raises:
-        UsageError: If the machine has no such device, or the replicas cannot
-            share the batch.
+        UsageError: If a setting is none that a run can use, the machine has no
+            such device, or the replicas cannot share the batch.
+        NothingToDo: If this process is the evaluator of a cluster.
     """
+    _config.check(config)
+    options, batch_size = config.run, config.batch_size
     if keras.backend.backend() != "tensorflow":
         raise UsageError(
             "Recipes train with TensorFlow, but Keras runs on "

@@ -126,7 +126,6 @@ def open_run(
 
 @contextlib.contextmanager
 def _open_run(config, data, devices, source, loads):
-    _config.check(config)
     options = config.run
     recipe = _config.recipe_name(config)
     settings = _config.describe(config) | {

@@ -57,7 +57,7 @@ def train(config: Config) -> dict[str, float]:
         _training,
     )
 
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     data = _data.load(DATASET, config.run)
     steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
     lengths = sorted({config.latent_dim, *config.code_lengths})

@@ -52,7 +52,7 @@ def train(config: Config) -> dict[str, float]:
         _training,
     )
 
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     data = _data.load(DATASET, config.run)
     train, validation = data.train.one_hot(), data.validation.one_hot()
     steps = config.epochs * _data.steps_per_epoch(train, config.batch_size)

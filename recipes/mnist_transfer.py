@@ -57,7 +57,7 @@ def train(config: Config) -> dict[str, float]:
         _training,
     )
 
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     digits = _data.load(DATASET, config.run)
     before, data = digits.of_classes("01234"), digits.of_classes("56789")
     for half in (before, data):

@@ -2,10 +2,19 @@
 
 import dataclasses
 import importlib
+import math
+import random
 import re
+import typing
 
+import keras
+import numpy as np
 import pytest
 from conftest import RECIPES, run_python, run_recipe
+
+from recipes import _config
+from recipes._config import RunOptions
+from recipes._errors import UsageError
 
 RECIPE = "mnist_softmax_regression"  # for what they all share
 
@@ -101,6 +110,11 @@ def test_every_recipe_checks_its_numbers(recipe, capsys):
         ("mnist_autoencoder", "--code-lengths", [4, "two"], "'two'"),
         ("mnist_autoencoder", "--sparsity", [-1], "Received: -1"),
         ("mnist_autoencoder", "--sparsity", ["nan"], "Received: nan"),
+        ("fashion_mnist_cnn", "--weight-decay", [-1], "Received: -1"),
+        ("fashion_mnist_mobilenet", "--image-size", [8], "Received: 8"),
+        ("mnist_cnn", "--label-smoothing", [7], "Received: 7"),
+        ("mnist_cnn", "--label-smoothing", [1], "Received: 1"),
+        ("mnist_cnn", "--label-smoothing", [-0.1], "Received: -0.1"),
         ("mnist_denoising_autoencoder", "--noise", [-1], "Received: -1"),
         ("mnist_denoising_autoencoder", "--noise", ["inf"], "Received: inf"),
         ("mnist_transfer", "--mode", ["some"], "invalid choice 'some'"),
@@ -112,6 +126,23 @@ def test_a_recipe_checks_flags_of_its_own(recipe, flag, values, reason, capsys):
     said = is_a_usage_error(capsys, flag, *values, recipe=recipe)
     assert flag in said
     assert reason in said
+
+
+def numbers_of(config):
+    """Return the names of the fields that hold numbers."""
+    for name, _, kind in _config._fields(config):
+        kinds = {kind, *typing.get_args(kind)}
+        if kinds & {int, float}:
+            yield name
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_no_number_is_without_bounds(recipe):
+    config = importlib.import_module(f"recipes.{recipe}").Config()
+    names = {*numbers_of(config)}
+    assert {"epochs", "batch_size", "seed"} <= names
+    # What a run is measured against may be any number.
+    assert names - {*_config._LIMITS} == {"target"}
 
 
 @pytest.mark.parametrize("name", ["a/b", "/tmp/a", "..", ".hidden", ""])
@@ -127,6 +158,127 @@ def test_unknown_choices_are_met_with_the_known_ones(flag, capsys):
     assert flag in said
     assert "abacus" in said
     assert "invalid choice" in said
+
+
+# --- from Python --------------------------------------------------------
+
+
+@pytest.fixture
+def untouched(monkeypatch):
+    """See that nothing is loaded and nothing of the process is changed."""
+    monkeypatch.setattr("recipes._data.load", lambda *_: pytest.fail("loaded"))
+    before = keras.config.dtype_policy().name, random.getstate()
+    yield
+    assert (keras.config.dtype_policy().name, random.getstate()) == before
+
+
+MISTAKES = [
+    ({"epochs": "3"}, "--epochs must be a whole number. Received: '3'"),
+    ({"epochs": 2.5}, "--epochs must be a whole number. Received: 2.5"),
+    ({"epochs": 0}, "--epochs must be between 1 and 100,000. Received: 0"),
+    ({"epochs": None}, "--epochs must be a whole number. Received: None"),
+    ({"batch_size": True}, "--batch-size must be a whole number"),
+    (
+        {"batch_size": np.int64(32)},
+        "Give a plain Python number, as of its item",
+    ),
+    ({"learning_rate": "0.1"}, "--learning-rate must be a number. Received"),
+    ({"learning_rate": False}, "--learning-rate must be a number. Received"),
+    ({"learning_rate": math.nan}, "--learning-rate must be between 1e-09 and"),
+    ({"run": None}, "--run must be of type RunOptions. Received: None"),
+    ({"run": {"seed": 1}}, "--run must be of type RunOptions. Received: {"),
+]
+MISTAKES_OF_A_RUN = [
+    ({"seed": None}, "--seed must be a whole number. Received: None"),
+    ({"seed": -1}, "--seed must be between 0 and 2,147,483,647. Received: -1"),
+    ({"strategy": "mirror"}, "Received: 'mirror'. Did you mean 'mirrored'?"),
+    ({"strategy": None}, "--strategy must be auto, none, mirrored or multi_w"),
+    (
+        {"device": "GPU"},
+        "--device must be auto, cpu or gpu. Received: 'GPU'. D",
+    ),
+    (
+        {"device": ["gpu"]},
+        "--device must be auto, cpu or gpu. Received: ['gpu']",
+    ),
+    ({"precision": "bfloat16"}, "Did you mean 'mixed_bfloat16'?"),
+    ({"precision": "float16"}, "Did you mean 'mixed_float16'?"),
+    ({"precision": "int8"}, "or mixed_float16. Received: 'int8'"),
+    (
+        {"deterministic": "no"},
+        "--deterministic must be True or False. Received",
+    ),
+    ({"offline": 1}, "--offline must be True or False. Received: 1"),
+    ({"data_dir": 3}, "--data-dir must be a path or None. Received: 3"),
+    ({"output_dir": None}, "--output-dir must be a path. Received: None"),
+    ({"output_dir": "~nobody-here/x"}, "there is no home folder ~nobody-here"),
+    ({"run_name": 3}, "--run-name must be a string or None. Received: 3"),
+    ({"run_name": "a/b"}, "--run-name names one folder"),
+    ({"target": "good"}, "--target must be a number or None. Received: 'good'"),
+    ({"target": math.inf}, "--target must be a number. Received: inf"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        *MISTAKES,
+        *(({"run": RunOptions(**m)}, words) for m, words in MISTAKES_OF_A_RUN),
+    ],
+)
+def test_python_is_refused_what_the_command_line_is(mistake, words, untouched):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    with pytest.raises(ValueError, match=re.escape(words)) as refusal:
+        recipe.train(recipe.Config(**mistake))
+    assert isinstance(refusal.value, UsageError)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_looks_at_its_config_first(recipe, untouched):
+    recipe = importlib.import_module(f"recipes.{recipe}")
+    with pytest.raises(UsageError, match="--epochs must be a whole number"):
+        recipe.train(recipe.Config(epochs="1"))
+    with pytest.raises(UsageError, match="train takes a Config"):
+        recipe.train(recipe.Config)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mistake", "words"),
+    [
+        (
+            "mnist_autoencoder",
+            {"code_lengths": 4},
+            "--code-lengths must be a t",
+        ),
+        (
+            "mnist_autoencoder",
+            {"code_lengths": ("4",)},
+            "each item a whole num",
+        ),
+        ("mnist_autoencoder", {"code_lengths": [4, 0]}, "Received: 0"),
+        ("mnist_transfer", {"mode": "froze"}, "Did you mean 'frozen'?"),
+        ("mnist_to_fashion_mnist", {"thaw": "conv2"}, "each item a string"),
+        ("mnist_to_fashion_mnist", {"backbone": None}, "must be a string. Rec"),
+        ("mnist_cnn", {"label_smoothing": 7}, "between 0.0 and 0.99. Received"),
+    ],
+)
+def test_a_recipe_checks_fields_of_its_own(recipe, mistake, words, untouched):
+    recipe = importlib.import_module(f"recipes.{recipe}")
+    with pytest.raises(UsageError, match=re.escape(words)):
+        recipe.train(recipe.Config(**mistake))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fields"),
+    [
+        ("mnist_cnn", {"learning_rate": 1, "label_smoothing": np.float64(0.1)}),
+        ("mnist_autoencoder", {"code_lengths": [2, 4]}),
+        ("mnist_to_fashion_mnist", {"thaw": ["conv2"]}),
+        ("fashion_mnist_mobilenet", {"weights": None}),
+    ],
+)
+def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
+    _config.check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
 
 
 # --- devices ------------------------------------------------------------

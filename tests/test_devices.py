@@ -112,7 +112,7 @@ def train(digits, tmp_path_factory):
         output = output or tmp_path_factory.mktemp("output")
         options = RunOptions(output_dir=output, **options)
         config = Config(run=options)
-        devices = _devices.set_up(options, BATCH)
+        devices = _devices.set_up(config)
         with _runs.open_run(config, digits, devices) as run:
             with devices.scope():
                 model = build()
@@ -297,7 +297,7 @@ def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
 
 def test_a_model_from_outside_the_scope_is_refused(capsys):
     """Keras would train it on one device, and say nothing."""
-    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
     model = perceptron()
     model.compile(loss="mse")
     with pytest.raises(ValueError, match=r"mlp would not be .*scope\(\)"):
@@ -320,7 +320,7 @@ def test_a_mirrored_run_goes_on_with_the_same_bits(train, tmp_path):
 
 
 def choose(capsys, **options):
-    devices = _devices.set_up(RunOptions(**options), BATCH)
+    devices = _devices.set_up(Config(run=RunOptions(**options)))
     assert capsys.readouterr().out == f"devices: {devices.description}\n"
     return devices
 

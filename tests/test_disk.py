@@ -63,7 +63,7 @@ def opened(digits, tmp_path):
     def name(epochs=3, data=digits, **options):
         options = {"output_dir": tmp_path, **options}
         config = Config(epochs, run=RunOptions(**options))
-        devices = _devices.set_up(config.run, config.batch_size)
+        devices = _devices.set_up(config)
         with _runs.open_run(config, data, devices) as run:
             return run.folder
 
@@ -804,7 +804,7 @@ def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
 
 def test_runs_that_begin_at_once_have_a_folder_each(digits, tmp_path):
     config = Config(run=RunOptions(output_dir=tmp_path))
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     begin, end = threading.Barrier(8), threading.Barrier(8)
 
     def open_and_hold(_):

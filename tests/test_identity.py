@@ -47,7 +47,7 @@ def train(config):
     from recipes import _training
     from my_networks import make_network
 
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     data = _data.load("mnist", config.run)
     with _runs.open_run(config, data, devices) as run:
         with devices.scope():

@@ -81,7 +81,7 @@ def recipe(digits, tmp_path, capsys):
         result = {}
 
         def train(config):
-            devices = _devices.set_up(config.run, config.batch_size)
+            devices = _devices.set_up(config)
             with _runs.open_run(config, digits, devices) as run:
                 result["folder"] = run.folder
                 with devices.scope():
@@ -296,7 +296,7 @@ def opened(digits, tmp_path):
             code_lengths=code_lengths,
             run=RunOptions(output_dir=tmp_path, **options),
         )
-        devices = _devices.set_up(config.run, config.batch_size)
+        devices = _devices.set_up(config)
         with _runs.open_run(config, data, devices) as run:
             return run.folder.name
 
@@ -365,7 +365,7 @@ def test_a_run_that_is_open_is_refused_by_name_and_passed_over_else(
 ):
     named = Config(run=RunOptions(output_dir=tmp_path, run_name="mine"))
     unnamed = Config(run=RunOptions(output_dir=tmp_path))
-    devices = _devices.set_up(named.run, named.batch_size)
+    devices = _devices.set_up(named)
     with _runs.open_run(named, digits, devices):
         with pytest.raises(RecipeError, match="in use by another process") as e:
             with _runs.open_run(named, digits, devices):
@@ -534,9 +534,6 @@ def test_the_direction_of_a_target_counts(direction, value, reached):
     assert Target("error", 0.5, direction).reached_by(value) is reached
 
 
-def test_settings_from_python_are_checked_like_flags(digits, tmp_path):
-    config = Config(epochs=0, run=RunOptions(output_dir=tmp_path))
-    devices = _devices.set_up(config.run, config.batch_size)
+def test_settings_from_python_are_checked_like_flags():
     with pytest.raises(UsageError, match="--epochs must be between 1"):
-        with _runs.open_run(config, digits, devices):
-            pass
+        _devices.set_up(Config(epochs=0))

@@ -22,6 +22,7 @@ import zoo
 from recipes import _devices, _runs, _workers
 from recipes._config import RunOptions
 from recipes._errors import NothingToDo, RecipeError, UsageError
+from recipes.mnist_autoencoder import Config
 
 LAUNCHER = ROOT / "scripts" / "launch_workers.py"
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
@@ -44,13 +45,13 @@ def test_a_tf_config_without_workers_is_no_cluster(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
     assert _workers.find() is None
     with pytest.raises(UsageError, match="nothing says who the workers are"):
-        _devices.set_up(RunOptions(strategy="multi_worker"), 32)
+        _devices.set_up(Config(run=RunOptions(strategy="multi_worker")))
 
 
 @pytest.mark.parametrize("strategy", ["auto", "multi_worker"])
 def test_a_worker_that_is_alone_needs_no_strategy(strategy, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1"]}))
-    devices = _devices.set_up(RunOptions(strategy=strategy), 32)
+    devices = _devices.set_up(Config(run=RunOptions(strategy=strategy)))
     assert (devices.cluster, devices.strategy) == (None, None)
 
 
@@ -134,13 +135,13 @@ def test_workers_do_not_wait_for_an_evaluator(address, monkeypatch):
 def test_a_chief_with_an_evaluator_is_alone(monkeypatch):
     cluster = {"chief": ["a:1"], "evaluator": ["b:1"]}
     monkeypatch.setenv("TF_CONFIG", tf_config(cluster, "chief"))
-    devices = _devices.set_up(RunOptions(), 32)
+    devices = _devices.set_up(Config())
     assert (devices.cluster, devices.strategy) == (None, None)
 
 
 def test_no_strategy_needs_no_tf_config(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config(CHIEF, "evaluator"))
-    devices = _devices.set_up(RunOptions(strategy="none"), 32)
+    devices = _devices.set_up(Config(run=RunOptions(strategy="none")))
     assert devices.strategy is None
 
 
