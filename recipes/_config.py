@@ -1,5 +1,6 @@
 """From a recipe's dataclass to command-line flags, and to an exit code."""
 
+import contextlib
 import dataclasses
 import difflib
 import logging
@@ -7,6 +8,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import types
 import typing
@@ -292,15 +294,12 @@ def run_command(
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # not keras.json's
-    previous = signal.signal(signal.SIGTERM, _preempt)
     try:
         check(config)
         if config.run.dry_run:
             config = dataclasses.replace(config, epochs=1)
-        _import_tensorflow_quietly()
-        metrics = train(config)
+        with _as_a_command():
+            metrics = train(config)
     except NothingToDo as reason:
         print(reason)
         return reason.exit_code
@@ -312,8 +311,6 @@ def run_command(
         return _fail("interrupted; the same command goes on from here", 130)
     except OSError as error:
         return _fail(error, 1)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
     seconds = time.perf_counter() - started
     training = metrics["train_seconds"]
@@ -328,6 +325,36 @@ def run_command(
                 1,
             )
     return 0
+
+
+_ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow",  # not keras.json's
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@contextlib.contextmanager
+def _as_a_command():
+    """Import TensorFlow quietly and end on SIGTERM, for as long as this lasts.
+
+    In a notebook other things happen afterwards.
+    """
+    added = _ENVIRONMENT.keys() - os.environ.keys()
+    os.environ.update({name: _ENVIRONMENT[name] for name in added})
+    # Python lets only its main thread say what a signal does.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        previous = signal.signal(signal.SIGTERM, _preempt)
+    try:
+        _import_tensorflow_quietly()
+        logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
+        yield
+    finally:
+        logging.getLogger("tensorflow").removeFilter(_says_more_than_retracing)
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def _preempt(signum, frame):
@@ -368,7 +395,6 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
-    logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
 
 
 def _says_more_than_retracing(record: logging.LogRecord) -> bool:

@@ -4,9 +4,11 @@ import contextlib
 import functools
 import itertools
 import os
+import random
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from recipes import _config, _workers
@@ -112,11 +114,6 @@ def set_up(config) -> Devices:
     if options.cpu_devices > 1:
         _make_logical_cpus(options.cpu_devices)
 
-    keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy(options.precision)
-    if options.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
     strategy, reason, cluster = _choose_strategy(options, gpus)
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if batch_size % replicas:
@@ -159,6 +156,47 @@ def _check_keras_json() -> None:
                 f"{default}. Put that into ~/.keras/keras.json, or set "
                 "KERAS_HOME to an empty folder."
             )
+
+
+@contextlib.contextmanager
+def numerics(options: RunOptions):
+    """Seed everything and set the precision, for as long as this lasts.
+
+    What comes after a run in the same process gets the random numbers and the
+    precision that it would have had without.
+
+    Args:
+        options: The run's options.
+    """
+    # Not among TensorFlow's public names, though Keras' own tests use it.
+    from tensorflow.python.framework import config as tf_config
+
+    precision = keras.config.dtype_policy()
+    deterministic = tf_config.is_op_determinism_enabled()
+    python, numpy = random.getstate(), np.random.get_state()
+    tensorflow = _next_tensorflow_seed()
+    try:
+        keras.utils.set_random_seed(options.seed)
+        keras.config.set_dtype_policy(options.precision)
+        if options.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        yield
+    finally:
+        if not deterministic:
+            tf_config.disable_op_determinism()
+        keras.config.set_dtype_policy(precision)
+        keras.utils.set_random_seed(options.seed)  # Keras forgets its numbers
+        tf.random.set_seed(tensorflow)
+        np.random.set_state(numpy)
+        random.setstate(python)
+
+
+def _next_tensorflow_seed() -> int | None:
+    """Return a seed from TensorFlow's own sequence, None if it has none."""
+    try:
+        return tf.compat.v1.random.get_seed(None)[1]
+    except RuntimeError:  # none, though its operations are deterministic
+        return None
 
 
 def threads() -> int:

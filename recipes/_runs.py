@@ -135,7 +135,10 @@ def _open_run(config, data, devices, source, loads):
         "source": source,
         "loaded": _identity.loaded(loads),
     }
-    with _workers.named_if_lost(devices.cluster):
+    with (
+        _devices.numerics(options),
+        _workers.named_if_lost(devices.cluster),
+    ):
         _agree_on_settings(settings | {"run_name": options.run_name}, devices)
         if not devices.is_chief:
             # The chief writes; the others read its checkpoints.

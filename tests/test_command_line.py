@@ -2,10 +2,14 @@
 
 import dataclasses
 import importlib
+import logging
 import math
+import os
 import random
 import re
+import signal
 import typing
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -14,7 +18,7 @@ from conftest import RECIPES, run_python, run_recipe
 
 from recipes import _config
 from recipes._config import RunOptions
-from recipes._errors import UsageError
+from recipes._errors import RecipeError, UsageError
 
 RECIPE = "mnist_softmax_regression"  # for what they all share
 
@@ -279,6 +283,39 @@ def test_a_recipe_checks_fields_of_its_own(recipe, mistake, words, untouched):
 )
 def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
     _config.check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
+
+
+# --- what a command leaves in its process -------------------------------
+
+
+def test_a_command_leaves_nothing_in_its_process(monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    logger = logging.getLogger("tensorflow")
+    during = []
+
+    def train(config):
+        during.extend((*state(), os.environ["TF_CPP_MIN_LOG_LEVEL"]))
+        raise RecipeError("enough")
+
+    def state():
+        return signal.getsignal(signal.SIGTERM), [*logger.filters]
+
+    before = state()
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    assert _config.run_command(train, recipe.Config, (), []) == 1
+    assert during == [_config._preempt, [*before[1], during[1][-1]], "3"]
+    assert state() == before
+    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+
+
+def test_a_command_may_be_given_in_any_thread(monkeypatch):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    with ThreadPoolExecutor() as pool:
+        code = pool.submit(
+            _config.run_command,
+            *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
+        )
+        assert code.result() == 0
 
 
 # --- devices ------------------------------------------------------------

@@ -1,13 +1,17 @@
 """The device changes the speed, never the semantics."""
 
 import dataclasses
+import random
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_python
+from tensorflow.python.framework.config import (
+    disable_op_determinism,
+    is_op_determinism_enabled,
+)
 
 import zoo
 from recipes import _data, _devices, _runs, _scoring, _training
@@ -23,13 +27,6 @@ class Config:
     epochs: int = EPOCHS
     batch_size: int = BATCH
     run: RunOptions = RunOptions()
-
-
-@pytest.fixture(autouse=True)
-def float32():
-    """Leave other tests the precision that they expect."""
-    yield
-    keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="module")
@@ -357,10 +354,10 @@ def test_the_cpu_may_be_asked_for(capsys):
     assert "1 CPU" in choose(capsys, device="cpu").description
 
 
-def test_the_seed_decides_the_weights(capsys):
+def test_the_seed_decides_the_weights():
     def weights(seed):
-        choose(capsys, seed=seed)
-        return perceptron().get_weights()[0]
+        with _devices.numerics(RunOptions(seed=seed)):
+            return perceptron().get_weights()[0]
 
     np.testing.assert_array_equal(weights(1), weights(1))
     assert not np.array_equal(weights(1), weights(2))
@@ -381,25 +378,83 @@ def test_mixed_precision_trains_and_scores(train, convolution_on_one, capsys):
     np.testing.assert_allclose(mixed.history["loss"], exact, rtol=0.05)
 
 
-@pytest.mark.thorough
 def test_deterministic_operations_and_only_those():
-    # In a process of its own: there is no way back.
-    done = run_python("-c", DETERMINISTIC)
-    assert done.returncode == 0, done.stderr
-    assert "XLA off (--deterministic)" in done.stdout
-    assert done.stdout.splitlines()[-1] == "refused, as it should be"
+    with _devices.numerics(RunOptions(deterministic=True)):
+        tf.random.set_seed(None)
+        with pytest.raises(RuntimeError, match="determinism"):
+            tf.random.normal((2,))  # unseeded
+    tf.random.normal((2,))
 
 
-DETERMINISTIC = """
-import tensorflow as tf
-from recipes import _devices
-from recipes._config import RunOptions
+def test_deterministic_operations_are_named(capsys):
+    assert (
+        "XLA off (--deterministic)"
+        in choose(capsys, deterministic=True).description
+    )
 
-_devices.set_up(RunOptions(deterministic=True), 32)
-tf.random.set_seed(None)
-try:
-    tf.random.normal((2,))  # unseeded
-except RuntimeError as error:
-    assert "determinism" in str(error), error
-    print("refused, as it should be")
-"""
+
+# --- what comes after a run ---------------------------------------------
+
+
+ODD = {"precision": "mixed_float16", "deterministic": True, "seed": 5}
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_run_leaves_the_process_as_it_was(error):
+    try:
+        with _devices.numerics(RunOptions(**ODD)):
+            assert keras.layers.Dense(1).compute_dtype == "float16"
+            if error:
+                raise error
+    except KeyboardInterrupt:
+        pass
+    assert keras.config.dtype_policy().name == "float32"
+    assert not is_op_determinism_enabled()
+
+
+def test_a_run_leaves_what_was_chosen_before_it():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    tf.config.experimental.enable_op_determinism()
+    try:
+        with _devices.numerics(RunOptions()):
+            assert keras.layers.Dense(1).compute_dtype == "float32"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert is_op_determinism_enabled()
+    finally:
+        keras.config.set_dtype_policy("float32")
+        disable_op_determinism()
+
+
+def numbers():
+    return [
+        random.random(),
+        np.random.random(),
+        *keras.random.uniform((2,)).numpy(),
+        *tf.random.uniform((2,)).numpy(),
+    ]
+
+
+def test_no_two_runs_leave_the_same_random_numbers():
+    """As in a search, which draws the next settings after each run."""
+    seen = []
+    for _ in range(3):
+        with _devices.numerics(RunOptions()):
+            numbers()
+        seen += numbers()
+    assert len(set(seen)) == len(seen)
+
+
+def test_python_and_numpy_go_on_where_they_were():
+    keras.utils.set_random_seed(3)
+    expected = random.random(), np.random.random()
+    keras.utils.set_random_seed(3)
+    with _devices.numerics(RunOptions(seed=5)):
+        numbers()
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_a_process_without_a_seed_has_none_afterwards():
+    tf.random.set_seed(None)
+    with _devices.numerics(RunOptions()):
+        assert tf.compat.v1.random.get_seed(None) != (None, None)
+    assert tf.compat.v1.random.get_seed(None) == (None, None)
