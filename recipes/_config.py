@@ -242,24 +242,113 @@ def _meant(kind, value) -> str:
 
 
 def recipe_name(config) -> str:
-    """Return the name of the recipe: that of the file its Config stands in."""
-    return Path(sys.modules[type(config).__module__].__file__).stem
+    """Return the name of the recipe: that of the file its Config is in.
+
+    A Config that was typed at a prompt or into a notebook is in no file; its
+    recipe is called `notebook`.
+    """
+    file = _file_of(type(config))
+    return Path(file).stem if file else "notebook"
+
+
+def _file_of(config_class: type) -> str | None:
+    """Return the file that a Config is in, None if it was typed in."""
+    module = sys.modules.get(config_class.__module__)
+    return getattr(module, "__file__", None)
+
+
+def is_program(config_class: type) -> bool:
+    """Whether this process was started as the recipe of this Config.
+
+    Then the arguments of the process are the recipe's flags. Those of a
+    notebook's kernel, or of a script that imports the recipe, are not.
+    """
+    return config_class.__module__ == "__main__" and bool(
+        _file_of(config_class)
+    )
 
 
 def describe(config) -> dict:
-    """Return every setting that decides the result of a run, as JSON has it.
-
-    Where it is written, and what it is measured against, does not.
-    """
-    others = (
-        *("data_dir", "offline", "output_dir", "run_name"),
-        *("if_changed", "target", "tensorboard"),
-    )
+    """Return every setting that decides the result of a run, as JSON has it."""
     return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in _flat(config).items()
-        if name not in others
+        name: _plain(value)
+        for name, value, _ in _fields(config)
+        if name not in _BESIDE_THE_RESULT
     }
+
+
+def flags_of(config, default=None) -> list[str]:
+    """Return the flags that make a Config from the recipe's default one.
+
+    Flags that decide no result are left out: they are paths, or a name.
+
+    Args:
+        config: A recipe's Config.
+        default: What to compare it with, instead of its fields' defaults.
+    """
+    flags = []
+    for name, value, usual in _changed(config, default):
+        if dataclasses.is_dataclass(value):
+            flags += flags_of(value, usual)
+            continue
+        value = _plain(value)
+        flags.append("--" + name.replace("_", "-"))
+        if value is not True:
+            flags += map(str, value if isinstance(value, list) else [value])
+    return flags
+
+
+def call_of(config, default=None) -> str:
+    """Return the Python text that makes a Config, as short as `flags_of`.
+
+    Args:
+        config: A recipe's Config.
+        default: What to compare it with, instead of its fields' defaults.
+    """
+    arguments = []
+    for name, value, usual in _changed(config, default):
+        if not dataclasses.is_dataclass(value):
+            value = _plain(value)
+            text = repr(tuple(value) if isinstance(value, list) else value)
+        elif (text := call_of(value, usual)).endswith("()"):
+            continue
+        arguments.append(f"{name}={text}")
+    return f"{type(config).__name__}({', '.join(arguments)})"
+
+
+def _changed(config, default) -> Iterator[tuple]:
+    """Yield name, value and default of what differs and decides the result.
+
+    What is a dataclass itself is always among them.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if default is not None:
+            usual = getattr(default, field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            usual = field.default_factory()
+        else:
+            usual = field.default
+        if dataclasses.is_dataclass(value):
+            same = type(value) is type(usual)
+            yield field.name, value, usual if same else None
+        elif value != usual and field.name not in _BESIDE_THE_RESULT:
+            yield field.name, value, usual
+
+
+def _plain(value):
+    """Return a setting as JSON has it, and as anybody may read it.
+
+    A path in one's home folder would give away the user's name.
+    """
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Path):
+        value = str(value)
+    home = os.path.expanduser("~")
+    if isinstance(value, str) and value.startswith(home + os.sep):
+        return "~" + value.removeprefix(home)
+    return value
 
 
 def run_command(
@@ -274,7 +363,8 @@ def run_command(
         train: The recipe's `train(config) -> metrics`.
         config_class: The recipe's `Config`.
         targets: The recipe's `TARGETS`; `--target` is about the first.
-        argv: Flags, instead of the process' own.
+        argv: Flags. None takes those of the process if it was started as this
+            recipe, and no flags otherwise: a notebook's kernel has others.
 
     Returns:
         0 done; 1 a missed target, failed verification or I/O; 2 usage; 3 no
@@ -286,11 +376,13 @@ def run_command(
     import tyro
 
     started = time.perf_counter()
-    module = sys.modules[config_class.__module__]
+    if argv is None and not is_program(config_class):
+        argv = ()
+    file = _file_of(config_class)
     config = tyro.cli(
         tyro.conf.OmitArgPrefixes[config_class],
-        prog=f"python -m recipes.{Path(module.__file__).stem}",
-        description=module.__doc__,
+        prog=f"python -m recipes.{Path(file).stem}" if file else "main",
+        description=sys.modules[config_class.__module__].__doc__,
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
@@ -366,17 +458,23 @@ def _fail(message, code: int) -> int:
     return code
 
 
-def _flat(config) -> dict:
-    settings = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            settings |= _flat(value)
-        else:
-            settings[field.name] = (
-                str(value) if isinstance(value, Path) else value
-            )
-    return settings
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_shell() if get_shell else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def shows_bars() -> bool:
+    """Whether a progress bar can be seen where this process writes to."""
+    return sys.stdout.isatty() or in_notebook()
+
+
+def start_anew() -> str:
+    """Return how a process gets other devices, in words."""
+    if in_notebook():
+        return "restart the kernel, and run the cell that asks for them first"
+    return "start a new process"
 
 
 def _import_tensorflow_quietly() -> None:

@@ -102,7 +102,13 @@ def set_up(config) -> Devices:
             f"{keras.backend.backend()} here. Set KERAS_BACKEND=tensorflow."
         )
     _check_keras_json()
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
+    hidden = not gpus and bool(tf.config.list_physical_devices("GPU"))
+    if options.device == "gpu" and hidden:
+        raise UsageError(
+            "--device gpu: the GPUs were hidden earlier in this process, as a "
+            f"run with --device cpu does. To use them, {_config.start_anew()}."
+        )
     if options.device == "gpu" and not gpus:
         raise UsageError(
             "--device gpu: TensorFlow sees no GPU here. For NVIDIA GPUs "
@@ -115,6 +121,8 @@ def set_up(config) -> Devices:
         _make_logical_cpus(options.cpu_devices)
 
     strategy, reason, cluster = _choose_strategy(options, gpus)
+    if options.device == "auto" and hidden:
+        reason += ", the GPUs were hidden earlier in this process"
     replicas = strategy.num_replicas_in_sync if strategy else 1
     if batch_size % replicas:
         raise UsageError(
@@ -414,5 +422,6 @@ def _configure(function, *arguments) -> None:
     except RuntimeError as error:
         raise UsageError(
             "TensorFlow has already started with other devices in this "
-            "process; start a new one for --device and --cpu-devices."
+            "process. For another --device or --cpu-devices, "
+            f"{_config.start_anew()}."
         ) from error

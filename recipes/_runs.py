@@ -42,6 +42,7 @@ class Run:
         data: The data set.
         devices: What the run computes on.
         changes: What is not as it was when the run began, in words.
+        command: What starts it again: a command, or a call from Python.
     """
 
     recipe: str
@@ -51,6 +52,7 @@ class Run:
     data: Data
     devices: Devices
     changes: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def export_name(self) -> str:
@@ -91,7 +93,7 @@ class Run:
             "changes": list(self.changes),
             "seed": self.options.seed,
             "metrics": metrics,
-            "command": command(),
+            "command": self.command,
             "commit": commit(self.settings["source"]),
             "date": datetime.date.today().isoformat(),
             "environment": environment(),
@@ -135,6 +137,7 @@ def _open_run(config, data, devices, source, loads):
         "source": source,
         "loaded": _identity.loaded(loads),
     }
+    started_by = command(config)
     with (
         _devices.numerics(options),
         _workers.named_if_lost(devices.cluster),
@@ -146,7 +149,10 @@ def _open_run(config, data, devices, source, loads):
             number = devices.gather(0)[0]
             folder = home / (options.run_name or str(number))
             _agree_on_folder(folder, settings, devices)
-            yield Run(recipe, folder, settings, options, data, devices)
+            yield Run(
+                *(recipe, folder, settings, options, data, devices),
+                command=started_by,
+            )
             devices.gather(0)  # the chief has written everything
             return
         check_clock()
@@ -166,19 +172,21 @@ def _open_run(config, data, devices, source, loads):
                 or _create(home)
             )
         with lock:
-            changes = _begin(folder, settings, devices, data)
+            changes = _begin(folder, settings, devices, data, started_by)
             devices.gather(0 if options.run_name else int(folder.name))
             _agree_on_folder(folder, settings, devices)
             yield Run(
                 *(recipe, folder, settings, options, data, devices),
-                tuple(changes),
+                *(tuple(changes), started_by),
             )
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):
                 devices.gather(0)
 
 
-def _begin(folder: Path, settings, devices: Devices, data: Data) -> list[str]:
+def _begin(
+    folder: Path, settings, devices: Devices, data: Data, started_by: str
+) -> list[str]:
     """Write down what is run, and remove what a killed process left.
 
     Returns:
@@ -213,7 +221,7 @@ def _begin(folder: Path, settings, devices: Devices, data: Data) -> list[str]:
         _files.write_json(folder / "config.json", config)
     _files.write_json(
         folder / "environment.json",
-        {"schema": SCHEMA, "command": command()}
+        {"schema": SCHEMA, "command": started_by}
         | {"commit": commit(settings["source"])}
         | now
         | {"devices": devices.description, "data": data.describe()},
@@ -293,14 +301,31 @@ def trainable_parameters(model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-def command() -> str:
-    """Return the command that started this process, as one would type it."""
-    program = Path(sys.argv[0])
-    if program.parent.name == "recipes":
-        return shlex.join(
-            ["python", "-m", f"recipes.{program.stem}", *sys.argv[1:]]
-        )
-    return shlex.join([program.name, *sys.argv[1:]])
+def command(config) -> str:
+    """Return what starts a run again: a command, or a call from Python.
+
+    What decides no result is left out, and so are the folders of whoever ran
+    it: this is published with the model.
+
+    Args:
+        config: The recipe's Config.
+    """
+    module = type(config).__module__
+    if _config.is_program(type(config)):
+        program = Path(sys.modules[module].__file__)
+        start = ["python", program.name]
+        if program.parent.name == "recipes":
+            start[1:] = ["-m", f"recipes.{program.stem}"]
+        # A script that calls `train` by itself needs no flags for it.
+        flags = _config.flags_of(config) if sys.argv[1:] else []
+        return shlex.join([*start, *flags])
+    call = f"train({_config.call_of(config)})"
+    if module == "__main__":
+        return f"{call}  # defined in a notebook"
+    names = [type(config).__name__, "train"]
+    if "RunOptions(" in call:
+        names.insert(1, "RunOptions")
+    return f"from {module} import {', '.join(names)}; {call}"
 
 
 def commit(files: Iterable[str] = ()) -> str:

@@ -1,11 +1,10 @@
 """What a trained model is worth on a split, whole and in order."""
 
-import sys
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from recipes import _config
 from recipes._data import Data, Split
 
 BATCH = 1_000  # images that are predicted at once
@@ -74,7 +73,7 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
     if many:
         print(f"computing the features of {len(split):,} images")
     features = predict(
-        extractor, split.images, progress=many and sys.stdout.isatty()
+        extractor, split.images, progress=many and _config.shows_bars()
     )
     return Split(features, split.labels)
 

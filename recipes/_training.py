@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes import _batches, _data, _devices, _files, _identity
+from recipes import _batches, _config, _data, _devices, _files, _identity
 from recipes._data import Split
 from recipes._errors import RecipeError
 from recipes._runs import SCHEMA, Run, difference
@@ -111,7 +111,7 @@ def fit(
             epochs=epochs,
             shuffle=False,  # the batches are shuffled already
             callbacks=[*callbacks, recorder],
-            verbose=1 if sys.stdout.isatty() and not recorder.quiet else 0,
+            verbose=1 if _config.shows_bars() and not recorder.quiet else 0,
             **watched,
         )
     except KeyboardInterrupt:
@@ -218,7 +218,7 @@ class _Recorder(keras.callbacks.Callback):
             if self.epoch == self.epochs and self.run.devices.is_chief:
                 seconds = sum(self.history["seconds"])
                 print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
-        elif not sys.stdout.isatty():
+        elif not _config.shows_bars():
             print(
                 f"epoch {epoch + 1}/{self.epochs}  {values}  {seconds:.1f} s",
                 flush=True,

@@ -352,7 +352,7 @@ def test_replicas_must_be_able_to_share_the_batch(capsys):
 
 def test_the_cpu_cannot_be_split_again_in_a_process_that_runs(capsys):
     said = is_a_usage_error(capsys, "--dry-run", "--cpu-devices", 7)
-    assert "start a new one for --device and --cpu-devices" in said
+    assert "For another --device or --cpu-devices, start a new proc" in said
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -16,6 +16,7 @@ from tensorflow.python.framework.config import (
 import zoo
 from recipes import _data, _devices, _runs, _scoring, _training
 from recipes._config import RunOptions
+from recipes._errors import UsageError
 
 EPOCHS, STEPS, BATCH = 2, 5, 32
 ONE = {}
@@ -458,3 +459,26 @@ def test_a_process_without_a_seed_has_none_afterwards():
     with _devices.numerics(RunOptions()):
         assert tf.compat.v1.random.get_seed(None) != (None, None)
     assert tf.compat.v1.random.get_seed(None) == (None, None)
+
+
+# --- the second run of a process ----------------------------------------
+
+
+@pytest.fixture
+def hidden_gpus(monkeypatch):
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    present = tf.config.list_physical_devices
+    monkeypatch.setattr(
+        tf.config,
+        "list_physical_devices",
+        lambda kind=None: [gpu] if kind == "GPU" else present(kind),
+    )
+
+
+def test_gpus_that_are_hidden_are_not_taken_for_used(hidden_gpus, capsys):
+    with pytest.raises(UsageError, match="hidden earlier .* start a new proc"):
+        choose(capsys, device="gpu")
+    found = choose(capsys)
+    assert found.description.startswith("1 CPU, no strategy")
+    assert "the GPUs were hidden earlier in this process" in found.description
+    assert "XLA off (CPU)" in found.description
