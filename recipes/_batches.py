@@ -53,8 +53,9 @@ def training_batches(
     def share_of_batches(first):
         def epoch_batches(epoch):
             order = tf.random.experimental.stateless_shuffle(
-                tf.range(len(split)), seed=tf.stack([seed, epoch])
-            )
+                tf.range(split.passes * len(split)),
+                seed=tf.stack([seed, epoch]),
+            ) % len(split)
             order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
             numbers = epoch * steps + tf.range(steps, dtype=tf.int64)
             return tf.data.Dataset.from_tensor_slices(

@@ -19,12 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes import _files
+from recipes import _files, _sample
 from recipes._config import RunOptions
 from recipes._errors import DataError, UsageError
 
 VALIDATION_SIZE = 5_000  # the last images of the training set
-SAMPLE_SIZES = (1_297, 200, 300)  # train, validation, test
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,13 @@ class Split:
             features of images, float32 `(n, ...)`.
         labels: int32 `(n,)`; float32 `(n, num_classes)` after `one_hot`; the
             images themselves after `to_reconstruct`.
+        passes: How often an epoch of training shows each image; more than once
+            where there are too few of them for the epochs of a recipe.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    passes: int = 1
 
     def __len__(self):
         return len(self.labels)
@@ -74,9 +76,8 @@ class Split:
     def __getitem__(self, chosen) -> "Split":
         """Return some of the images with their labels, as NumPy would."""
         images = self.images[chosen]
-        return Split(
-            images, images if self.reconstructs else self.labels[chosen]
-        )
+        labels = images if self.reconstructs else self.labels[chosen]
+        return Split(images, labels, self.passes)
 
     def __add__(self, other: "Split") -> "Split":
         images = np.concatenate([self.images, other.images])
@@ -97,14 +98,14 @@ class Split:
     def one_hot(self, num_classes: int = 10) -> "Split":
         """Return the split with a row of zeros and a one for each label."""
         rows = np.eye(num_classes, dtype="float32")
-        return Split(self.images, rows[self.labels])
+        return dataclasses.replace(self, labels=rows[self.labels])
 
     def to_reconstruct(self) -> "Split":
         """Return the split with the images as their own targets.
 
         They stay bytes: `targets` makes numbers in [0, 1] of a batch at a time.
         """
-        return Split(self.images, self.images)
+        return dataclasses.replace(self, labels=self.images)
 
     @property
     def reconstructs(self) -> bool:
@@ -155,7 +156,7 @@ class Data:
 
         def keep(split):
             labels = numbers[split.labels]
-            return Split(split.images[labels >= 0], labels[labels >= 0])
+            return dataclasses.replace(split, labels=labels)[labels >= 0]
 
         return dataclasses.replace(
             self,
@@ -167,8 +168,11 @@ class Data:
 
     def describe(self) -> str:
         """Return one line: what was read, from where, how much."""
+        passes = self.train.passes
+        repeated = f" (each {passes} times an epoch)" if passes > 1 else ""
         return (
-            f"{self.name} from {self.source}: {len(self.train):,} train, "
+            f"{self.name} from {self.source}: {len(self.train):,} train"
+            f"{repeated}, "
             f"{len(self.validation):,} validation, {len(self.test):,} test "
             f"(sha256 {self.checksum[:12]})"
         )
@@ -196,13 +200,13 @@ def load(name: str, options: RunOptions) -> Data:
         )
     source = SOURCES[name]
     if options.dry_run:
-        data = _embedded_digits()
+        data = _embedded_digits(passes=1)  # it is to be quick
     elif prepared := _find_prepared(name, options):
         data = _read_prepared(name, prepared)
     elif can_fetch(source.download_url, options):
         data = _read_prepared(name, _download(name, options.data_dir))
     elif source.digits and options.data_dir is None:
-        data = _embedded_digits()
+        data = _embedded_digits(_sample.PASSES)
         print(
             f"\n*** {name} is not here and cannot be downloaded. ***\n"
             "*** Training on scikit-learn's 1,797 digits instead. ***\n"
@@ -237,7 +241,7 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
             f"--batch-size must be at most the {len(split):,} training images. "
             f"Received: {batch_size}"
         )
-    return len(split) // batch_size
+    return split.passes * len(split) // batch_size
 
 
 # --- prepared by TFDS ---------------------------------------------------
@@ -412,21 +416,17 @@ def _how_to_get(name: str) -> str:
 # --- embedded in scikit-learn -------------------------------------------
 
 
-def _embedded_digits() -> Data:
-    """Return scikit-learn's handwritten digits, enlarged from 8x8 to 28x28."""
-    from scipy.ndimage import zoom
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = zoom(digits.images * (255 / 16), (1, 3.5, 3.5), order=1)
-    images = np.clip(np.rint(images), 0, 255).astype("uint8")[..., np.newaxis]
-    labels = digits.target.astype("int32")
-    train, validation, _ = SAMPLE_SIZES
+def _embedded_digits(passes: int) -> Data:
+    """Return scikit-learn's digits as a data set."""
+    images, labels = _sample.digits()
+    train, validation, _ = _sample.SIZES
     ends = (train, train + validation)
-    splits = map(Split, np.split(images, ends), np.split(labels, ends))
+    parts = zip(np.split(images, ends), np.split(labels, ends), strict=True)
+    (first, *rest) = (Split(*part) for part in parts)
     return Data(
         "digits",
-        *splits,
+        dataclasses.replace(first, passes=passes),
+        *rest,
         class_names=SOURCES["mnist"].class_names,
         source="scikit-learn's embedded digits",
         checksum=hashlib.sha256(images.tobytes()).hexdigest(),

@@ -25,9 +25,11 @@ TRAINING, VALIDATION = "#d9730d", "#1f6fb2"
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --soft: #5b6875;
-  --line: #dde3e9; --paper: #ffffff; --accent: #1f6fb2; }
+  --line: #dde3e9; --paper: #ffffff; --accent: #1f6fb2;
+  --warning: #fdf0d5; --edge: #d9730d; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4;
-  --line: #35404b; --paper: #161b21; --accent: #6cb2ee; } }
+  --line: #35404b; --paper: #161b21; --accent: #6cb2ee;
+  --warning: #3d2c12; --edge: #e8973f; } }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 852px; margin: 0 auto; padding: 32px 24px 64px; }
@@ -36,6 +38,8 @@ h2 { margin: 48px 0 4px; font-size: 20px; break-after: avoid; }
 p { margin: 0 0 12px; }
 .number { margin: 0; font-size: 56px; line-height: 1.1; font-weight: 700;
   color: var(--accent); }
+.notice { margin: 0 0 24px; padding: 12px 16px; border-radius: 6px;
+  background: var(--warning); border-left: 4px solid var(--edge); }
 .caption, th { color: var(--soft); }
 img { display: block; max-width: 100%; height: auto; background: #ffffff;
   border-radius: 6px; }
@@ -50,8 +54,9 @@ img, tr { break-inside: avoid; }
 """
 
 
-def page(title: str, headline: str, sections: list) -> str:
-    """Put a page together; all but the title and the headings is HTML."""
+def page(title: str, headline: str, sections: list, notice: str = "") -> str:
+    """Put a page together; all but title, headings and notice is HTML."""
+    warning = f'<p class="notice">{escape(notice)}</p>\n' if notice else ""
     body = "\n".join(
         f'<section>\n<h2>{escape(heading)}</h2>\n<p class="caption">'
         f"{caption}</p>\n{html}\n</section>"
@@ -69,7 +74,7 @@ def page(title: str, headline: str, sections: list) -> str:
 </head>
 <body>
 <main>
-<h1>{escape(title)}</h1>
+{warning}<h1>{escape(title)}</h1>
 {headline}
 {body}
 </main>

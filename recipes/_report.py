@@ -52,7 +52,8 @@ def report_classifier(
     }
     path = write_classifier_report(
         run.folder,
-        title=f"{run.recipe}, run {run.folder.name}",
+        title=run.title,
+        notice=_notice(run),
         facts=facts | _facts(run, model, history, metrics),
         history=history,
         images=test.images,
@@ -105,7 +106,8 @@ def report_autoencoder(
     }
     path = write_autoencoder_report(
         run.folder,
-        title=f"{run.recipe}, run {run.folder.name}",
+        title=run.title,
+        notice=_notice(run),
         facts=facts | _facts(run, model, history, metrics),
         history=history,
         images=test.images,
@@ -119,6 +121,17 @@ def report_autoencoder(
     )
     print(f"report {path}")
     return path
+
+
+def _notice(run: Run) -> str:
+    """Return what is to be said first of a run that is no result."""
+    if run.export_name == run.recipe:
+        return ""
+    train, test = run.data.train, run.data.test
+    return (
+        f"A demonstration, not a result: trained on {len(train):,} images of a "
+        f"small sample ({run.data.source}), tested on {len(test):,}."
+    )
 
 
 def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
@@ -186,6 +199,7 @@ def write_classifier_report(
     class_names,
     filters=None,
     more=(),
+    notice="",
 ) -> Path:
     """Write the report of a classifier and its figures.
 
@@ -202,6 +216,7 @@ def write_classifier_report(
         filters: First-layer kernels `(height, width, in_channels, maps)`, or a
             linear model's weights as kernels of the image's size.
         more: Further sections, after the curves: functions of `plots/`.
+        notice: What is to be known before anything else, "" if nothing is.
 
     Returns:
         The path of `report.html`.
@@ -233,7 +248,9 @@ def write_classifier_report(
         sections.append(_filters_section(plots, filters, names, image_size))
     headline = _headline(labels == predicted, confidences)
     report = folder / "report.html"
-    _files.write_atomically(report, _page.page(title, headline, sections))
+    _files.write_atomically(
+        report, _page.page(title, headline, sections, notice)
+    )
     return report
 
 
@@ -251,6 +268,7 @@ def write_autoencoder_report(
     codes,
     drawings,
     more=(),
+    notice="",
 ) -> Path:
     """Write the report of an autoencoder and its figures.
 
@@ -268,6 +286,7 @@ def write_autoencoder_report(
         drawings: What each unit of the code draws, `(latent_dim, height, width,
             channels)`.
         more: Further sections, after the curves: functions of `plots/`.
+        notice: What is to be known before anything else, "" if nothing is.
 
     Returns:
         The path of `report.html`.
@@ -297,7 +316,9 @@ def write_autoencoder_report(
         f"the {len(images):,} test images: {facts['PSNR']}.</p>"
     )
     report = folder / "report.html"
-    _files.write_atomically(report, _page.page(title, headline, sections))
+    _files.write_atomically(
+        report, _page.page(title, headline, sections, notice)
+    )
     return report
 
 

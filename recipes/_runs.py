@@ -35,7 +35,7 @@ class Run:
 
     Attributes:
         recipe: Name of the recipe.
-        folder: `runs/<recipe>/<run>`.
+        folder: `runs/<export_name>/<run>`.
         settings: What decides the result: the recipe's flags, the data, the
             code and what it loads.
         options: The run's options.
@@ -56,8 +56,13 @@ class Run:
 
     @property
     def export_name(self) -> str:
-        """Name under `saved_models/`; what is no result says so."""
+        """Name under `runs/` and `saved_models/`; what is no result says so."""
         return _export_name(self.recipe, self.options, self.data)
+
+    @property
+    def title(self) -> str:
+        """What a report is headed by."""
+        return f"{self.export_name}, run {self.folder.name}"
 
     def finish(self, model, metrics: dict, export: Path) -> dict:
         """Record the result, which also marks the run as finished.
@@ -145,7 +150,8 @@ def _open_run(config, data, devices, source, loads):
         _agree_on_settings(settings | {"run_name": options.run_name}, devices)
         if not devices.is_chief:
             # The chief writes; the others read its checkpoints.
-            home = options.output_dir / "runs" / recipe
+            name = _export_name(recipe, options, data)
+            home = options.output_dir / "runs" / name
             number = devices.gather(0)[0]
             folder = home / (options.run_name or str(number))
             _agree_on_folder(folder, settings, devices)
@@ -403,8 +409,9 @@ def _home(options, recipe: str, data: Data) -> Path:
     That of its exports is only looked at: training comes first, and takes long.
     """
     output_dir = options.output_dir
-    home = output_dir / "runs" / recipe
-    family = output_dir / "saved_models" / _export_name(recipe, options, data)
+    name = _export_name(recipe, options, data)
+    home = output_dir / "runs" / name
+    family = output_dir / "saved_models" / name
     for folder in (output_dir, home.parent, family.parent, family):
         if os.path.lexists(folder) and not folder.is_dir():
             raise UsageError(

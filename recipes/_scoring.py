@@ -1,5 +1,7 @@
 """What a trained model is worth on a split, whole and in order."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -75,7 +77,7 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
     features = predict(
         extractor, split.images, progress=many and _config.shows_bars()
     )
-    return Split(features, split.labels)
+    return dataclasses.replace(split, images=features)
 
 
 def score_autoencoder(model: keras.Model, split: Split, pixels=None):

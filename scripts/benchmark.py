@@ -146,7 +146,7 @@ def measure(recipe: str, *flags: str) -> dict:
             stdout=subprocess.DEVNULL,
         )
         command = time.perf_counter() - started
-        run = Path(folder) / "runs" / recipe / "measured"
+        [run] = real_runs(folder)
         metrics = json.loads((run / "metrics.json").read_text())["metrics"]
         epochs = read_history(run)
     return {
@@ -156,6 +156,17 @@ def measure(recipe: str, *flags: str) -> dict:
         "accuracy": metrics["test_accuracy"],
         "epochs": epochs,
     }
+
+
+def real_runs(folder: str) -> list[Path]:
+    """Return the folders of the runs in an output folder.
+
+    Raises:
+        SystemExit: If they trained on the embedded sample.
+    """
+    if list(Path(folder).glob("runs/*-sample")):
+        raise SystemExit("this needs the real data: set TFDS_DATA_DIR")
+    return list(Path(folder).glob("runs/*/*"))
 
 
 def read_history(run: Path) -> list[dict[str, float]]:
@@ -242,12 +253,10 @@ def throughput(launcher, recipe: str, *flags: str) -> tuple:
             stdout=subprocess.DEVNULL,
         )
         traffic = loopback_bytes() - before
-        runs = list((Path(folder) / "runs" / recipe).iterdir())
+        runs = real_runs(folder)
         images = cpu = steps = 0
         for run in runs:
             record = json.loads((run / "metrics.json").read_text())
-            if record["dataset"] == "digits":
-                raise SystemExit("this needs the real data: set TFDS_DATA_DIR")
             batch = record["settings"]["batch_size"]
             epochs = read_history(run)[1:]
             trained = TRAIN_IMAGES // batch * batch

@@ -79,7 +79,7 @@ def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
     variant = "".join(flag.strip("-") + "-" for flag in flags)
     name = f"{_runs.commit()}-{variant}seed-{seed}"
     record = ROOT / output_dir / "runs" / recipe / name / "metrics.json"
-    if not record.exists():
+    if not record.exists():  # a run on the sample has another folder
         subprocess.run(
             [
                 *(sys.executable, "-m", f"recipes.{recipe}", *flags),
@@ -89,6 +89,8 @@ def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
             cwd=ROOT,
             check=True,
         )
+    if not record.exists():
+        raise SystemExit("error: runs on the embedded sample are no results")
     return json.loads(record.read_text())
 
 

@@ -39,9 +39,10 @@ DAMAGES = {
                        "model.keras is missing"),
     "no sums": ("saved_models/*/1/SHA256SUMS", lambda p: p.unlink(),
                 "no readable SHA256SUMS"),
-    "two runs": ("runs/mnist_cnn", lambda p: (p / "2").mkdir(),
+    "two runs": ("runs/mnist_cnn-sample", lambda p: (p / "2").mkdir(),
                  "there are 2 runs"),
-    "another file": ("runs/mnist_cnn/1", lambda p: (p / "a.part").touch(),
+    "another file": ("runs/mnist_cnn-sample/1",
+                     lambda p: (p / "a.part").touch(),
                      "no run writes such a file"),
 }  # fmt: skip
 

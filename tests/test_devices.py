@@ -308,7 +308,7 @@ def test_a_mirrored_run_goes_on_with_the_same_bits(train, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(random_convolution, TWO, [Cut()], output=tmp_path)
     resumed = train(random_convolution, TWO, output=tmp_path)
-    assert len(list((tmp_path / "runs" / "test_devices").iterdir())) == 1
+    assert len(list((tmp_path / "runs" / "test_devices-sample").iterdir())) == 1
     for a, b in zip(whole.bits(), resumed.bits(), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(whole.probabilities, resumed.probabilities)

@@ -579,7 +579,7 @@ STAGES = [
     ("SHA256SUMS", 0),
     ("curves.png", 1),
     ("report.html", 1),
-    (f"{RECIPE}/1/metrics.json", 0),
+    (f"{RECIPE}-sample/1/metrics.json", 0),
 ]
 EXPORTED = ("saved_model.pb", "labels.txt", "model.keras", "SHA256SUMS")
 
@@ -637,7 +637,7 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
     disk, tmp_path, command, at
 ):
     assert command(tmp_path / "unbroken").code == 0
-    folder = disk / "runs" / RECIPE / "1"
+    folder = disk / "runs" / f"{RECIPE}-sample" / "1"
     at.faults["000002-*.npz"] = functools.partial(close, folder)
     for file in ("checkpoints/train/000002-", ".lock"):
         ended = command(disk)
@@ -743,7 +743,7 @@ train("disk")
 def test_a_command_whose_disk_is_full_and_then_read_only(disk, tmp_path):
     done = drive(tmp_path, FULL, ["0", "1", "0"])
     [error] = re.findall("^error: .*", done.stderr, re.MULTILINE)
-    folder = f"disk/runs/{RECIPE}/1"
+    folder = f"disk/runs/{RECIPE}-sample/1"
     assert error.endswith(f"No space left on device: '{folder}/history.csv'")
     assert "Traceback" not in done.stderr
     assert "going on after epoch 2 of 4" in done.stdout
@@ -791,7 +791,7 @@ def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
     output = tmp_path / "output"
     assert_same_end(output, tmp_path / "unbroken")
     assert_nothing_is_half(output)
-    folder = output / "runs" / RECIPE / "1"
+    folder = output / "runs" / f"{RECIPE}-sample" / "1"
     rows = (folder / "history.csv").read_text().splitlines()
     for row in csv.DictReader(rows):
         assert all(0 < float(row[name]) < 100 for name in TIMES)
@@ -845,7 +845,7 @@ def test_two_recipes_at_once_in_one_folder(tmp_path):
         )
         assert [done.returncode for done in ends] == [0, 0]
     for name in recipes:
-        [folder] = (tmp_path / "runs" / name).iterdir()
+        [folder] = (tmp_path / "runs" / f"{name}-sample").iterdir()
         assert (folder / "metrics.json").exists()
         [export] = (tmp_path / "saved_models" / f"{name}-sample").iterdir()
         zoo.load_model(export, verbose=False)

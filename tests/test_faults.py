@@ -80,7 +80,7 @@ sys.exit(recipe.main([
     "--epochs", "{EPOCHS}", "--batch-size", "64", "--offline", *sys.argv[1:]
 ]))
 """
-STEPS = 1_297 // 64
+STEPS = 10 * 1_297 // 64  # each image ten times
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def start(folder, fault):
 
 
 def checkpoints(folder):
-    train = folder / "runs" / RECIPE / "1" / "checkpoints" / "train"
+    train = folder / "runs" / f"{RECIPE}-sample" / "1" / "checkpoints" / "train"
     return sorted(train.glob("[0-9]*.npz"))
 
 
@@ -166,8 +166,12 @@ def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
     assert "damaged" not in done.stderr
     assert epochs(folder) == [3, 4]
     assert not leftovers(folder)
-    assert [p.name for p in (folder / "runs" / RECIPE).iterdir()] == ["1"]
-    rows = (folder / "runs" / RECIPE / "1" / "history.csv").read_text()
+    assert [
+        p.name for p in (folder / "runs" / f"{RECIPE}-sample").iterdir()
+    ] == ["1"]
+    rows = (
+        folder / "runs" / f"{RECIPE}-sample" / "1" / "history.csv"
+    ).read_text()
     assert len(rows.splitlines()) == 1 + EPOCHS
     assert_same_end(folder, unbroken)
 
@@ -210,7 +214,9 @@ def test_a_full_disk_in_the_midst_of_an_export(folder, unbroken):
     assert epochs(folder) == [3, 4]
     assert not leftovers(folder)
     assert not list((folder / "saved_models").glob("*/*"))
-    assert not (folder / "runs" / RECIPE / "1" / "metrics.json").exists()
+    assert not (
+        folder / "runs" / f"{RECIPE}-sample" / "1" / "metrics.json"
+    ).exists()
 
     done = run(folder)  # there is room again
     assert done.returncode == 0, done.stderr
@@ -231,7 +237,10 @@ def test_the_same_command_started_twice_at_once(folder, unbroken):
         # By name the run is refused, and nothing is waited for.
         refused = run(folder, "--run-name", "1")
         assert refused.returncode == 1
-        assert "runs/mnist_cnn/1 is in use by another process" in refused.stderr
+        assert (
+            "runs/mnist_cnn-sample/1 is in use by another process"
+            in refused.stderr
+        )
 
         # Without a name there is room for both.
         second = run(folder)
@@ -242,7 +251,7 @@ def test_the_same_command_started_twice_at_once(folder, unbroken):
     finally:
         first.kill()
         first.communicate()
-    runs = (folder / "runs" / RECIPE).iterdir()
+    runs = (folder / "runs" / f"{RECIPE}-sample").iterdir()
     assert sorted(path.name for path in runs) == ["1", "2"]
     exports = (folder / "saved_models" / f"{RECIPE}-sample").iterdir()
     assert sorted(path.name for path in exports) == ["1", "2"]

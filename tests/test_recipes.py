@@ -14,7 +14,7 @@ from recipes._config import RunOptions
 
 
 def test_main_job_leaves_a_whole_run(dry_run):
-    run = dry_run / "runs" / "mnist_cnn" / "1"
+    run = dry_run / "runs" / "mnist_cnn-sample" / "1"
     for name in ("config.json", "environment.json", "metrics.json"):
         assert json.loads((run / name).read_text())["schema"] == 1
     with open(run / "history.csv", newline="") as file:
@@ -29,7 +29,7 @@ def test_main_job_leaves_a_whole_run(dry_run):
 
 
 def test_main_job_exports_the_model_that_it_scored(dry_run, export):
-    run = dry_run / "runs" / "mnist_cnn" / "1"
+    run = dry_run / "runs" / "mnist_cnn-sample" / "1"
     metrics = json.loads((run / "metrics.json").read_text())["metrics"]
     exported = json.loads((export / "metrics.json").read_text())["metrics"]
     assert metrics["test_accuracy"] == exported["test_accuracy"]
@@ -159,7 +159,7 @@ def test_recipe_that_is_cut_off_ends_with_the_same_bits(
 @pytest.mark.parametrize("name", EVERY_RECIPE)
 def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
     assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
-    run = tmp_path / "runs" / name / "1"
+    run = tmp_path / "runs" / f"{name}-sample" / "1"
     assert "<html" in (run / "report.html").read_text()
     metrics = json.loads((run / "metrics.json").read_text())["metrics"]
     recipe = importlib.import_module(f"recipes.{name}")

@@ -78,6 +78,26 @@ def test_headline_counts_the_mistakes(tmp_path):
 
 
 @pytest.mark.parametrize("write", [write, write_autoencoder])
+def test_what_is_to_be_known_stands_above_all_else(tmp_path, write):
+    page = write(tmp_path, notice="a <sample>").read_text()
+    notice = page.index('<p class="notice">a &lt;sample&gt;</p>')
+    assert notice < page.index("<h1>")
+    assert '<p class="notice">' not in write(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("dry_run", "mnist_cnn"), ("autoencoder_dry_run", "mnist_autoencoder")],
+)
+def test_a_report_of_the_sample_says_so_first(folder, name, request):
+    folder = request.getfixturevalue(folder)
+    page = (folder / f"runs/{name}-sample/1/report.html").read_text()
+    assert f"<title>{name}-sample, run 1</title>" in page
+    [notice] = re.findall('<p class="notice">(.*?)</p>', page)
+    assert notice.startswith("A demonstration, not a result: trained on 1,297")
+
+
+@pytest.mark.parametrize("write", [write, write_autoencoder])
 def test_tags_are_balanced(tmp_path, write):
     void = {"meta", "img", "br"}
     opened = []
@@ -139,7 +159,7 @@ def test_same_run_same_page(tmp_path, write):
 
 
 def test_an_autoencoder_has_all_its_figures(autoencoder_dry_run):
-    run = autoencoder_dry_run / "runs" / "mnist_autoencoder" / "1"
+    run = autoencoder_dry_run / "runs" / "mnist_autoencoder-sample" / "1"
     plots = {path.name for path in (run / "plots").iterdir()}
     assert plots == {
         "code_lengths.png",

@@ -318,7 +318,7 @@ def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
 
 
 def test_a_folder_that_nobody_began_in_is_used(opened, tmp_path):
-    home = tmp_path / "runs/test_training"
+    home = tmp_path / "runs/test_training-sample"
     assert opened() == "1"
     (home / "2").mkdir()
     (home / "2/.lock").touch()
@@ -355,7 +355,7 @@ def test_a_named_run_with_other_settings_is_refused_with_the_difference(
     assert "learning_rate" in str(error.value)
     assert "epochs" not in str(error.value)
     assert {p: p.read_bytes() for p in files} == files
-    (tmp_path / "runs/test_training/mine/config.json").write_text("{")
+    (tmp_path / "runs/test_training-sample/mine/config.json").write_text("{")
     with pytest.raises(UsageError, match="config.json is damaged"):
         opened(run_name="mine")
 

@@ -400,7 +400,7 @@ def weights(folder, recipe):
 
 
 def metrics(folder, recipe):
-    path = folder / "runs" / recipe / "1" / "metrics.json"
+    path = folder / "runs" / f"{recipe}-sample" / "1" / "metrics.json"
     found = json.loads(path.read_text())["metrics"]
     return {k: v for k, v in found.items() if not k.startswith("train_")}
 
@@ -433,7 +433,7 @@ def test_two_workers_train_what_one_process_does(
 
 
 def assert_the_chief_alone_has_written(folder, recipe):
-    [run] = (folder / "runs" / recipe).iterdir()
+    [run] = (folder / "runs" / f"{recipe}-sample").iterdir()
     assert (run / "report.html").exists()
     assert len(list(folder.glob(f"saved_models/{recipe}-sample/*"))) == 1
 
@@ -607,7 +607,7 @@ def test_workers_with_different_flags_are_refused(other):
 
 @pytest.mark.faults
 def test_workers_leave_a_run_alone_that_others_are_at(tmp_path):
-    folder = tmp_path / "runs" / "mnist_autoencoder" / "ours"
+    folder = tmp_path / "runs" / "mnist_autoencoder-sample" / "ours"
     folder.mkdir(parents=True)
     with _runs._lock(folder):
         done = launch(
