@@ -1,7 +1,8 @@
 """Data sets as arrays: train, validation and test, from wherever they are.
 
-Sources in order: a prepared TFDS directory, a TFDS download, and for digits
-the 1,797 that come with scikit-learn. What was used is always said.
+Sources in order: a folder with a TFDS data set, IDX files or Keras' npz; a TFDS
+download; what Keras has downloaded; and for digits the 1,797 that come with
+scikit-learn. What was used is always said.
 """
 
 import dataclasses
@@ -9,17 +10,15 @@ import difflib
 import hashlib
 import http.client
 import os
-import re
 import sys
 import threading
 import urllib.request
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from recipes import _files, _sample
+from recipes import _files, _originals, _sample, _tfds
 from recipes._config import RunOptions
 from recipes._errors import DataError, UsageError
 
@@ -28,11 +27,24 @@ VALIDATION_SIZE = 5_000  # the last images of the training set
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from and what its labels mean."""
+    """Where a data set comes from, what its labels mean, and how it is known.
+
+    Attributes:
+        class_names: Name of each label.
+        download_url: One of its files, asked for before TFDS is let loose.
+        train_size: Number of training images, validation included.
+        test_counts: Number of test images of each class: files that do not say
+            what they hold are told apart by these.
+        folders: Names under which others keep its files.
+        digits: Whether the embedded digits may stand in for it.
+    """
 
     class_names: tuple[str, ...]
-    download_url: str  # one of its files, asked for before TFDS is let loose
-    digits: bool = False  # the embedded digits may stand in for it
+    download_url: str
+    train_size: int
+    test_counts: tuple[int, ...]
+    folders: tuple[str, ...]
+    digits: bool = False
 
 
 SOURCES = {
@@ -40,6 +52,9 @@ SOURCES = {
         class_names=tuple("0123456789"),
         download_url="https://storage.googleapis.com/cvdf-datasets/mnist/"
         "train-images-idx3-ubyte.gz",
+        train_size=60_000,
+        test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        folders=("mnist", "MNIST/raw"),
         digits=True,
     ),
     "fashion_mnist": Source(
@@ -49,6 +64,9 @@ SOURCES = {
         ),
         download_url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
         "train-images-idx3-ubyte.gz",
+        train_size=60_000,
+        test_counts=(1000,) * 10,
+        folders=("fashion_mnist", "fashion-mnist", "FashionMNIST/raw"),
     ),
 }  # fmt: skip
 
@@ -201,25 +219,28 @@ def load(name: str, options: RunOptions) -> Data:
     source = SOURCES[name]
     if options.dry_run:
         data = _embedded_digits(passes=1)  # it is to be quick
-    elif prepared := _find_prepared(name, options):
-        data = _read_prepared(name, prepared)
+    elif local := _read_local(name, options):
+        data = local
     elif can_fetch(source.download_url, options):
-        data = _read_prepared(name, _download(name, options.data_dir))
+        folder = _given_folder(options)
+        folder = folder and _tfds.data_directory(folder)
+        data = _read_prepared(name, _tfds.download(name, folder))
+    elif cached := _read_cache_of_keras(name, options):
+        data = cached
     elif source.digits and options.data_dir is None:
         data = _embedded_digits(_sample.PASSES)
         print(
             f"\n*** {name} is not here and cannot be downloaded. ***\n"
+            f"*** There is none in {_in_words(options)}. ***\n"
             "*** Training on scikit-learn's 1,797 digits instead. ***\n"
             f"*** No number of this run is a result of {name}. ***\n"
-            f"{_how_to_get(name)}\n",
+            f"{_tfds.how_to_get(name)}\n",
             file=sys.stderr,
         )
     else:
-        looked = options.data_dir or os.environ.get("TFDS_DATA_DIR")
         raise DataError(
-            f"{name} is not prepared in {looked or 'the TFDS data directory'} "
-            f"and cannot be downloaded: {_why_not(options, source)}.\n"
-            f"{_how_to_get(name)}"
+            f"{name} is not in {_in_words(options)} and cannot be downloaded: "
+            f"{_why_not(options, source)}.\n{_tfds.how_to_get(name)}"
         )
     print(data.describe())
     return data
@@ -244,64 +265,113 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
     return split.passes * len(split) // batch_size
 
 
-# --- prepared by TFDS ---------------------------------------------------
+# --- already on this machine --------------------------------------------
 
 
-def _find_prepared(name: str, options: RunOptions) -> Path | None:
-    """Return the newest prepared version 3 of a data set, if there is one."""
+def _given_folder(options: RunOptions) -> Path | None:
+    """Return where the data are said to be; None if nothing is said."""
     folder = options.data_dir or os.environ.get("TFDS_DATA_DIR")
-    folder = Path(folder or "~/tensorflow_datasets").expanduser()
+    return Path(folder).expanduser() if folder else None
+
+
+def _folder(options: RunOptions) -> Path:
+    default = Path("~/tensorflow_datasets").expanduser()
+    return _given_folder(options) or default
+
+
+def _in_words(options: RunOptions) -> str:
+    """Say where the data were looked for."""
+    folder = _folder(options)
+    text = f"{folder}"
+    if options.data_dir is not None:
+        text = f"--data-dir {folder}"
+    elif _given_folder(options):
+        text = f"TFDS_DATA_DIR={folder}"
+    return text if folder.exists() else f"{text}, which does not exist"
+
+
+def _read_local(name: str, options: RunOptions) -> "Data | None":
+    """Read a data set from the folder, or the file, where it is to be."""
+    folder = _folder(options)
     try:
         if options.data_dir is not None and not folder.is_dir():
-            kind = "is a file" if folder.exists() else "does not exist"
-            raise DataError(
-                f"--data-dir {folder} {kind}; it must be a TFDS data "
-                f"directory.\n{_how_to_get(name)}"
-            )
-        if not (folder / name).is_dir():
-            return None
-        # Unlike `glob`, `iterdir` says when it may not look.
-        versions = [
-            version
-            for version in (folder / name).iterdir()
-            if re.fullmatch(r"3\.\d+\.\d+", version.name)
-            and (version / "dataset_info.json").exists()
-        ]
+            if not (folder.is_file() and folder.suffix == ".npz"):
+                kind = "is a file" if folder.exists() else "does not exist"
+                raise DataError(
+                    f"--data-dir {folder} {kind}; it must be a folder with "
+                    "data prepared by TFDS, or with IDX files, or Keras' .npz "
+                    f"file.\n{_tfds.how_to_get(name)}"
+                )
+        version = _tfds.find(name, folder)
+        place = _originals.find(folder, SOURCES[name].folders)
     except PermissionError as error:
         raise DataError(
-            f"The TFDS data directory {folder} cannot be read: {error.strerror}"
+            f"The data directory {folder} cannot be read: {error.strerror}"
         ) from error
-    return max(versions, key=_version_number, default=None)
+    if version:
+        return _read_prepared(name, version)
+    return _read_originals(name, place) if place else None
 
 
-def _version_number(path: Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in path.name.split("."))
+def _read_cache_of_keras(name: str, options: RunOptions) -> "Data | None":
+    """Read what `keras.datasets` has downloaded, if nobody said where to look.
 
-
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+    It comes after TFDS, whose order of the images the published results have.
+    """
+    if options.data_dir is not None:
+        return None
+    folder = _originals.keras_folder()
+    try:
+        place = _originals.find(folder, SOURCES[name].folders)
+        # Keras' own folder holds more than one data set.
+        if place and place != folder:
+            return _read_originals(name, place)
+    except (OSError, DataError) as error:  # a download that was cut off
+        print(f"not used: {error}", file=sys.stderr)
+    return None
 
 
 def _read_prepared(name: str, version: Path) -> Data:
-    """Read the decoded arrays from the cache, or through TFDS."""
+    """Read what TFDS has prepared: from our cache, or through TFDS."""
     print(f"reading {version}")
-    checksum = _checksum(version)
+    checksum = _tfds.checksum(version)
     cached = _cache_folder() / f"{name}-{checksum}.npz"
     try:
-        with open(cached, "rb") as stream:
-            # NumPy reads what a header says, and zipfile looks at the sum of
-            # nothing less than the whole.
-            if zipfile.ZipFile(stream).testzip():
-                raise zipfile.BadZipFile
-            stream.seek(0)
-            with np.load(stream) as file:
-                arrays = {key: file[key] for key in _ARRAYS}
+        arrays = _files.read_npz(cached, _ARRAYS)
     except Exception:  # not there, or damaged: then NumPy raises anything
-        arrays = _decode(name, version)
+        arrays = _tfds.read(name, version)
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
             _files.write_npz(cached, arrays)
         except OSError as error:
             print(f"not cached: {error}", file=sys.stderr)
+    return _cut(name, arrays, f"TFDS {name}/{version.name}", checksum)
+
+
+def _read_originals(name: str, place: Path) -> Data:
+    """Read IDX files or Keras' npz, and see that it is this data set."""
+    print(f"reading {place}")
+    source = SOURCES[name]
+    sizes = {"train": source.train_size, "test": sum(source.test_counts)}
+    arrays = _originals.read(place, sizes)
+    counts = tuple(np.bincount(arrays["test_labels"], minlength=10).tolist())
+    if counts != source.test_counts:
+        raise DataError(
+            f"{place} does not hold {name}: of each class it has {counts} test "
+            f"images, and {name} has {source.test_counts}."
+        )
+    checksum = hashlib.sha256()
+    for key in _ARRAYS:
+        checksum.update(np.ascontiguousarray(arrays[key]))
+    kind = "Keras' npz" if place.is_file() else "IDX files"
+    return _cut(name, arrays, kind, checksum.hexdigest())
+
+
+_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def _cut(name: str, arrays: dict, source: str, checksum: str) -> Data:
+    """Put the last training images aside, for validation."""
     images, labels = arrays["train_images"], arrays["train_labels"]
     return Data(
         name=name,
@@ -309,47 +379,9 @@ def _read_prepared(name: str, version: Path) -> Data:
         validation=Split(images[-VALIDATION_SIZE:], labels[-VALIDATION_SIZE:]),
         test=Split(arrays["test_images"], arrays["test_labels"]),
         class_names=SOURCES[name].class_names,
-        source=f"TFDS {version.parent.name}/{version.name}",
+        source=source,
         checksum=checksum,
     )
-
-
-def _checksum(version: Path) -> str:
-    """Return the SHA-256 over the sums of the record files."""
-    try:
-        records = sorted(version.glob("*.tfrecord-*"))
-        sums = "".join(_files.sha256(record) for record in records)
-    except OSError as error:
-        raise DataError(
-            f"{error.filename} cannot be read: {error.strerror}"
-        ) from error
-    return hashlib.sha256(sums.encode()).hexdigest()
-
-
-def _decode(name: str, version: Path) -> dict[str, np.ndarray]:
-    import tensorflow_datasets as tfds
-
-    arrays = {}
-    try:
-        builder = tfds.builder_from_directory(version)
-        for split in ("train", "test"):
-            both = builder.as_dataset(split=split, batch_size=-1)
-            arrays[f"{split}_images"] = both["image"].numpy()
-            arrays[f"{split}_labels"] = both["label"].numpy().astype("int32")
-            expected = builder.info.splits[split].num_examples
-            if len(arrays[f"{split}_labels"]) != expected:
-                raise ValueError(
-                    f"{len(arrays[f'{split}_labels']):,} of {expected:,} "
-                    f"{split} examples"
-                )
-    except Exception as error:  # TFDS raises whatever its many layers raise
-        reason = getattr(error, "message", None) or str(error) or repr(error)
-        raise DataError(
-            f"The prepared data in {version} is damaged: "
-            f"{reason.splitlines()[0]}\n"
-            f"Delete that folder and prepare it again.\n{_how_to_get(name)}"
-        ) from error
-    return arrays
 
 
 def _cache_folder() -> Path:
@@ -360,7 +392,25 @@ def _cache_folder() -> Path:
     return base.expanduser() / "keras-zoo-recipes"
 
 
-# --- downloaded by TFDS -------------------------------------------------
+def _embedded_digits(passes: int) -> Data:
+    """Return scikit-learn's digits as a data set."""
+    images, labels = _sample.digits()
+    train, validation, _ = _sample.SIZES
+    ends = (train, train + validation)
+    parts = zip(np.split(images, ends), np.split(labels, ends), strict=True)
+    (first, *rest) = (Split(*part) for part in parts)
+    return Data(
+        "digits",
+        dataclasses.replace(first, passes=passes),
+        *rest,
+        class_names=SOURCES["mnist"].class_names,
+        source="scikit-learn's embedded digits",
+        checksum=hashlib.sha256(images.tobytes()).hexdigest(),
+        is_sample=True,
+    )
+
+
+# --- the network --------------------------------------------------------
 
 
 def _answers(url: str, seconds: float = 5.0) -> bool:
@@ -385,50 +435,7 @@ def _answers(url: str, seconds: float = 5.0) -> bool:
     return answered.is_set()
 
 
-def _download(name: str, data_dir: Path | None) -> Path:
-    import tensorflow_datasets as tfds
-
-    print(f"downloading {name} with TFDS")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-        builder.download_and_prepare()
-    except Exception as error:  # TFDS raises whatever its many layers raise
-        raise DataError(
-            f"TFDS could not download {name}: {error}\n{_how_to_get(name)}"
-        ) from error
-    return Path(builder.data_dir)
-
-
 def _why_not(options: RunOptions, source: Source) -> str:
     if options.offline:
         return "--offline forbids it"
     return f"{source.download_url} does not answer"
-
-
-def _how_to_get(name: str) -> str:
-    return (
-        f"To get {name}: run `python scripts/prepare_data.py {name}` on a "
-        "machine with a network, and point TFDS_DATA_DIR or --data-dir at the "
-        "folder that it names."
-    )
-
-
-# --- embedded in scikit-learn -------------------------------------------
-
-
-def _embedded_digits(passes: int) -> Data:
-    """Return scikit-learn's digits as a data set."""
-    images, labels = _sample.digits()
-    train, validation, _ = _sample.SIZES
-    ends = (train, train + validation)
-    parts = zip(np.split(images, ends), np.split(labels, ends), strict=True)
-    (first, *rest) = (Split(*part) for part in parts)
-    return Data(
-        "digits",
-        dataclasses.replace(first, passes=passes),
-        *rest,
-        class_names=SOURCES["mnist"].class_names,
-        source="scikit-learn's embedded digits",
-        checksum=hashlib.sha256(images.tobytes()).hexdigest(),
-        is_sample=True,
-    )

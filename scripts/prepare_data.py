@@ -2,13 +2,17 @@
 
     python scripts/prepare_data.py [mnist fashion_mnist] [--data-dir DIR]
 
-Then point TFDS_DATA_DIR at the folder, or give it to a recipe's --data-dir.
+It says where they are, and what to type so that recipes train on them.
 """
 
 import argparse
+import os
+import shlex
 import sys
+from pathlib import Path
 
-DATASETS = ("mnist", "fashion_mnist")
+from recipes import _data, _tfds
+from recipes._errors import DataError
 
 
 def main(argv=None) -> int:
@@ -17,19 +21,40 @@ def main(argv=None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("datasets", nargs="*", help=f"default: {DATASETS}")
-    parser.add_argument("--data-dir", help="default: TFDS_DATA_DIR, or TFDS'")
+    everything = " ".join(_data.SOURCES)
+    parser.add_argument(
+        "datasets", nargs="*", metavar="NAME", help=f"default: {everything}"
+    )
+    parser.add_argument(
+        "--data-dir", help="default: TFDS_DATA_DIR, or ~/tensorflow_datasets"
+    )
     arguments = parser.parse_args(argv)
-    unknown = set(arguments.datasets) - set(DATASETS)
+    unknown = set(arguments.datasets) - set(_data.SOURCES)
     if unknown:
-        parser.error(f"no such data set: {', '.join(sorted(unknown))}")
+        parser.error(
+            f"no such data set: {', '.join(sorted(unknown))}. There are: "
+            f"{everything}"
+        )
 
-    import tensorflow_datasets as tfds
+    folder = arguments.data_dir or os.environ.get("TFDS_DATA_DIR")
+    folder = Path(folder or "~/tensorflow_datasets").expanduser().absolute()
+    try:
+        folder = _tfds.data_directory(folder)
+        for name in arguments.datasets or _data.SOURCES:
+            version = _tfds.find(name, folder) or _tfds.download(name, folder)
+            print(f"{name} is in {version}")
+    except (DataError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
 
-    for name in arguments.datasets or DATASETS:
-        builder = tfds.builder(name, data_dir=arguments.data_dir)
-        builder.download_and_prepare()
-        print(f"{name}: {builder.data_dir}")
+    where = shlex.quote(str(folder))
+    print(
+        "\nTo train on what is there, type this in every new shell,\n"
+        f"    export TFDS_DATA_DIR={where}\n"
+        "or give a recipe\n"
+        f"    --data-dir {where}\n"
+        "For a machine without a network, copy that folder, and name the copy."
+    )
     return 0
 
 

@@ -42,8 +42,9 @@ def seeded():
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Keep the tests out of the user's cache folder."""
+    """Keep the tests out of the user's cache folders, and Keras' own."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["KERAS_HOME"] = str(tmp_path_factory.mktemp("keras"))
 
 
 def run_recipe(name, *flags):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import gzip
 import http.server
 import os
 import pathlib
@@ -17,9 +18,10 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ordinary_rights, run_recipe
+from conftest import ROOT, ordinary_rights, run_recipe
 
-from recipes import _data
+import zoo
+from recipes import _batches, _data, _tfds
 from recipes._config import RunOptions
 from recipes._errors import DataError, UsageError
 
@@ -30,13 +32,11 @@ REAL = pathlib.Path(
 ).expanduser()
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A TFDS data directory with an MNIST of numbered images."""
+def write_tfds(folder, form):
+    """Write the MNIST of numbered images in one of TFDS' file formats."""
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
-    folder = tmp_path_factory.mktemp("tfds")
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=(28, 28, 1)),
@@ -52,7 +52,15 @@ def written(tmp_path_factory):
             "test": numbered_images(range(TRAIN, TRAIN + TEST)),
         },
         data_dir=folder,
+        file_format=form,
     )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A TFDS data directory with an MNIST of numbered images."""
+    folder = tmp_path_factory.mktemp("tfds")
+    write_tfds(folder, "tfrecord")
     return folder
 
 
@@ -98,6 +106,21 @@ def load(folder, name="mnist", **options):
 
 def records(folder, split="train"):
     return next(folder.glob(f"mnist/3.0.1/*-{split}.tfrecord-*"))
+
+
+def cut_short(path):
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 7)
+
+
+def cut_between_records(path):
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 # --- splits -------------------------------------------------------------
@@ -175,10 +198,275 @@ def test_the_directory_may_come_from_the_environment(prepared, monkeypatch):
     assert (data.source, len(data.test)) == ("TFDS mnist/3.0.1", TEST)
 
 
+@pytest.mark.parametrize("part", ["mnist", "mnist/3.0.1"])
+def test_the_folder_of_a_data_set_or_of_its_version_will_do(
+    part, prepared, monkeypatch
+):
+    fashion = prepared / "fashion_mnist" / "3.0.1"
+    shutil.copytree(prepared / "mnist" / "3.0.1", fashion)
+    for record in fashion.glob("mnist-*"):
+        record.rename(fashion / f"fashion_{record.name}")
+    info = fashion / "dataset_info.json"
+    info.write_text(info.read_text().replace('"mnist"', '"fashion_mnist"'))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared / part))
+    for folder in (prepared / part, None):
+        data = load(folder)
+        assert (data.source, len(data.test)) == ("TFDS mnist/3.0.1", TEST)
+        # Beside it there is another data set, which is found as well.
+        other = load(folder, "fashion_mnist")
+        assert other.source == "TFDS fashion_mnist/3.0.1"
+
+
+def test_a_version_that_was_copied_alone_knows_what_it_is(prepared, tmp_path):
+    shutil.copytree(prepared / "mnist" / "3.0.1", tmp_path / "usb" / "3.0.1")
+    assert load(tmp_path / "usb" / "3.0.1").source == "TFDS mnist/3.0.1"
+    with pytest.raises(DataError, match="fashion_mnist is not in --data-dir"):
+        load(tmp_path / "usb" / "3.0.1", "fashion_mnist")
+
+
+# --- other file formats -------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def array_record_written(tmp_path_factory):
+    """A TFDS data directory in the format array_record."""
+    pytest.importorskip("array_record")
+    folder = tmp_path_factory.mktemp("array_record")
+    write_tfds(folder, "array_record")
+    return folder
+
+
+@pytest.fixture
+def array_record(array_record_written, tmp_path, monkeypatch):
+    """A copy of that directory, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(array_record_written, tmp_path / "tfds")
+    return tmp_path / "tfds"
+
+
+def test_array_records_are_read_and_cached(array_record, monkeypatch):
+    data = load(array_record)
+    everything = np.concatenate([numbers_of(getattr(data, p)) for p in ARRAYS])
+    assert sorted(everything) == list(range(TRAIN + TEST))
+    labels = np.concatenate([getattr(data, p).labels for p in ARRAYS])
+    np.testing.assert_array_equal(labels, everything % 10)
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert same(data, load(array_record))
+    [record] = array_record.glob("mnist/3.0.1/*-test.array_record-*")
+    flip_a_bit(record)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(array_record.parent / "cache"))
+    with pytest.raises(DataError, match="may be damaged"):
+        load(array_record)
+
+
+def test_array_records_without_their_package_are_not_called_damaged(
+    array_record, monkeypatch
+):
+    def fail(builder, split):
+        raise ImportError("No module named 'array_record'")
+
+    monkeypatch.setitem(_tfds._READERS, "array_record", fail)
+    with pytest.raises(DataError, match="format array_record is missing") as e:
+        load(array_record)
+    assert "damaged" not in str(e.value)
+
+
+def test_formats_that_cannot_be_read_are_named(prepared):
+    info = prepared / "mnist" / "3.0.1" / "dataset_info.json"
+    info.write_text(info.read_text().replace('"tfrecord"', '"riegeli"'))
+    with pytest.raises(DataError, match="in the file format riegeli") as error:
+        load(prepared)
+    said = str(error.value)
+    assert "recipes read tfrecord and array_record" in said
+    assert "damaged" not in said and "elete" not in said
+
+
+# --- plain files --------------------------------------------------------
+
+COUNTS = (3, 2, 2, 2, 2, 2, 2, 2, 2, 1)  # test images of each class
+
+
+@pytest.fixture
+def originals(monkeypatch):
+    """The arrays of a small MNIST of numbered images, as Keras names them."""
+    for name, counts in (("mnist", COUNTS), ("fashion_mnist", (2,) * 10)):
+        source = dataclasses.replace(
+            _data.SOURCES[name], train_size=TRAIN, test_counts=counts
+        )
+        monkeypatch.setitem(_data.SOURCES, name, source)
+    numbers = np.arange(TRAIN + TEST)
+    images = np.zeros((len(numbers), 28, 28), "uint8")
+    images[:, 0, 0], images[:, 0, 1] = numbers // 256, numbers % 256
+    return {
+        "x_train": images[:TRAIN],
+        "y_train": (numbers[:TRAIN] % 10).astype("uint8"),
+        "x_test": images[TRAIN:],
+        "y_test": np.repeat(range(10), COUNTS).astype("uint8"),
+    }
+
+
+IDX_NAMES = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+
+
+def idx(array):
+    """The bytes of an IDX file."""
+    axes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + axes + array.tobytes()
+
+
+def write_idx(folder, arrays, *, packed=True, dots=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, name in IDX_NAMES.items():
+        name = name.replace("-idx", ".idx") if dots else name
+        content = idx(arrays[key])
+        if packed:
+            name, content = f"{name}.gz", gzip.compress(content)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+PLACES = {
+    "npz itself": lambda f, a: (
+        np.savez(f / "mnist.npz", **a) or f / "mnist.npz"
+    ),
+    "npz": lambda f, a: np.savez_compressed(f / "mnist.npz", **a) or f,
+    "packed": write_idx,
+    "plain": lambda f, a: write_idx(f, a, packed=False),
+    "dots": lambda f, a: write_idx(f, a, packed=False, dots=True),
+    "by name": lambda f, a: write_idx(f / "mnist", a) and f,
+    "torchvision": lambda f, a: write_idx(f / "MNIST/raw", a) and f,
+    "inside torchvision": lambda f, a: write_idx(f / "MNIST/raw", a).parent,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_plain_files_are_read(place, originals, tmp_path, capsys, monkeypatch):
+    folder = PLACES[place](tmp_path, originals)
+    data = load(folder)
+    numbers = np.concatenate([numbers_of(getattr(data, p)) for p in ARRAYS])
+    assert numbers.tolist() == list(range(TRAIN + TEST))
+    for split, size in zip(ARRAYS, (TRAIN - 5_000, 5_000, TEST), strict=True):
+        part = getattr(data, split)
+        assert part.images.shape == (size, 28, 28, 1)
+        assert part.images.dtype == np.uint8
+        assert part.labels.dtype == np.int32
+    np.testing.assert_array_equal(data.test.labels, originals["y_test"])
+    said = capsys.readouterr().out
+    assert f"reading {tmp_path}" in said
+    assert "mnist from Keras' npz" in said or "mnist from IDX files" in said
+    # Whatever they are packed in, it is the content that is summed.
+    (tmp_path / "other").mkdir()
+    other = load(write_idx(tmp_path / "other", originals))
+    assert data.checksum == other.checksum
+    monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
+    assert load(None).checksum == data.checksum
+
+
+def with_arrays(**arrays):
+    """Write an npz anew, with some arrays changed."""
+
+    def change(path):
+        with np.load(path) as file:
+            content = dict(file)
+        np.savez(path, **(content | arrays))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (cut_short, "is damaged, or is not Keras' file"),
+        (flip_a_bit, "is damaged, or is not Keras' file"),
+        (lambda p: np.savez(p, x_train=np.zeros(3)), "is damaged, or is not"),
+        (with_arrays(y_test=np.array([{}] * TEST)), "allow_pickle=False"),
+        (with_arrays(x_test=np.zeros((TEST, 28, 28))), "float64"),
+        (with_arrays(x_test=np.zeros((TEST, 8, 8), "uint8")), r"\(20, 8, 8\)"),
+        (with_arrays(y_test=np.zeros(TEST - 1, "uint8")), r"\(19,\)"),
+        (with_arrays(y_test=np.zeros(TEST)), "must be 20 whole numbers"),
+        (with_arrays(y_test=np.full(TEST, 10)), "Received: 10 to 10"),
+        (with_arrays(y_test=np.full(TEST, -1)), "Received: -1 to -1"),
+        (with_arrays(y_test=np.zeros(TEST, int)), "does not hold mnist"),
+    ],
+)
+def test_an_npz_that_is_damaged_or_something_else(
+    damage, words, originals, tmp_path
+):
+    path = tmp_path / "mnist.npz"
+    np.savez(path, **originals)
+    damage(path)
+    with pytest.raises(DataError, match=words):
+        load(path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\0\0\x0b\x03" + bytes(99)),
+        lambda path: path.write_bytes(b"\0\0\x08\xff" + bytes(99)),
+        lambda path: path.write_bytes(path.read_bytes() + b"more"),
+    ],
+    ids=["cut", "empty", "other type", "many axes", "longer"],
+)
+def test_idx_files_that_are_damaged(packed, damage, originals, tmp_path):
+    write_idx(tmp_path, originals, packed=packed)
+    damage(next(tmp_path.glob("t10k-images*")))
+    with pytest.raises(
+        DataError, match="images-idx3-ubyte.* is damaged, or is"
+    ):
+        load(tmp_path)
+
+
+def test_idx_files_that_are_not_all_there(originals, tmp_path):
+    write_idx(tmp_path, originals)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match="lacks these: test labels"):
+        load(tmp_path)
+
+
+def test_files_of_another_data_set_are_refused(originals, tmp_path):
+    """Their names are the same."""
+    write_idx(tmp_path, originals)
+    with pytest.raises(DataError, match="does not hold fashion_mnist: of each"):
+        load(tmp_path, "fashion_mnist")
+
+
+def test_what_keras_has_downloaded_is_used_where_nothing_else_is(
+    originals, nothing, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    folder = tmp_path / "keras" / "datasets"
+    folder.mkdir(parents=True)
+    fashion = dict(originals, y_test=np.arange(TEST, dtype="uint8") % 10)
+    write_idx(folder / "fashion-mnist", fashion)
+    np.savez(folder / "mnist.npz", **originals)
+    assert load(None).source == "Keras' npz"
+    assert load(None, "fashion_mnist").source == "IDX files"
+    with pytest.raises(DataError):  # who names a directory means it
+        load(tmp_path)
+    capsys.readouterr()
+    cut_short(folder / "mnist.npz")
+    assert load(None).is_sample
+    assert f"not used: {folder / 'mnist.npz'} is damaged" in (
+        capsys.readouterr().err
+    )
+
+
 # --- the embedded digits ------------------------------------------------
 
 
-def test_without_data_or_network_digits_stand_in_loudly(nothing, capsys):
+def test_without_data_or_network_digits_stand_in_loudly(
+    nothing, tmp_path, capsys
+):
     data = load(None)
     sizes = [len(getattr(data, part)) for part in ARRAYS]
     assert sizes == [1_297, 200, 300]
@@ -192,7 +480,12 @@ def test_without_data_or_network_digits_stand_in_loudly(nothing, capsys):
     assert "1,797 digits instead" in said.err
     assert "No number of this run is a result of mnist" in said.err
     assert "scripts/prepare_data.py mnist" in said.err
-    assert "scikit-learn's embedded digits: 1,297 train" in said.out
+    assert f"There is none in TFDS_DATA_DIR={tmp_path / 'nowhere'}" in said.err
+    assert "nowhere, which does not exist" in said.err
+    assert (
+        "scikit-learn's embedded digits: 1,297 train (each 10 times an epoch), "
+        "200 validation, 300 test" in said.out
+    )
 
 
 def test_the_digits_are_the_same_every_time(nothing):
@@ -201,10 +494,42 @@ def test_the_digits_are_the_same_every_time(nothing):
     np.testing.assert_array_equal(first.test.images, second.test.images)
 
 
+def test_the_digits_are_drawn_as_mnist_draws_its_own(digits):
+    images = np.concatenate([getattr(digits, part).images for part in ARRAYS])
+    for image in images[..., 0] / 255:
+        boxes = [np.flatnonzero(image.max(axis)) for axis in (0, 1)]
+        assert max(np.ptp(box) + 1 for box in boxes) <= 20
+        assert max(np.ptp(box) + 1 for box in boxes) >= 17
+        center = np.average(
+            np.indices(image.shape), (1, 2), weights=[image] * 2
+        )
+        # By whole pixels, and the box stays in the image.
+        assert np.abs(center - 13.5).max() < 0.51
+        assert image.max() == 1 and 0 < image.mean() < 0.3
+
+
+# Of the 300 test images. When each pixel was only made larger, these were 27,
+# 6, 49 and 42 %.
+SHIPPED = {
+    "mnist_cnn": 0.94,
+    "mnist_softmax_regression": 0.66,
+    "mnist_lenet5": 0.90,
+    "mnist_lstm": 0.92,
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_models_recognize_the_digits(name, digits):
+    model = zoo.load_model(ROOT / "saved_models" / name / "1", verbose=False)
+    answers = model.predict(digits.test.images, verbose=0).argmax(axis=1)
+    assert np.mean(answers == digits.test.labels) >= SHIPPED[name]
+
+
 @pytest.mark.parametrize("name", _data.SOURCES)
 def test_a_dry_run_uses_the_digits_even_where_data_are(name, prepared, capsys):
     data = load(prepared, name, dry_run=True)
     assert data.is_sample and len(data.train) == 1_297
+    assert data.train.passes == 1  # it is to be quick
     assert "***" not in capsys.readouterr().err  # it was asked for
 
 
@@ -234,12 +559,14 @@ def test_a_directory_that_is_a_file(tmp_path, capsys):
 
 def test_an_empty_directory(tmp_path, capsys):
     said = is_refused(capsys, "--data-dir", tmp_path)
-    assert f"mnist is not prepared in {tmp_path}" in said
+    assert f"mnist is not in --data-dir {tmp_path} and cannot" in said
     assert "--offline forbids it" in said
 
 
 def test_only_the_digits_have_a_stand_in(nothing):
-    with pytest.raises(DataError, match="fashion_mnist is not prepared in"):
+    with pytest.raises(
+        DataError, match="fashion_mnist is not in TFDS_DATA_DIR="
+    ):
         load(None, "fashion_mnist")
 
 
@@ -271,22 +598,7 @@ def test_the_same_in_words_and_exit_code_where_rights_cannot_be_dropped(
 
     monkeypatch.setattr(pathlib.Path, "iterdir", refuse)
     said = is_refused(capsys, "--data-dir", prepared)
-    assert f"The TFDS data directory {prepared} cannot be read" in said
-
-
-def cut_short(path):
-    with open(path, "r+b") as file:
-        file.truncate(path.stat().st_size - 7)
-
-
-def cut_between_records(path):
-    path.write_bytes(b"")
-
-
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    assert f"The data directory {prepared} cannot be read" in said
 
 
 @pytest.mark.parametrize(
@@ -306,21 +618,21 @@ def test_damaged_records_are_refused_and_never_cached(
     damage(records(prepared, split))
     said = is_refused(capsys, "--data-dir", prepared)
     assert f"The prepared data in {prepared / 'mnist' / '3.0.1'}" in said
-    assert "is damaged" in said
-    assert "prepare it again" in said
+    assert "may be damaged: " in said
+    assert "Move that folder away and prepare it again" in said
     assert cache_file(prepared) == good
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"splits": 3}', "{}"])
 def test_damaged_descriptions_are_refused(content, prepared):
     (prepared / "mnist" / "3.0.1" / "dataset_info.json").write_text(content)
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match="may be damaged"):
         load(prepared)
 
 
 def test_missing_records_are_refused(prepared):
     records(prepared).unlink()
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match="may be damaged"):
         load(prepared)
 
 
@@ -568,9 +880,12 @@ def test_so_many_of_each_class_are_drawn_at_random(digits):
     few = train.of_each_class(7, seed=0)
     assert np.bincount(few.labels).tolist() == [7] * 10
     rows = {
-        (i.tobytes(), n) for i, n in zip(*vars(train).values(), strict=True)
+        (i.tobytes(), n)
+        for i, n in zip(train.images, train.labels, strict=True)
     }
-    drawn = [(i.tobytes(), n) for i, n in zip(*vars(few).values(), strict=True)]
+    drawn = [
+        (i.tobytes(), n) for i, n in zip(few.images, few.labels, strict=True)
+    ]
     assert len({*drawn} & rows) == 70  # all different, with their labels
 
     same, other = (train.of_each_class(7, seed=seed) for seed in (0, 1))
@@ -619,6 +934,26 @@ def test_a_part_of_a_split_is_what_numpy_would_take(part):
     assert some.images.ravel().tolist() == list(expected)
     assert some.labels.tolist() == list(expected)
     assert some.images.shape == (len(some), 1, 1, 1)
+
+
+def test_a_split_may_be_shown_more_than_once_in_an_epoch():
+    few = dataclasses.replace(SPLIT, passes=4)
+    assert len(few) == 50
+    assert _data.steps_per_epoch(few, 32) == 6
+    with pytest.raises(UsageError, match="at most the 50 training images"):
+        _data.steps_per_epoch(few, 51)
+    for part in (few[:8], few.one_hot(50), few.to_reconstruct()):
+        assert part.passes == 4
+    [batches] = _batches.training_batches(few, 40, seed=0)
+    epochs = [
+        np.bincount(
+            np.concatenate(
+                [labels for _, labels in batches.skip(start).take(5)]
+            )
+        )
+        for start in (0, 5)
+    ]
+    assert [epoch.tolist() for epoch in epochs] == [[4] * 50] * 2
 
 
 def test_splits_add_up():

@@ -2,13 +2,17 @@
 
 import csv
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import benchmark
+import prepare_data
 import pytest
 import run_recipes
 import update_readme
 
+from recipes import _tfds
 from recipes._config import Target
 
 
@@ -53,6 +57,14 @@ def test_a_run_that_changed_on_the_way_never_becomes_a_row():
             *("mnist_cnn", [], Target("test_accuracy", 0.9)),
             [record(0.9), changed],
         )
+
+
+def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
+    """Its record is in another folder."""
+    monkeypatch.setattr("recipes._runs.commit", lambda: "abc")
+    monkeypatch.setattr(run_recipes.subprocess, "run", lambda *_, **__: None)
+    with pytest.raises(SystemExit, match="no results"):
+        run_recipes.run_seed("mnist_cnn", 0, [], tmp_path)
 
 
 def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
@@ -130,6 +142,69 @@ def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
     assert listed == "mnist_cnn/1\nmnist_lstm/1\nmnist_mlp/2\n"
 
 
+# --- the data, once for all ---------------------------------------------
+
+
+@pytest.fixture
+def tfds(monkeypatch):
+    """What TFDS is asked to download, and a TFDS that does it at once."""
+    import tensorflow_datasets as tfds
+
+    asked = []
+
+    class Builder:
+        def __init__(self, name, data_dir):
+            self.data_dir = str(Path(data_dir) / name / "3.0.1")
+
+        def download_and_prepare(self):
+            asked.append(self.data_dir)
+            Path(self.data_dir).mkdir(parents=True)
+            (Path(self.data_dir) / "dataset_info.json").write_text("{}")
+
+    monkeypatch.setattr(tfds, "builder", Builder)
+    return asked
+
+
+@pytest.mark.parametrize("inside", ["", "mnist", "mnist/3.0.1"])
+def test_prepared_data_are_where_it_says(
+    inside, tfds, tmp_path, monkeypatch, capsys
+):
+    home = tmp_path / "a folder"
+    monkeypatch.setenv("TFDS_DATA_DIR", str(home))
+    assert prepare_data.main(["mnist"]) == 0
+    said = capsys.readouterr().out
+    assert f"mnist is in {home / 'mnist' / '3.0.1'}" in said
+    [line] = re.findall("export TFDS_DATA_DIR=.*", said)
+    shell = subprocess.run(
+        ["sh", "-c", f'{line}; printf "%s" "$TFDS_DATA_DIR"'],
+        capture_output=True,
+        text=True,
+    )
+    assert shell.stdout == str(home)
+
+    # Nothing is downloaded twice, nor into the folder of another data set.
+    assert prepare_data.main(["--data-dir", str(home / inside)]) == 0
+    assert tfds == [str(home / n / "3.0.1") for n in ("mnist", "fashion_mnist")]
+    for name in ("mnist", "fashion_mnist"):
+        assert _tfds.find(name, home) == home / name / "3.0.1"
+    assert line in capsys.readouterr().out
+
+
+def test_data_that_cannot_be_prepared(monkeypatch, tmp_path, capsys):
+    import tensorflow_datasets as tfds
+
+    def fail(name, data_dir):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(tfds, "builder", fail)
+    assert prepare_data.main(["--data-dir", str(tmp_path)]) == 3
+    assert "could not download mnist: no network" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        prepare_data.main(["imagenet"])
+    assert end.value.code == 2
+    assert "There are: mnist fashion_mnist" in capsys.readouterr().err
+
+
 # --- what devices and data cost ----------------------------------------
 
 
@@ -141,7 +216,9 @@ def recipe_that_takes(monkeypatch):
         def run(command, **options):
             home = Path(command[command.index("--output-dir") + 1])
             for number in range(runs):
-                folder = home / "runs" / "mnist_cnn" / str(number)
+                sample = "-sample" * (dataset == "digits")
+                name = f"mnist_cnn{sample}"
+                folder = home / "runs" / name / str(number)
                 folder.mkdir(parents=True)
                 found = record(0.9, dataset=dataset)
                 found["settings"]["batch_size"] = 1_000
@@ -195,6 +272,12 @@ def test_scaling_says_what_talking_costs(monkeypatch, capsys):
         in said
     )
     assert "each sends 4,000 bytes of gradients" in said
+
+
+def test_training_is_measured_on_real_data_only(recipe_that_takes):
+    recipe_that_takes(10, 20, dataset="digits")
+    with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
+        benchmark.measure("mnist_cnn")
 
 
 @pytest.mark.parametrize(
