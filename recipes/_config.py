@@ -165,7 +165,7 @@ def check(config) -> None:
         if name == "tensorboard" and value and not find_spec("tensorboard"):
             raise UsageError(
                 f"{flag} needs a package that is not installed: "
-                "pip install 'keras-zoo-recipes[tensorboard]'"
+                "pip install tensorboard"
             )
 
 

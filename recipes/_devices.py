@@ -112,7 +112,7 @@ def set_up(config) -> Devices:
     if options.device == "gpu" and not gpus:
         raise UsageError(
             "--device gpu: TensorFlow sees no GPU here. For NVIDIA GPUs "
-            "install keras-zoo-recipes[cuda]; or train with --device cpu."
+            "pip install 'tensorflow[and-cuda]'; or train with --device cpu."
         )
     if options.device == "cpu":
         gpus = []
