@@ -70,7 +70,7 @@ class RunOptions:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Precision of the computation; exports are float32 either way."""
     data_dir: Path | None = None
-    """TFDS data directory, instead of TFDS_DATA_DIR or TFDS' default."""
+    """Where the data are, instead of TFDS_DATA_DIR or TFDS' default."""
     offline: bool = False
     """Never touch the network."""
     output_dir: Path = Path(".")

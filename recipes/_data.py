@@ -290,7 +290,7 @@ def _in_words(options: RunOptions) -> str:
     return text if folder.exists() else f"{text}, which does not exist"
 
 
-def _read_local(name: str, options: RunOptions) -> "Data | None":
+def _read_local(name: str, options: RunOptions) -> Data | None:
     """Read a data set from the folder, or the file, where it is to be."""
     folder = _folder(options)
     try:
@@ -313,7 +313,7 @@ def _read_local(name: str, options: RunOptions) -> "Data | None":
     return _read_originals(name, place) if place else None
 
 
-def _read_cache_of_keras(name: str, options: RunOptions) -> "Data | None":
+def _read_cache_of_keras(name: str, options: RunOptions) -> Data | None:
     """Read what `keras.datasets` has downloaded, if nobody said where to look.
 
     It comes after TFDS, whose order of the images the published results have.

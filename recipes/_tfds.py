@@ -18,7 +18,8 @@ def how_to_get(name: str) -> str:
     return (
         f"To get {name}: run `python scripts/prepare_data.py {name}` on a "
         "machine with a network, copy the folder that it names, and point "
-        "TFDS_DATA_DIR or --data-dir at it."
+        "TFDS_DATA_DIR or --data-dir at it; or at a folder with its IDX files, "
+        "or Keras' npz."
     )
 
 

@@ -50,8 +50,10 @@ def main(argv=None) -> int:
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more")
-    files = [f"recipes/{recipe}.py" for recipe in arguments.recipes]
-    if _runs.commit(files).endswith("-dirty"):
+    commit = _runs.commit([f"recipes/{name}.py" for name in arguments.recipes])
+    if not commit:
+        parser.error("this is no Git checkout: results name their commit")
+    if commit.endswith("-dirty"):
         parser.error("commit your changes first: results name their commit")
 
     for recipe in arguments.recipes:

@@ -814,6 +814,29 @@ def test_a_download_that_fails_says_how_else(nothing, server, monkeypatch):
         load_online("mnist")
 
 
+def test_a_download_goes_beside_what_is_there(
+    prepared, nothing, server, monkeypatch
+):
+    asked = []
+
+    def download(name, folder):
+        asked.append((name, folder))
+        raise DataError("enough")
+
+    monkeypatch.setattr(_tfds, "download", download)
+    point_to(monkeypatch, "fashion_mnist", server.url)
+    for folder in (prepared / "mnist", prepared):
+        monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
+        with pytest.raises(DataError, match="enough"):
+            load_online("fashion_mnist")
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", str(prepared))
+    with pytest.raises(DataError, match="enough"):
+        load_online("fashion_mnist")
+    folders = [folder for _, folder in asked]
+    assert folders == [prepared, prepared, None]
+
+
 @pytest.mark.parametrize("name", _data.SOURCES)
 def test_offline_never_opens_a_socket(name, nothing, monkeypatch):
     opened = []

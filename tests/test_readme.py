@@ -78,8 +78,9 @@ def newcomer(tmp_path):
     python = tools / "python3"
     python.write_text(PYTHON.format(python=sys.executable, pip=pip))
     python.chmod(0o755)
-    for name in ("bash", "sh", "env", "uname", "ln"):
-        (tools / name).symlink_to(shutil.which(name))
+    for name in ("bash", "sh", "env", "uname", "ln", "git"):
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
     environment = {
         "HOME": str(tmp_path),
         "PATH": str(tools),
@@ -92,7 +93,7 @@ def newcomer(tmp_path):
         "no_proxy": "127.0.0.1,localhost",
     }
 
-    def type_in(script, timeout):
+    def type_in(script, timeout=60):
         # A newcomer stops at the first line that fails; `bash -e` does not if
         # that is in the midst of a list. A line ends where it ends, not in &&.
         lines = re.split(r"(?<!&&)\n+", script.strip())
@@ -109,6 +110,8 @@ def newcomer(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    git = "git -c user.name=A -c user.email=a@b -c commit.gpgsign=false"
+    type_in(f"git init -q\ngit add -A\n{git} commit -q -m Begin")
     type_in.copy = copy
     return type_in
 
@@ -138,8 +141,7 @@ def test_every_line_runs_as_printed_in_the_order_of_the_page(newcomer):
     script, prepare = "".join(blocks("sh")), "python scripts/prepare_data.py"
     before, after = script.split(prepare)
     if not (REAL / "fashion_mnist").exists():
-        after = ""
-        prepare = "true"
+        prepare = after = ""
     # TFDS would download them into the folder that is its default.
     place = f'ln -s "{REAL}" ~/tensorflow_datasets'
     said = newcomer("\n".join([before, place, prepare + after]), 1_800)

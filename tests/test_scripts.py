@@ -61,7 +61,7 @@ def test_a_run_that_changed_on_the_way_never_becomes_a_row():
 
 def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
     """Its record is in another folder."""
-    monkeypatch.setattr("recipes._runs.commit", lambda: "abc")
+    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
     monkeypatch.setattr(run_recipes.subprocess, "run", lambda *_, **__: None)
     with pytest.raises(SystemExit, match="no results"):
         run_recipes.run_seed("mnist_cnn", 0, [], tmp_path)
@@ -93,6 +93,17 @@ def test_unknown_recipe_is_refused(capsys):
         run_recipes.main(["mnist_cn"])
     assert end.value.code == 2
     assert "no such recipe: mnist_cn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("commit", "words"), [("", "no Git checkout"), ("a-dirty", "commit your")]
+)
+def test_results_name_their_commit(commit, words, monkeypatch, capsys):
+    monkeypatch.setattr("recipes._runs.commit", lambda files=(): commit)
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cnn"])
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_recipes_become_rows(tmp_path, monkeypatch, capsys):

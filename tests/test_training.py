@@ -317,6 +317,17 @@ def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
     assert opened(data_dir="elsewhere", offline=True, target=0.5) == "1"
 
 
+def test_a_run_on_the_sample_never_continues_as_another(
+    opened, digits, tmp_path
+):
+    assert opened() == "1"
+    assert opened(dataclasses.replace(digits, is_sample=False)) == "1"
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+        "test_training-sample",
+        "test_training",
+    }
+
+
 def test_a_folder_that_nobody_began_in_is_used(opened, tmp_path):
     home = tmp_path / "runs/test_training-sample"
     assert opened() == "1"
