@@ -486,6 +486,9 @@ def _import_tensorflow_quietly() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
+        import zoo  # noqa: F401  # imports Keras before TensorFlow does
+
+        # isort: split
         import tensorflow as tf
 
         tf.config.list_physical_devices()

@@ -271,11 +271,11 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
 def _given_folder(options: RunOptions) -> Path | None:
     """Return where the data are said to be; None if nothing is said."""
     folder = options.data_dir or os.environ.get("TFDS_DATA_DIR")
-    return Path(folder).expanduser() if folder else None
+    return Path(os.path.expanduser(folder)) if folder else None
 
 
 def _folder(options: RunOptions) -> Path:
-    default = Path("~/tensorflow_datasets").expanduser()
+    default = Path(os.path.expanduser("~/tensorflow_datasets"))
     return _given_folder(options) or default
 
 
@@ -335,12 +335,17 @@ def _read_prepared(name: str, version: Path) -> Data:
     """Read what TFDS has prepared: from our cache, or through TFDS."""
     print(f"reading {version}")
     checksum = _tfds.checksum(version)
-    cached = _cache_folder() / f"{name}-{checksum}.npz"
+    cache = _cache_folder()
+    cached = cache and cache / f"{name}-{checksum}.npz"
     try:
         arrays = _files.read_npz(cached, _ARRAYS)
     except Exception:  # not there, or damaged: then NumPy raises anything
         arrays = _tfds.read(name, version)
         try:
+            if cached is None:
+                raise OSError(
+                    "there is no home folder; XDG_CACHE_HOME may name another"
+                )
             cached.parent.mkdir(parents=True, exist_ok=True)
             _files.write_npz(cached, arrays)
         except OSError as error:
@@ -384,12 +389,14 @@ def _cut(name: str, arrays: dict, source: str, checksum: str) -> Data:
     )
 
 
-def _cache_folder() -> Path:
+def _cache_folder() -> Path | None:
+    """Return where decoded data are kept; None where nobody is at home."""
     if sys.platform == "darwin":
-        base = Path("~/Library/Caches")
+        base = "~/Library/Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "keras-zoo-recipes"
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    base = os.path.expanduser(base)  # `~` stays if there is no home folder
+    return None if base.startswith("~") else Path(base) / "keras-zoo-recipes"
 
 
 def _embedded_digits(passes: int) -> Data:

@@ -30,7 +30,7 @@ _KEYS = {  # of Keras' npz
 def keras_folder() -> Path:
     """Return where Keras keeps the data sets that it has downloaded."""
     home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(home).expanduser() / "datasets"
+    return Path(os.path.expanduser(home)) / "datasets"
 
 
 def find(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -1,6 +1,7 @@
 """Data sets that TensorFlow Datasets has prepared, or is to download."""
 
 import hashlib
+import os
 import json
 import re
 from pathlib import Path
@@ -155,6 +156,12 @@ def download(name: str, data_dir: Path | None) -> Path:
     """Download and prepare a data set; return the folder of its version."""
     import tensorflow_datasets as tfds
 
+    given = data_dir or os.environ.get("TFDS_DATA_DIR")
+    if not given and os.path.expanduser("~") == "~":
+        raise DataError(
+            f"There is no home folder to download {name} into. Name a folder "
+            f"with --data-dir or TFDS_DATA_DIR.\n{how_to_get(name)}"
+        )
     print(f"downloading {name} with TFDS")
     try:
         builder = tfds.builder(name, data_dir=data_dir)

@@ -91,6 +91,9 @@ if __name__ == "__main__":
     # Keras imports these two wherever it finds them, and uses neither here;
     # that would be a third of this process' time.
     sys.modules["sklearn"] = sys.modules["matplotlib"] = None
+    import zoo  # noqa: F401  # imports Keras before TensorFlow does
+
+    # isort: split
     import tensorflow  # noqa: F401
 
     sys.exit(main(sys.argv[1], io.BytesIO(sys.stdin.buffer.read())))

@@ -37,7 +37,9 @@ def main(argv=None) -> int:
         )
 
     folder = arguments.data_dir or os.environ.get("TFDS_DATA_DIR")
-    folder = Path(folder or "~/tensorflow_datasets").expanduser().absolute()
+    folder = Path(
+        os.path.expanduser(folder or "~/tensorflow_datasets")
+    ).absolute()
     try:
         folder = _tfds.data_directory(folder)
         for name in arguments.datasets or _data.SOURCES:

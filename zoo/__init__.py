@@ -23,6 +23,7 @@ def _is_command() -> bool:
 
 
 if not _is_command():
+    import zoo._keras  # noqa: F401  # imports Keras, before all that need it
     from zoo._loading import load_model
     from zoo._registry import (
         create_model,
