@@ -8,7 +8,6 @@ export, nor one that nobody checked.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -186,11 +185,9 @@ def _only_building_folder(family: Path):
     family.mkdir(parents=True, exist_ok=True)
     lock = os.open(family, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another export to {family}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _files.lock(lock, family):
+            print(f"waiting for another export to {family}", flush=True)
+            _files.lock(lock, family, wait=True)
         for leftover in family.glob(".tmp-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         building = family / f".tmp-{os.getpid()}"

@@ -1,14 +1,24 @@
 """Write files so that nobody ever sees half of one."""
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+# What disks answer to a request that they do not know.
+_NOT_SUPPORTED = {
+    *(errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP),
+    *(errno.EINVAL, errno.EBADF),
+}
+_without_locks = set()  # disks that were named already
 
 
 def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
@@ -50,9 +60,48 @@ def sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        # Shared folders of virtual machines, say, sync files and not folders.
+        if error.errno not in _NOT_SUPPORTED or not path.is_dir():
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
+
+
+def lock(file, folder: Path, *, wait: bool = False) -> bool:
+    """Lock an open file or folder until it is closed, however that comes.
+
+    Some disks, of networks above all, know no locks. There everything goes on
+    without, once that has been said.
+
+    Args:
+        file: An open file, or a descriptor.
+        folder: What the lock is for, to be named.
+        wait: Wait for another process to give the lock back.
+
+    Returns:
+        False if another process has the lock.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        _say_that_there_are_no_locks(folder)
+    return True
+
+
+def _say_that_there_are_no_locks(folder: Path) -> None:
+    """Warn, once for each disk."""
+    disk = os.stat(folder).st_dev
+    if disk not in _without_locks:
+        _without_locks.add(disk)
+        print(
+            f"the disk of {folder} knows no locks: nothing keeps a second "
+            "process out, so run one at a time with this --output-dir",
+            file=sys.stderr,
+        )
 
 
 def sha256(path: Path) -> str:

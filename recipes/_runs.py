@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import math
@@ -597,10 +596,9 @@ def _lock(folder: Path):
 
     The system drops the lock with the process, however that ends.
     """
-    file = open(folder / ".lock", "w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(folder / ".lock", "wb"))
+        if _files.lock(file, folder):
+            stack.pop_all()  # it stays open
+            return file
+    return None

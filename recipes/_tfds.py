@@ -1,8 +1,8 @@
 """Data sets that TensorFlow Datasets has prepared, or is to download."""
 
 import hashlib
-import os
 import json
+import os
 import re
 from pathlib import Path
 
