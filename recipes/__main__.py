@@ -1,73 +1,92 @@
-"""`python -m recipes` lists the recipes with their measured results."""
+"""`python -m recipes` lists the recipes with their measured results.
 
-import csv
+`python -m recipes NAME` runs one, as `python -m recipes.NAME` does; with --help
+it shows the recipe's flags.
+"""
+
+import difflib
 import importlib
 import sys
+import textwrap
 from pathlib import Path
 
-from recipes._config import in_words
+from recipes import _results, _terminal
 
 _HERE = Path(__file__).parent
-_RESULTS = _HERE.parent / "saved_models" / "results.csv"
+_WIDTH = 80  # of a terminal
 
 
 def main(argv=None) -> int:
-    """Print a line for each recipe: what, data, measured result, time."""
-    if sys.argv[1:] if argv is None else argv:
-        print(__doc__)
-        print("Run one with `python -m recipes.NAME`; --help shows its flags.")
+    """List the recipes, or run the one that is named."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    _terminal.prepare()
+    if not arguments:
+        print_list()
         return 0
-    results = read_results()
-    rows = [("recipe", "what", "data", "measured", "training")]
-    for name, recipe in read_recipes().items():
-        summary = recipe.__doc__.partition("\n")[0].rstrip(".")
-        measured = _describe(results.get(name))
-        rows.append((name, summary, recipe.DATASET, *measured))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{c:<{w}}" for c, w in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    print("\nRun one with `python -m recipes.NAME`; --help shows its flags.")
-    return 0
+    name, *flags = arguments
+    if name in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    name = name.removeprefix("recipes.")
+    if name.startswith("-"):
+        return _refuse(f"{name} is a flag; the name of a recipe comes first.")
+    if name not in names():
+        close = difflib.get_close_matches(name, names())
+        if len(name) > 2:
+            longer = sorted((n for n in names() if name in n), key=len)
+            close = longer or close
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        return _refuse(f"There is no recipe {name!r}.{hint}")
+    recipe = importlib.import_module(f"recipes.{name}")
+    sys.argv = [recipe.__file__, *flags]  # a run writes down its command
+    return recipe.main(flags)
+
+
+def _refuse(reason: str) -> int:
+    print(f"error: {reason} `python -m recipes` lists them.", file=sys.stderr)
+    return 2
+
+
+def names() -> list[str]:
+    """Return the names of the recipes."""
+    return sorted(path.stem for path in _HERE.glob("[!_]*.py"))
 
 
 def read_recipes() -> dict:
     """Import the recipes, which is cheap; return them by name."""
-    names = sorted(path.stem for path in _HERE.glob("[!_]*.py"))
-    return {name: importlib.import_module(f"recipes.{name}") for name in names}
-
-
-def read_results() -> dict[str, dict[str, str]]:
-    """Return the row of `results.csv` of each recipe's plain command."""
-    if not _RESULTS.exists():
-        return {}
-    with open(_RESULTS, newline="") as file:
-        rows = {row["command"]: row for row in csv.DictReader(file)}
     return {
-        row["recipe"]: row
-        for command, row in rows.items()
-        if command == f"python -m recipes.{row['recipe']}"
+        name: importlib.import_module(f"recipes.{name}") for name in names()
     }
 
 
-def describe_result(row: dict[str, str]) -> str:
-    """Return a result for people: `Test accuracy 99.47 ± 0.05 %`."""
-    name = in_words(row["metric"])
-    mean, std = float(row["mean"]), float(row["std"])
-    if row["metric"].endswith("accuracy"):
-        return f"{name} {100 * mean:.2f} ± {100 * std:.2f} %"
-    if row["metric"].endswith("psnr"):
-        return f"{name} {mean:.2f} ± {std:.2f} dB"
-    return f"{name} {mean:.5f} ± {std:.5f}"
+def print_list() -> None:
+    """Print two lines for each recipe: result and time; what it is about."""
+    results = _results.of_plain_commands()
+    rows = [("recipe", "test result", "training", "")]
+    for name, recipe in read_recipes().items():
+        about = recipe.__doc__.partition("\n")[0]
+        rows.append((name, *_describe(results.get(name)), about))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, result, time, about in rows:
+        print(
+            f"{name:<{widths[0]}}  {result:<{widths[1]}}  "
+            f"{time:>{widths[2]}}".rstrip()
+        )
+        print(textwrap.indent(textwrap.fill(about, _WIDTH - 2), "  "))
+    print("\nRun one with `python -m recipes.NAME`; --help shows its flags.")
 
 
 def _describe(row) -> tuple[str, str]:
     """Return a result with its seeds, and its time: `9 s`."""
     if row is None:
-        return "not yet", ""
+        return "not measured yet", ""
+    metric = _results.in_words(row["metric"]).removeprefix("Test ")
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    return f"{describe_result(row)} ({row['seeds']} seeds)", time
+    return (
+        f"{metric} {_results.describe_values(row)} ({row['seeds']} seeds)",
+        time,
+    )
 
 
 if __name__ == "__main__":

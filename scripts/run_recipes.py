@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipes import _files, _runs
+from recipes import _files, _runs, _terminal
 from recipes.__main__ import read_recipes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +45,7 @@ def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index("--") if "--" in argv else len(argv)
     arguments, flags = parser.parse_args(argv[:split]), argv[split + 1 :]
+    _terminal.prepare()
     known = read_recipes()
     if unknown := set(arguments.recipes) - set(known):
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
@@ -133,7 +134,7 @@ def enter(row: dict) -> None:
     """Write the row into `results.csv`, in the place of an older one."""
     rows = []
     if RESULTS.exists():
-        with open(RESULTS, newline="") as file:
+        with open(RESULTS, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     rows = [old for old in rows if old["command"] != row["command"]] + [row]
     buffer = io.StringIO()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from recipes import _files
-from recipes.__main__ import describe_result
+from recipes._results import describe_result
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -26,7 +26,7 @@ def main(argv=None) -> int:
     )
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args(argv)
-    old = README.read_text()
+    old = README.read_text(encoding="utf-8")
     before, _, rest = old.partition(BEGIN)
     _, _, after = rest.partition(END)
     new = before + BEGIN + table() + END + after
@@ -43,7 +43,7 @@ def table() -> str:
         "| --- | --- | ---: | --- | ---: | ---: | ---: |",
     ]
     machines = set()
-    with open(RESULTS, newline="") as file:
+    with open(RESULTS, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             machines.add(row["hardware"])
             command = row["command"].removeprefix("python -m ")

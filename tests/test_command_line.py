@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import sys
 import typing
 from concurrent.futures import ThreadPoolExecutor
 
@@ -394,11 +395,18 @@ def test_a_folder_that_cannot_be_written(output, capsys):
     ("arguments", "code"),
     [
         (["recipes"], 0),
+        (["recipes", "--help"], 0),
+        (["recipes", "mnist_cnn", "--help"], 0),
+        (["recipes", "mnist_cnn", "--epochs", "0"], 2),
+        (["recipes", "mnist_cn"], 2),
         (["recipes.mnist_cnn", "--help"], 0),
         (["recipes.mnist_cnn", "--epoch", "3"], 2),
         (["recipes.mnist_cnn", "--epochs", "0"], 2),
     ],
-    ids=["list", "help", "unknown flag", "bad number"],
+    ids=[
+        *("list", "help of all", "help by name", "bad number by name"),
+        *("unknown name", "help", "unknown flag", "bad number"),
+    ],
 )
 def test_what_needs_no_tensorflow_does_not_wait_for_it(arguments, code):
     done = run_python("-X", "importtime", "-m", *arguments)
@@ -411,10 +419,50 @@ def test_what_needs_no_tensorflow_does_not_wait_for_it(arguments, code):
     assert not imported & heavy
 
 
-def test_the_list_names_every_recipe():
-    done = run_python("-m", "recipes")
-    first_words = [line.split(" ")[0] for line in done.stdout.splitlines()]
-    assert {*RECIPES} <= {*first_words}
+def test_the_list_names_every_recipe_and_fits_a_terminal():
+    done = run_python("-m", "recipes", env={"COLUMNS": "200"})
+    lines = done.stdout.splitlines()
+    assert {*RECIPES} <= {line.split(" ")[0] for line in lines}
+    assert max(map(len, lines)) <= 80
+
+
+# --- a recipe by its name -----------------------------------------------
+
+
+def test_a_recipe_is_run_by_its_name(monkeypatch, capsys):
+    """With its flags, and as the command that the run writes down."""
+    from recipes import __main__, mnist_cnn
+
+    def ask(flags):
+        print("asked", flags, *sys.argv)
+        return 3
+
+    monkeypatch.setattr(sys, "argv", ["-m"])
+    monkeypatch.setattr(mnist_cnn, "main", ask)
+    for name in ("mnist_cnn", "recipes.mnist_cnn"):
+        assert __main__.main([name, "--epochs", "1"]) == 3
+        asked = f"asked ['--epochs', '1'] {mnist_cnn.__file__} --epochs 1\n"
+        assert capsys.readouterr().out == asked
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["mnist_cn"], "no recipe 'mnist_cn'. Did you mean mnist_cnn or"),
+        (["lstm"], "Did you mean mnist_lstm or fashion_mnist_lstm?"),
+        (["mnist_sofmax_regression"], "mean mnist_softmax_regression?"),
+        (["x", "--epochs", "1"], "no recipe 'x'. `python -m recipes` lists"),
+        (["--epochs", "1"], "--epochs is a flag; the name of a recipe comes"),
+        (["__main__"], "no recipe '__main__'"),
+        (["_data"], "no recipe '_data'"),
+        ([""], "no recipe ''"),
+    ],
+)
+def test_a_name_that_is_no_recipes_is_refused(words, reason, capsys):
+    from recipes.__main__ import main
+
+    assert main(words) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
