@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Union
 
+from recipes import _terminal
 from recipes._errors import NothingToDo, Preempted, RecipeError, UsageError
 
 
@@ -376,6 +377,7 @@ def run_command(
     import tyro
 
     started = time.perf_counter()
+    _terminal.prepare()
     if argv is None and not is_program(config_class):
         argv = ()
     file = _file_of(config_class)

@@ -157,7 +157,7 @@ def _exported_before(run: Run, family: Path, weights: str) -> Path | None:
     What it wrote down before the rename counts only with the folder itself.
     """
     try:
-        record = json.loads((run.folder / "export.json").read_text())
+        record = json.loads((run.folder / "export.json").read_bytes())
         version = family / record["export"]
         sums = _files.sha256(version / _loading.SUMS)
         if (sums, weights) != (record["sums"], record["weights"]):

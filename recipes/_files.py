@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
             `path`. Nothing is left behind.
     """
     if isinstance(content, str):
-        content = content.encode()
+        content = _as_utf8(content)
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         with open(temporary, "wb") as file:
@@ -47,6 +47,17 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     sync(path.parent)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether Python could read the whole name of a file as text."""
+    return str(path).encode("utf-8", "replace").decode() == str(path)
+
+
+def _as_utf8(text: str) -> bytes:
+    """Encode a text; of file names that are none, what is none is replaced."""
+    content = text.encode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "replace").encode()
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -383,9 +383,9 @@ def environment() -> dict:
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_bytes().splitlines():
+            if line.startswith(b"model name"):
+                return line.partition(b":")[2].strip().decode(errors="replace")
     except OSError:
         pass
     return platform.processor() or platform.machine()
@@ -408,6 +408,11 @@ def _home(options, recipe: str, data: Data) -> Path:
     That of its exports is only looked at: training comes first, and takes long.
     """
     output_dir = options.output_dir
+    if not _files.is_utf8(output_dir):
+        raise UsageError(
+            f"--output-dir {output_dir}: TensorFlow writes to no folder whose "
+            "name is not UTF-8. Choose another, or set PYTHONUTF8=1 if it is."
+        )
     name = _export_name(recipe, options, data)
     home = output_dir / "runs" / name
     family = output_dir / "saved_models" / name
@@ -559,7 +564,7 @@ def _numbers(home: Path) -> list[int]:
 def _settings(folder: Path) -> dict | None:
     """Return the settings of a run; None if it has none, or damaged ones."""
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_bytes())
         settings = config["settings"]
         return settings if config["sum"] == _sum(settings) else None
     except (OSError, ValueError, KeyError, TypeError):

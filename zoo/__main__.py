@@ -1,9 +1,11 @@
 """`python -m zoo` lists the models; `python -m zoo lenet5` shows one."""
 
 import ast
+import codecs
 import contextlib
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
@@ -17,6 +19,9 @@ WIDTH = 80  # of a terminal
 def main(argv=None) -> int:
     """Print the table of models, or some models' docstrings and layers."""
     names = sys.argv[1:] if argv is None else argv
+    codecs.register_error("plainly", _plainly)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a notebook's is another
+        sys.stdout.reconfigure(errors="plainly")
     if names and names[0] in ("-h", "--help"):
         print(__doc__)
         return 0
@@ -113,6 +118,15 @@ def _quiet_start():
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Return what to write for characters that a terminal does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        return codecs.replace_errors(error)
+    plain = {"×": "x", "±": "+-", "└": "`"}
+    text = error.object[error.start : error.end]
+    return "".join(plain.get(character, "?") for character in text), error.end
 
 
 if __name__ == "__main__":
