@@ -6,6 +6,7 @@ import difflib
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -44,6 +45,8 @@ class Target(NamedTuple):
 
 def in_words(metric: str) -> str:
     """Return a metric's name for people: `Test MSE` for `test_mse`."""
+    # The cross-entropy is called as Keras calls it, which names any loss so.
+    metric = re.sub("loss$|cross_entropy$", "cross-entropy", metric)
     words = [
         word.upper() if word in ("mse", "pca", "psnr") else word
         for word in metric.split("_")

@@ -106,6 +106,7 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
     if version := _exported_before(run, family, weights):
         print(f"exported and verified {version} before")
         return version
+    print("exporting the model", flush=True)
     try:
         with (
             _only_building_folder(family) as building,
@@ -124,6 +125,7 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
                 building / "README.md", make_card(run, record, version.name)
             )
             _write_sums(building)
+            print("verifying the export in a fresh process", flush=True)
             _verify(verifier, exported, signatures, run.data)
             for path in [*building.rglob("*"), building]:
                 _files.sync(path)
@@ -146,7 +148,7 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
             f"The export to {family} failed, and nothing of it was kept: "
             f"{reason}"
         ) from error
-    print(f"exported and verified {version}")
+    print(f"exported and verified {version}", flush=True)
     return version
 
 

@@ -50,12 +50,12 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
 
 
 def is_utf8(path: Path) -> bool:
-    """Whether Python could read the whole name of a file as text."""
+    """Whether a path is text, and not bytes that Python could not decode."""
     return str(path).encode("utf-8", "replace").decode() == str(path)
 
 
 def _as_utf8(text: str) -> bytes:
-    """Encode a text; of file names that are none, what is none is replaced."""
+    """Encode a text, in which a path may be that is not."""
     content = text.encode("utf-8", "surrogateescape")
     return content.decode("utf-8", "replace").encode()
 

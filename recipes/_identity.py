@@ -28,8 +28,8 @@ _RECORDERS = {
     f"recipes/{name}.py"
     for name in (
         *("__init__", "_config", "_errors", "_export", "_files", "_identity"),
-        *("_model_card", "_page", "_report", "_runs", "_signatures"),
-        "_verification",
+        *("_model_card", "_page", "_report", "_results", "_runs"),
+        *("_signatures", "_summary", "_terminal", "_verification"),
     )
 }
 _NAMED = 3  # files that a sentence lists

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import zoo
-from recipes import _config, _files, _page, _scoring
+from recipes import _config, _files, _page, _scoring, _summary
 from recipes._runs import Run, trainable_parameters
 
 MISTAKES = 24  # pictures of mistakes
@@ -45,10 +45,12 @@ def report_classifier(
     """
     if not run.devices.is_chief:
         return run.folder
+    print("drawing the report", flush=True)
     test = run.data.test
     facts = {
         "Test accuracy": f"{metrics['test_accuracy']:.2%}",
-        "Test cross-entropy": f"{metrics['test_loss']:.4f} nats",
+        "Test cross-entropy": f"{metrics['test_loss']:.4f} nats"
+        + _remark(run, "test_loss"),
     }
     path = write_classifier_report(
         run.folder,
@@ -63,7 +65,6 @@ def report_classifier(
         filters=_first_kernels(model),
         more=more,
     )
-    print(f"report {path}")
     return path
 
 
@@ -93,11 +94,13 @@ def report_autoencoder(
     """
     if not run.devices.is_chief:
         return run.folder
+    print("drawing the report", flush=True)
     test = run.data.test
     encoder, decoder = zoo.feature_extractor(model), model.get_layer("decoder")
     codes = _scoring.predict(encoder, test.images)
     facts = {
-        "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]",
+        "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]"
+        + _remark(run, "test_mse"),
         "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats per "
         "pixel above the entropy of the images, which is the floor",
         "PSNR": f"{metrics['test_psnr']:.2f} dB",
@@ -119,7 +122,6 @@ def report_autoencoder(
         drawings=_unit_drawings(decoder, codes),
         more=more,
     )
-    print(f"report {path}")
     return path
 
 
@@ -132,6 +134,11 @@ def _notice(run: Run) -> str:
         f"A demonstration, not a result: trained on {len(train):,} images of a "
         f"small sample ({run.data.source}), tested on {len(test):,}."
     )
+
+
+def _remark(run: Run, metric: str) -> str:
+    remark = _summary.remark_on_losses(run, metric)
+    return f"; {remark}" if remark else ""
 
 
 def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -20,7 +20,15 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes import _config, _devices, _files, _identity, _workers
+from recipes import (
+    _config,
+    _devices,
+    _files,
+    _identity,
+    _summary,
+    _terminal,
+    _workers,
+)
 from recipes._data import Data
 from recipes._devices import Devices
 from recipes._errors import RecipeError, UsageError
@@ -42,6 +50,8 @@ class Run:
         devices: What the run computes on.
         changes: What is not as it was when the run began, in words.
         command: What starts it again: a command, or a call from Python.
+        config: The recipe's Config.
+        losses: What `loss` means in each phase of the training, in words.
     """
 
     recipe: str
@@ -52,6 +62,8 @@ class Run:
     devices: Devices
     changes: tuple[str, ...] = ()
     command: str = ""
+    config: object = None
+    losses: dict[str, str] = field(default_factory=dict)
 
     @property
     def export_name(self) -> str:
@@ -64,7 +76,7 @@ class Run:
         return f"{self.export_name}, run {self.folder.name}"
 
     def finish(self, model, metrics: dict, export: Path) -> dict:
-        """Record the result, which also marks the run as finished.
+        """Record the result, which also marks the run as finished; print it.
 
         Args:
             model: The trained model.
@@ -80,8 +92,7 @@ class Run:
             self.folder / "metrics.json",
             {**self.record(model, metrics), "export": str(export)},
         )
-        for name, value in metrics.items():
-            print(f"{name}: {value:,.4f}".rstrip("0").rstrip("."))
+        _terminal.say(_summary.summary(self, metrics, export))
         return metrics
 
     def record(self, model, metrics: dict) -> dict:
@@ -157,6 +168,7 @@ def _open_run(config, data, devices, source, loads):
             yield Run(
                 *(recipe, folder, settings, options, data, devices),
                 command=started_by,
+                config=config,
             )
             devices.gather(0)  # the chief has written everything
             return
@@ -183,6 +195,7 @@ def _open_run(config, data, devices, source, loads):
             yield Run(
                 *(recipe, folder, settings, options, data, devices),
                 *(tuple(changes), started_by),
+                config=config,
             )
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):

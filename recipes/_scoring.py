@@ -44,17 +44,20 @@ def predict(
     return np.concatenate(answers)
 
 
-def score_classifier(model: keras.Model, split: Split):
+def score_classifier(model: keras.Model, split: Split, quiet: bool = False):
     """Score a classifier on a split, whole and in order.
 
     Args:
         model: A model whose outputs are probabilities.
         split: The images and labels, usually the test set's.
+        quiet: Say nothing, for recipes that score many models.
 
     Returns:
         The metrics `test_accuracy` and `test_loss` (cross-entropy in nats), and
         the probabilities, float32 `(n, num_classes)`.
     """
+    if not quiet:
+        print(f"scoring {len(split):,} images", flush=True)
     probabilities = predict(model, split.images)
     chosen = probabilities[np.arange(len(split)), split.labels]
     accuracy = np.mean(probabilities.argmax(axis=1) == split.labels)
@@ -80,7 +83,9 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
     return dataclasses.replace(split, images=features)
 
 
-def score_autoencoder(model: keras.Model, split: Split, pixels=None):
+def score_autoencoder(
+    model: keras.Model, split: Split, pixels=None, quiet: bool = False
+):
     """Compare the images of a split with what a model makes of them.
 
     Args:
@@ -88,6 +93,7 @@ def score_autoencoder(model: keras.Model, split: Split, pixels=None):
         split: The images, usually the test set's.
         pixels: What the model gets to see instead of the images, of their
             shape and scale: with noise, for one that is to take it away.
+        quiet: Say nothing, for recipes that score many models.
 
     Returns:
         The metrics, and the reconstructions, float32, of the images' shape and
@@ -99,6 +105,8 @@ def score_autoencoder(model: keras.Model, split: Split, pixels=None):
         - `test_psnr`: peak signal-to-noise ratio in decibels, the mean over
           images.
     """
+    if not quiet:
+        print(f"scoring {len(split):,} images", flush=True)
     shown = split.images if pixels is None else pixels
     pictures = np.clip(predict(model, shown), 0, 1)
     truth = split.to_reconstruct().targets()
@@ -158,6 +166,10 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
     def flatten(split):
         return split.to_reconstruct().targets().reshape(len(split), -1)
 
+    print(
+        f"fitting principal component analysis to {len(data.train):,} images",
+        flush=True,
+    )
     train = flatten(data.train)
     pca = PCA(min(max(lengths), *train.shape), svd_solver="covariance_eigh")
     pca.fit(train)

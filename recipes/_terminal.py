@@ -20,12 +20,10 @@ _IN_ASCII = {
 
 
 def prepare() -> None:
-    """Let no character that a terminal does not have end a command.
+    """Let no character end a command that a terminal does not have.
 
-    A terminal of ASCII, as of `LC_ALL=C` or of a pipe, would raise an error at
-    the first `±`.
+    One of ASCII, as under `LC_ALL=C`, would raise an error at the first `±`.
     """
-    codecs.register_error("legibly", _legibly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook's is another
             stream.reconfigure(errors="legibly")
@@ -52,6 +50,16 @@ def _in_ascii(character: str) -> bytes:
             "NFKD", character
         )
     return plain.encode("ascii", "ignore") or b"?"
+
+
+codecs.register_error("legibly", _legibly)
+
+
+def say(text: str) -> None:
+    """Print a text at once, whatever this process' terminal can show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "legibly").decode(encoding, "replace")
+    print(text, flush=True)
 
 
 def link(path: Path) -> str:

@@ -76,6 +76,7 @@ def fit(
     """
     steps = _data.steps_per_epoch(train, batch_size)
     _devices.prepare_model(model, run.devices)
+    run.losses[phase] = _loss_in_words(model)
     recorder = _Recorder(run, phase, epochs, callbacks, quiet)
     done = recorder.restore(model)
     if len(set(run.devices.gather(done))) > 1:
@@ -156,6 +157,30 @@ def train_seconds(*histories: dict) -> dict[str, float]:
         f"train_{name}": sum(sum(history[name]) for history in histories)
         for name in ("seconds", "cpu_seconds")
     }
+
+
+_LOSSES = {
+    "categorical_crossentropy": "cross-entropy",
+    "sparse_categorical_crossentropy": "cross-entropy",
+    "mse": "mean squared error",
+    "mean_squared_error": "mean squared error",
+}
+
+
+def _loss_in_words(model: keras.Model) -> str:
+    """Return what a compiled model calls its loss."""
+    loss = model.loss
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", str(loss))
+    words = _LOSSES.get(name, f"`{name}`")
+    if getattr(loss, "label_smoothing", 0):
+        words += " of smoothed labels"
+    if any(
+        getattr(layer, f"{of}_regularizer", None)
+        for layer in model._flatten_layers()
+        for of in ("kernel", "bias", "recurrent", "activity")
+    ):
+        words += " with penalties"
+    return words
 
 
 def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:

@@ -126,7 +126,7 @@ def train(config: Config) -> dict[str, float]:
 
 def _is_downloaded(backbone: str) -> bool:
     """Whether Keras seems to have fetched the weights of a network before."""
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
     names = (path.name for path in home.glob("models/*no_top*"))
     return any(backbone.lower() in name.replace("_", "") for name in names)
 

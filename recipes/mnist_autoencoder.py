@@ -102,7 +102,7 @@ def train(config: Config) -> dict[str, float]:
         ours = {config.latent_dim: metrics["test_mse"]}
         for length in sorted(set(config.code_lengths) - set(ours)):
             other, _ = fit(length, f"code-{length}")
-            scores, _ = _scoring.score_autoencoder(other, data.test)
+            scores, _ = _scoring.score_autoencoder(other, data.test, quiet=True)
             ours[length] = scores["test_mse"]
         more = [_picture(ours, pca)] if len(ours) > 1 else []
 

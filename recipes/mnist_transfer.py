@@ -177,7 +177,9 @@ def _picture(config, run, donor):
                     batch_size=min(config.batch_size, len(few)),
                     quiet=True,
                 )
-                scores, _ = _scoring.score_classifier(model, run.data.test)
+                scores, _ = _scoring.score_classifier(
+                    model, run.data.test, quiet=True
+                )
                 accuracies.append(100 * scores["test_accuracy"])
             lines[way][count] = statistics.mean(accuracies)
     return lambda plots: _page.lines_section(

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import os
 import pathlib
 import subprocess
@@ -93,11 +94,19 @@ def ordinary_rights():
 
 
 @pytest.fixture(scope="session")
-def dry_run(tmp_path_factory):
-    """The output folder of one whole dry run of the main job."""
+def said_dry_run(tmp_path_factory):
+    """The output folder of one whole dry run of the main job; what it said."""
     folder = tmp_path_factory.mktemp("dry_run")
-    assert run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder) == 0
-    return folder
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder)
+    assert code == 0
+    return folder, said.getvalue()
+
+
+@pytest.fixture(scope="session")
+def dry_run(said_dry_run):
+    """The output folder of that dry run."""
+    return said_dry_run[0]
 
 
 @pytest.fixture(scope="session")

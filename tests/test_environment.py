@@ -17,7 +17,7 @@ from conftest import run_python, run_recipe
 
 import zoo
 import zoo.__main__
-from recipes import _data, _devices, _files, _runs, _terminal
+from recipes import _data, _devices, _files, _runs, _terminal, _tfds
 from recipes._config import RunOptions
 from recipes._errors import DataError
 from recipes.mnist_softmax_regression import Config
@@ -34,6 +34,7 @@ def unknown(user):
 
 pwd.getpwuid = unknown
 del os.environ["HOME"]
+os.environ.pop("KERAS_HOME", None)
 """
 
 
@@ -84,7 +85,7 @@ def test_without_a_home_data_are_not_looked_for_in_it(no_home, capsys):
 
 def test_without_a_home_nothing_is_downloaded_into_it(no_home):
     with pytest.raises(DataError, match="no home folder to download mnist"):
-        _data._download("mnist", None)
+        _tfds.download("mnist", None)
 
 
 # --- a terminal of ASCII ------------------------------------------------
@@ -152,6 +153,12 @@ def test_every_character_has_a_stand_in(encoding, shown, monkeypatch):
         assert written.getvalue() == shown
 
 
+def test_who_trains_from_python_is_spoken_to_in_ascii_too(monkeypatch):
+    with terminal(monkeypatch, "ascii") as written:
+        _terminal.say("99.47 ± 0.05 %")
+        assert written.getvalue() == b"99.47 +- 0.05 %\n"
+
+
 def test_files_are_utf8_whatever_a_file_name_is(tmp_path):
     path = tmp_path / "report.html"
     _files.write_atomically(path, "é ± \udcc3\udca9 \udcff")
@@ -201,7 +208,7 @@ def synced(request, monkeypatch):
 def open_run(tmp_path):
     config = Config(run=RunOptions(dry_run=True, output_dir=tmp_path))
     data = _data.load("mnist", config.run)
-    devices = _devices.set_up(config.run, config.batch_size)
+    devices = _devices.set_up(config)
     with _runs.open_run(config, data, devices) as run:
         return run.folder
 
@@ -211,7 +218,9 @@ def test_a_disk_without_locks_is_named_once(no_locks, tmp_path, capsys):
         assert open_run(tmp_path).name == number
     said = capsys.readouterr().err
     assert said.count("knows no locks") == 1
-    assert f"the disk of {tmp_path}/runs/{RECIPE}/1 knows no locks" in said
+    assert (
+        f"the disk of {tmp_path}/runs/{RECIPE}-sample/1 knows no locks" in said
+    )
 
 
 def test_a_lock_that_fails_otherwise_is_an_error(tmp_path, monkeypatch):
@@ -271,5 +280,5 @@ runpy.run_module("recipes", run_name="__main__", alter_sys=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("knows no locks") == 1
     assert {path.name for path in here.iterdir()} == {"runs", "saved_models"}
-    report = here / "runs" / RECIPE / "1" / "report.html"
+    report = here / "runs" / f"{RECIPE}-sample" / "1" / "report.html"
     assert f"report  {report.as_uri()}" in done.stdout

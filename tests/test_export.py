@@ -621,7 +621,11 @@ def test_export_is_verified_by_the_same_packages_and_in_silence(
     monkeypatch.chdir(run.options.output_dir)
     version = _export.export_classifier(run, small_model(), METRICS)
     output = capfd.readouterr()
-    assert output.out == f"exported and verified {version}\n"
+    assert output.out == (
+        "exporting the model\n"
+        "verifying the export in a fresh process\n"
+        f"exported and verified {version}\n"
+    )
     assert output.err == ""
 
 
