@@ -291,6 +291,7 @@ def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
 
 def test_a_command_leaves_nothing_in_its_process(monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    environment = {**os.environ}
     logger = logging.getLogger("tensorflow")
     during = []
 
@@ -306,7 +307,7 @@ def test_a_command_leaves_nothing_in_its_process(monkeypatch):
     assert _config.run_command(train, recipe.Config, (), []) == 1
     assert during == [_config._preempt, [*before[1], during[1][-1]], "3"]
     assert state() == before
-    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    assert os.environ == environment
 
 
 def test_a_command_may_be_given_in_any_thread(monkeypatch):
