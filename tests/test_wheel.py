@@ -67,7 +67,8 @@ def test_every_module_is_listed():
         if name.startswith(("zoo/", "recipes/")) and name.endswith(".py")
     ]
     found = [name for name in found if not name.endswith(".__init__")]
-    assert listed == sorted(found)
+    lines = [f'    "{name}",' for name in sorted(found)]
+    assert listed == sorted(found), "to be listed:\n" + "\n".join(lines)
 
 
 def test_every_export_in_git_is_listed():
