@@ -35,7 +35,7 @@ class Config:
 
     epochs: int = 4
     """How often training sees every image."""
-    batch_size: int = 128
+    batch_size: int = 50
     run: RunOptions = RunOptions()
 
 
@@ -60,7 +60,7 @@ def train(config):
         history = _training.fit(
             run,
             model,
-            data.train,
+            data.validation,  # it is small
             batch_size=config.batch_size,
             epochs=config.epochs,
             augment=_augmentation.random_shift,
@@ -97,7 +97,7 @@ class Recipe:
 
     @property
     def runs(self):
-        return self.folder / "runs" / "my_recipe"
+        return self.folder / "runs" / "my_recipe-sample"
 
     def edit(self, old, new, file="my_recipe.py"):
         path = self.folder / file
@@ -426,7 +426,7 @@ def test_records_name_what_a_recipe_started_from(tmp_path):
     name = "mnist_to_fashion_mnist"
     assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
     loaded = _identity.loaded(["mnist_cnn@shipped"])
-    run = tmp_path / "runs" / name / "1"
+    run = tmp_path / "runs" / f"{name}-sample" / "1"
     export = tmp_path / "saved_models" / f"{name}-sample" / "1"
     for file in ("config.json", "metrics.json"):
         record = json.loads((run / file).read_text())
