@@ -16,6 +16,7 @@ GLANCE = 1 << 14  # bytes
 
 GAMMA = ("gAMA", "sRGB", "iCCP")  # the chunks of a PNG file that may tell it
 
+SAMPLED_SIDE = 1_024  # pixels
 ONE_TONE = 16  # the most by which tones of one ink differ, of 255
 # The least contrast over black, relative to that over white: of a drawing on a
 # sheet that is mostly transparent, and of a picture with its own background.
@@ -182,24 +183,19 @@ def _special_png(contents, depth, channels):
 
 
 def _from_16_bits(image):
-    """Scale RGBA pixels to 8 bits; refuse those that do not use their 16."""
-    color, alpha = image[..., :3], image[..., 3:]
-    visible = color * tf.cast(alpha > 0, tf.uint16)
-    for part in (visible, alpha):
-        largest = tf.cast(tf.reduce_max(part), tf.int32)
+    """Cut RGBA pixels to 8 bits; refuse those that do not use their 16."""
+    largest = tf.cast(tf.reduce_max(image, axis=(0, 1)), tf.int32)
+    for part in (tf.reduce_max(largest[:3]), largest[3]):  # color, alpha
         image = _checked(
             image,
-            (largest == 0) | (largest >= 1 << 15),
+            (part == 0) | (part >= 1 << 15),
             "a PNG file of 16 bits must use them, and the largest value of "
             "this one is less than half of 65535: it may hold 8 or 12 bits. "
             "Scale the values to the full range, or save them with 8 bits; "
             "the largest value is",
-            largest,
+            part,
         )
-    shift = tf.bitwise.right_shift
-    half = tf.minimum(image, 65_535 - 128) + 128
-    image = shift(image - shift(half, 8) + 128, 8)  # image / 257, rounded
-    return tf.cast(image, tf.uint8)
+    return tf.cast(tf.bitwise.right_shift(image, 8), tf.uint8)
 
 
 def _flattened(image, channels):
@@ -210,10 +206,10 @@ def _flattened(image, channels):
     image = tf.ensure_shape(image, (None, None, 4))
     color, alpha = image[..., :3], image[..., 3:]
     if channels == 1:
-        color = _grey(color)
+        color = _grey(image)
     largest = tf.reduce_max(alpha)
-    alpha = _checked(
-        alpha,
+    largest = _checked(
+        largest,
         largest > 0,
         "nothing of the picture is opaque: its alpha is 0 everywhere. Save it "
         "without alpha, or with what is drawn opaque",
@@ -221,54 +217,68 @@ def _flattened(image, channels):
     return tf.cond(
         tf.reduce_min(alpha) == largest,
         lambda: color,
-        lambda: _over_black(color, alpha / largest),
+        lambda: _over_black(color, alpha, largest),
     )
 
 
-def _grey(color):
-    """Weigh red, green and blue as TensorFlow's decoder does."""
-    red, green, blue = tf.unstack(tf.cast(color, tf.int32), axis=-1)
-    grey = tf.bitwise.right_shift(9798 * red + 19235 * green + 3735 * blue, 15)
-    return tf.cast(grey[..., tf.newaxis], tf.uint8)
+# A large picture must not take many times its own memory, so what follows is
+# computed with 16 bits, and what decides is looked at in a sample.
 
 
-def _over_black(color, alpha):
+def _grey(image):
+    """Weigh red, green and blue as JPEG does."""
+    red, green, blue, _ = tf.unstack(image, axis=-1)
+    weights = {77: red, 150: green, 29: blue}  # of 256
+    parts = [tf.cast(part, tf.uint16) * n for n, part in weights.items()]
+    grey = tf.bitwise.right_shift(sum(parts[1:], parts[0]) + 128, 8)
+    return tf.cast(grey, tf.uint8)[..., tf.newaxis]
+
+
+def _over_black(color, alpha, largest):
     """Compose a picture over black; ink of one tone becomes white.
 
     Args:
         color: uint8 `(height, width, channels)`.
-        alpha: float `(height, width, 1)`, at most 1.
+        alpha: uint8 `(height, width, 1)`.
+        largest: The largest alpha, which counts as opaque.
     """
-    alpha = tf.cast(alpha, tf.float32)
-    color = tf.cast(color, tf.float32)
-    has_color = color.shape[-1] > 1
 
-    def composed():
-        black = color * alpha
-        white = black + 255 * (1 - alpha)
+    def composed(tones):
+        most = tf.cast(largest, tf.uint16)
+        tones = tones * tf.cast(alpha, tf.uint16)
+        return tf.cast((tones + most // 2) // most, tf.uint8)
+
+    step = 1 + tf.reduce_max(tf.shape(alpha)) // SAMPLED_SIDE
+    tones = tf.cast(color[::step, ::step], tf.float32)
+    shares = alpha[::step, ::step] / largest
+    opaque = shares >= 0.5
+    darkest = tf.reduce_min(tf.where(opaque, tones, 255))
+    lightest = tf.reduce_max(tf.where(opaque, tones, 0))
+    black = tones * shares
+    white = black + 255 * (1 - shares)
+    is_picture = tf.reduce_mean(shares) >= 0.5
+
+    def over_black():
         least = PICTURE_CONTRAST
-        if not has_color:
-            is_drawing = tf.reduce_mean(alpha) < 0.5
-            least = tf.where(is_drawing, DRAWING_CONTRAST, least)
-        return _checked(
-            black,
+        if color.shape[-1] == 1:
+            least = tf.where(is_picture, PICTURE_CONTRAST, DRAWING_CONTRAST)
+        checked = _checked(
+            color,
             tf.math.reduce_std(black) >= least * tf.math.reduce_std(white),
             "what is opaque in the picture is too dark for black, which takes "
             "the place of what is transparent. Flatten the picture onto a "
             "background so that it looks like the model's images, and save it "
             "without alpha",
         )
+        return composed(tf.cast(checked, tf.uint16))
 
-    if has_color:
-        image = composed()
-    else:
-        opaque = alpha >= 0.5
-        darkest = tf.reduce_min(tf.where(opaque, color, 255))
-        lightest = tf.reduce_max(tf.where(opaque, color, 0))
-        image = tf.cond(
-            lightest - darkest <= ONE_TONE, lambda: 255 * alpha, composed
-        )
-    return tf.cast(tf.round(image), tf.uint8)
+    if color.shape[-1] > 1:
+        return over_black()
+    return tf.cond(
+        lightest - darkest <= ONE_TONE,
+        lambda: composed(tf.constant(255, tf.uint16)),
+        over_black,
+    )
 
 
 # --- JPEG ---------------------------------------------------------------

@@ -891,6 +891,9 @@ def picture_files():
             picture = color.convert(mode)
             yield image_file(picture, "JPEG", progressive=progressive)
     yield image_file(Image.new("L", (4_096, 4_096)), "PNG")
+    large_ink = Image.new("LA", (4_096, 4_096))
+    large_ink.putpixel((0, 0), (0, 255))
+    yield image_file(large_ink, "PNG")
     yield image_file(Image.new("L", (4_096, 4_096)), "JPEG")
 
 
