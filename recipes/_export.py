@@ -15,7 +15,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -30,6 +32,33 @@ from zoo import _loading
 
 VERIFIED_IMAGES = 64
 LOW_PRECISION = 0.01  # mean difference of outputs that it may make
+
+
+class Kind(NamedTuple):
+    """What is exported of a model of some kind.
+
+    Attributes:
+        signatures: Function from the model, as others shall have it, to its
+            signatures.
+        card: Function from run, record and version to the card.
+        assets: File name to text, for the folder `assets`.
+    """
+
+    signatures: Callable
+    card: Callable
+    assets: dict[str, str]
+
+
+def classifier(class_names) -> Kind:
+    """Return what is exported of a classifier of these classes."""
+    return Kind(
+        lambda model: _signatures.classifier(model, class_names),
+        _model_card.classifier_card,
+        {"labels.txt": "\n".join(class_names) + "\n"},
+    )
+
+
+AUTOENCODER = Kind(_signatures.autoencoder, _model_card.autoencoder_card, {})
 
 
 def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
@@ -57,14 +86,7 @@ def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
             f"of shape {(None, len(class_names))}. "
             f"Received: {model.output_shape}"
         )
-    return _export(
-        run,
-        model,
-        metrics,
-        lambda copy: _signatures.classifier(copy, class_names),
-        _model_card.classifier_card,
-        {"labels.txt": "\n".join(class_names) + "\n"},
-    )
+    return _export(run, model, metrics, classifier(class_names))
 
 
 def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
@@ -73,31 +95,66 @@ def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
     Its signatures are those of `recipes._signatures.autoencoder`. See
     `export_classifier`.
     """
-    return _export(
-        run,
-        model,
-        metrics,
-        _signatures.autoencoder,
-        _model_card.autoencoder_card,
-        {},
-    )
+    return _export(run, model, metrics, AUTOENCODER)
 
 
-def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
-    """Export a model of any kind.
+def remake(version: Path, run: Run, kind: Kind) -> None:
+    """Write an export anew around its own weights, and verify that.
+
+    `model.keras`, `metrics.json` and the variables of the SavedModel stay as
+    they are, byte for byte. The rest is written by the code of today, and takes
+    the place of the old export only when all of it holds.
 
     Args:
-        run: The open run.
-        model: The bare model.
-        metrics: The test metrics.
-        make_signatures: Function from the model, as others shall have it, to
-            its signatures.
-        make_card: Function from run, record and version to the card.
-        assets: File name to text, for the folder `assets`.
+        version: The version folder.
+        run: A run with the recipe, the options and the data of the export's.
+        kind: What to export.
 
-    Returns:
-        The version folder; the family's for a worker that is not the chief,
-        which exports nothing.
+    Raises:
+        ValueError: If the export is damaged.
+        RecipeError: If the new export differs from the model, or its weights
+            or metrics from those of the old one.
+    """
+    model = zoo.load_model(version, verbose=False)
+    record = json.loads((version / "metrics.json").read_text())
+    order = _order_of_variables(version, model)
+
+    def signatures_of(model):
+        signatures = kind.signatures(model)
+        _order_variables(signatures, order)
+        return signatures
+
+    with (
+        _only_building_folder(version.parent) as building,
+        _verifier_of(building) as verifier,
+    ):
+        signatures = _write(
+            building,
+            *(run, record, version.name, model),
+            kind._replace(signatures=signatures_of),
+            lambda path: shutil.copyfile(version / path.name, path),
+        )
+        for path in [*version.glob("variables/*"), version / "metrics.json"]:
+            file = path.relative_to(version)
+            if (building / file).read_bytes() != path.read_bytes():
+                raise RecipeError(
+                    f"{file} would change, and its numbers were measured "
+                    "with what it is. Train it again instead."
+                )
+        _verify(verifier, model, signatures, run.data)
+        _sync(building)
+        # Whoever is killed between these two finds it under another name.
+        old = version.with_name(f".old-{version.name}")
+        os.rename(version, old)
+        os.rename(building, version)
+        _files.sync(version.parent)
+        shutil.rmtree(old)
+
+
+def _export(run: Run, model, metrics: dict, kind: Kind) -> Path:
+    """Export a model of any kind; return the version folder.
+
+    A worker that is not the chief exports nothing, and gets the family's.
     """
     family = run.options.output_dir / "saved_models" / run.export_name
     if not run.devices.is_chief:
@@ -114,21 +171,15 @@ def _export(run, model, metrics, make_signatures, make_card, assets) -> Path:
         ):
             version = _next_version(family)
             exported = _plain_copy(model, run.data)
-            signatures = make_signatures(exported)
-            _write_saved_model(building, signatures)
-            _write_assets(building, assets)
-            check_clock()  # it may have gone back since
-            exported.save(building / "model.keras")
             record = run.record(model, metrics)
-            _files.write_json(building / "metrics.json", record)
-            _files.write_atomically(
-                building / "README.md", make_card(run, record, version.name)
+            signatures = _write(
+                building,
+                *(run, record, version.name, exported, kind),
+                exported.save,
             )
-            _write_sums(building)
             print("verifying the export in a fresh process", flush=True)
             _verify(verifier, exported, signatures, run.data)
-            for path in [*building.rglob("*"), building]:
-                _files.sync(path)
+            _sync(building)
             _files.write_json(
                 run.folder / "export.json",
                 {
@@ -243,12 +294,75 @@ def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
 # --- the files -----------------------------------------------------------
 
 
+def _write(folder, run, record, version, model, kind, save) -> dict:
+    """Write all files of an export; return its signatures.
+
+    Args:
+        folder: An empty folder.
+        run: The run.
+        record: The run's record with its metrics.
+        version: The number of the export, for the card.
+        model: The Keras model as others shall have it.
+        kind: What is exported of it.
+        save: Function that writes `model.keras` to a path.
+    """
+    signatures = kind.signatures(model)
+    _write_saved_model(folder, signatures)
+    _write_assets(folder, kind.assets)
+    check_clock()  # it may have gone back since
+    save(folder / "model.keras")
+    _files.write_json(folder / "metrics.json", record)
+    card = kind.card(run, record, version)
+    _files.write_atomically(folder / "README.md", card)
+    _write_sums(folder)
+    return signatures
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a folder is on the disk, with all that is in it."""
+    for path in [*folder.rglob("*"), folder]:
+        _files.sync(path)
+
+
 def _write_saved_model(folder: Path, signatures: dict) -> None:
     # No `track`: it would store every weight twice.
     archive = keras.export.ExportArchive()
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.function)
     archive.write_out(folder, verbose=False)
+
+
+def _order_of_variables(version: Path, model: keras.Model) -> list:
+    """Return the variables of a model in the order of an export's SavedModel.
+
+    Raises:
+        RecipeError: If the SavedModel has other weights.
+    """
+    stored = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    key = "_all_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
+    left = [variable.value for variable in model.variables]
+    order = []
+    while stored.has_tensor(key.format(len(order))):
+        value = stored.get_tensor(key.format(len(order)))
+        same = [v for v in left if np.array_equal(v.numpy(), value)]
+        if not same:
+            raise RecipeError(
+                "Its SavedModel and its model.keras have other weights."
+            )
+        order.append(same[0])
+        left = [v for v in left if v is not same[0]]
+    return order
+
+
+def _order_variables(signatures: dict, order: list) -> None:
+    """Have the variables stored in this order.
+
+    A graph keeps them in a set, so it is another one in each process.
+    """
+    for signature in signatures.values():
+        graph = signature.function.get_concrete_function().graph
+        used = {id(variable) for variable in graph.variables}
+        graph.variables = [v for v in order if id(v) in used]
 
 
 def _write_assets(folder: Path, assets: dict[str, str]) -> None:

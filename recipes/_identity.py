@@ -28,7 +28,14 @@ _RECORDERS = {
     f"recipes/{name}.py"
     for name in (
         *("__init__", "_config", "_errors", "_export", "_files", "_identity"),
-        *("_model_card", "_page", "_report", "_results", "_runs"),
+        *(
+            "_image_files",
+            "_model_card",
+            "_page",
+            "_report",
+            "_results",
+            "_runs",
+        ),
         *("_signatures", "_summary", "_terminal", "_verification"),
     )
 }

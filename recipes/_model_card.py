@@ -146,10 +146,11 @@ def _card(run, record, *, task, metric, results, meaning, use, limits) -> str:
     environment = record["environment"]
     versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
     more = ""
-    if loaded := record["settings"]["loaded"]:
+    # Older records have neither.
+    if loaded := record["settings"].get("loaded"):
         started = _identity.describe_loaded(loaded, digits=64)
         more += f"- Started from: {started}\n"
-    if changes := record["changes"]:
+    if changes := record.get("changes"):
         more += f"- Not as it was when training began: {'; '.join(changes)}\n"
     return f"""\
 ---

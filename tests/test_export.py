@@ -31,6 +31,7 @@ from recipes._config import RunOptions
 from recipes._devices import Devices
 from recipes._errors import RecipeError
 from recipes._runs import Run
+from zoo import _loading
 
 METRICS = {"test_accuracy": 0.5, "test_loss": 2.0, "train_seconds": 1.0}
 
@@ -842,6 +843,86 @@ def test_mixed_precision_is_exported_as_float32(run, digits):
     assert answer["probabilities"].dtype == tf.float32
     # The model that was trained is left as it was.
     assert trained.layers[-1].compute_dtype == "bfloat16"
+
+
+# --- made anew ----------------------------------------------------------
+
+
+def content_of(export):
+    return {
+        path.relative_to(export).as_posix(): path.read_bytes()
+        for path in export.rglob("*")
+        if path.is_file()
+    }
+
+
+def with_new_sums(export):
+    (export / "SHA256SUMS").unlink()
+    _export._write_sums(export)
+
+
+KEPT = r"README.md|metrics.json|model.keras|assets/.*|variables/.*"
+
+
+def test_an_export_is_made_anew_around_its_weights(run, tampered):
+    """By the same code, so that the card stays as well."""
+    (tampered / "saved_model.pb").write_bytes(b"of other code")
+    with_new_sums(tampered)
+    before = content_of(tampered)
+    _export.remake(tampered, run, _export.classifier(list("0123456789")))
+    assert listing(tampered.parent) == ["1", "run"]
+    _loading.check_sums(tampered)
+    after = content_of(tampered)
+    assert after.keys() == before.keys()
+    for name in filter(re.compile(KEPT).fullmatch, before):
+        assert after[name] == before[name], name
+    answer = asking(tampered)("serving_default", run.data.test.images[:3])
+    assert answer["class_name"].shape == (3,)
+
+
+def test_an_autoencoder_is_made_anew(run, autoencoder_export, tmp_path):
+    export = shutil.copytree(autoencoder_export, tmp_path / "1")
+    before = content_of(export)
+    run = dataclasses.replace(run, recipe="mnist_autoencoder")
+    _export.remake(export, run, _export.AUTOENCODER)
+    _loading.check_sums(export)
+    after = content_of(export)
+    assert after.keys() == before.keys()
+    for name in filter(re.compile(KEPT).fullmatch, before):
+        assert after[name] == before[name], name
+
+
+def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
+    other_weights.save(tampered / "model.keras")
+    with_new_sums(tampered)
+    before = content_of(tampered)
+    with pytest.raises(RecipeError, match="have other weights"):
+        _export.remake(tampered, run, _export.classifier(list("0123456789")))
+    assert content_of(tampered) == before
+    assert listing(tampered.parent) == ["1", "run"]
+
+
+def test_what_is_not_verified_takes_no_place(run, tampered):
+    before = content_of(tampered)
+    with pytest.raises(RecipeError, match="class_name in"):
+        _export.remake(tampered, run, wrong_kind())
+    assert content_of(tampered) == before
+    assert listing(tampered.parent) == ["1", "run"]
+
+
+def wrong_kind():
+    """A classifier whose graph and whose expectation have other names."""
+
+    def signatures(model):
+        right = _signatures.classifier(model, list("0123456789"))
+        wrong = _signatures.classifier(model, list("1234567890"))
+        return {
+            name: right[name]._replace(expect=wrong[name].expect)
+            for name in right
+        }
+
+    kind = _export.classifier(list("0123456789"))
+    return kind._replace(signatures=signatures)
 
 
 # --- the verification ---------------------------------------------------

@@ -1,19 +1,23 @@
 """Runs become rows, and rows become tables."""
 
 import csv
+import dataclasses
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import benchmark
 import prepare_data
 import pytest
+import remake_exports
 import run_recipes
 import update_readme
 
-from recipes import _tfds
-from recipes._config import Target
+from recipes import _data, _tfds
+from recipes._config import RunOptions, Target
+from zoo import _loading
 
 
 def record(accuracy, seconds=2.0, dataset="mnist"):
@@ -320,3 +324,53 @@ def test_growth_is_measured_from_step_to_step(
     assert "  5 x 1,000 images: an epoch of 3.5 s" in said
     assert "costs 100.0, 100.0 us from step to step" in said
     assert f"and {bytes_an_image:,} bytes of memory" in said
+
+
+# --- exports made anew ---------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of an export that ships."""
+    name = "mnist_softmax_regression"
+    shutil.copytree(_loading.SHIPPED / name / "1", tmp_path / name / "1")
+    return tmp_path / name / "1"
+
+
+def remade(copy):
+    names = [copy.parent.name, "--folder", str(copy.parent.parent)]
+    return remake_exports.main(names)
+
+
+def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
+    """On the embedded digits, under the name of the real ones."""
+    record = json.loads((copy / "metrics.json").read_text())
+    data = dataclasses.replace(
+        _data.load("mnist", RunOptions(dry_run=True)),
+        **{"name": "mnist", "checksum": record["data_checksum"]},
+    )
+    monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
+    graph = (copy / "saved_model.pb").read_bytes()
+    assert remade(copy) == 0
+    assert "its answers are the same to the bit" in capsys.readouterr().out
+    assert (copy / "saved_model.pb").read_bytes() != graph
+    for file in ("metrics.json", "model.keras", "variables/variables.index"):
+        shipped = _loading.SHIPPED / copy.parent.name / "1" / file
+        assert (copy / file).read_bytes() == shipped.read_bytes()
+    _loading.check_sums(copy)
+
+
+def test_other_data_make_nothing_anew(copy, monkeypatch, capsys):
+    data = _data.load("mnist", RunOptions(dry_run=True))
+    monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
+    graph = (copy / "saved_model.pb").read_bytes()
+    assert remade(copy) == 1
+    assert "stays as it was: it was trained on" in capsys.readouterr().err
+    assert (copy / "saved_model.pb").read_bytes() == graph
+
+
+def test_only_what_ships_is_made_anew(capsys):
+    with pytest.raises(SystemExit) as end:
+        remake_exports.main(["mnist_cnn", "no_such_export"])
+    assert end.value.code == 2
+    assert "no such export ships: no_such_export" in capsys.readouterr().err
