@@ -208,7 +208,7 @@ def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
 
 
 def test_what_a_builder_synchronised_stays_so(tmp_path):
-    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
     with devices.scope():
         models = [zoo.cnn(synchronized=built) for built in (True, False)]
         for model in models:
@@ -250,7 +250,7 @@ def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
         tf.data.Dataset.from_tensors((images, np.arange(16) % 10)).repeat(3)
         for images in (bright, bright // 8)
     ]
-    devices = _devices.set_up(RunOptions(**TWO), BATCH)
+    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
 
     def change_by_saving(**arguments):
         with devices.scope():

@@ -67,7 +67,7 @@ def test_a_config_of_a_cell_trains(kernel, tmp_path, capsys):
         "train(Config(epochs=1, run=RunOptions(seed=3, dry_run=True)))"
         "  # defined in a notebook"
     )
-    run = tmp_path / "out/runs/notebook/1"
+    run = tmp_path / "out/runs/notebook-sample/1"
     for name in ("metrics.json", "environment.json"):
         assert json.loads((run / name).read_text())["command"] == call
     export = tmp_path / "out/saved_models/notebook-sample/1"
