@@ -19,26 +19,21 @@ import tempfile
 
 
 def _import_keras() -> None:
-    if os.environ.get("MPLBACKEND") and "matplotlib" not in sys.modules:
-        _import_matplotlib()
+    hidden = {}
+    backend = os.environ.get("MPLBACKEND")
+    if backend and "matplotlib" not in sys.modules:
+        hidden["MPLBACKEND"] = None
     if os.path.expanduser("~") == "~" and "KERAS_HOME" not in os.environ:
         # Where Keras itself turns to if it cannot write to the home folder.
-        folder = os.path.join(tempfile.gettempdir(), ".keras")
-        with _variable("KERAS_HOME", folder):
-            import keras
-    else:
+        hidden["KERAS_HOME"] = os.path.join(tempfile.gettempdir(), ".keras")
+    with contextlib.ExitStack() as stack:
+        for name, value in hidden.items():
+            stack.enter_context(_variable(name, value))
         import keras  # noqa: F401
-
-
-def _import_matplotlib() -> None:
-    """Import Matplotlib; give it the backend that is named if it has that."""
-    with _variable("MPLBACKEND", None):
-        try:
-            import matplotlib
-        except ImportError:
-            return  # Keras does without
-    with contextlib.suppress(ValueError):
-        matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
+    if "MPLBACKEND" in hidden and "matplotlib" in sys.modules:
+        # Matplotlib gets the backend that is named, if it has that.
+        with contextlib.suppress(ValueError):
+            sys.modules["matplotlib"].rcParams["backend"] = backend
 
 
 @contextlib.contextmanager
