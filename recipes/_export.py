@@ -101,8 +101,8 @@ def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
 def remake(version: Path, run: Run, kind: Kind) -> None:
     """Write an export anew around its own weights, and verify that.
 
-    `model.keras`, `metrics.json` and the variables of the SavedModel stay as
-    they are, byte for byte. The rest is written by the code of today, and takes
+    `model.keras`, `metrics.json`, the assets and the variables stay as they
+    are, byte for byte. The rest is written by the code of today, and takes
     the place of the old export only when all of it holds.
 
     Args:
@@ -134,7 +134,11 @@ def remake(version: Path, run: Run, kind: Kind) -> None:
             kind._replace(signatures=signatures_of),
             lambda path: shutil.copyfile(version / path.name, path),
         )
-        for path in [*version.glob("variables/*"), version / "metrics.json"]:
+        for path in [
+            *version.glob("variables/*"),
+            *version.glob("assets/*"),
+            version / "metrics.json",
+        ]:
             file = path.relative_to(version)
             if (building / file).read_bytes() != path.read_bytes():
                 raise RecipeError(

@@ -144,7 +144,9 @@ def _card(run, record, *, task, metric, results, meaning, use, limits) -> str:
         else ""
     )
     environment = record["environment"]
-    versions = ", ".join(f"{k} {v}" for k, v in environment["versions"].items())
+    # Sorted, as in metrics.json, so that the same record makes the same card.
+    versions = sorted(environment["versions"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in versions)
     more = ""
     # Older records have neither.
     if loaded := record["settings"].get("loaded"):
