@@ -15,7 +15,7 @@ from conftest import ROOT, run_recipe
 from hosts import Site
 from test_workers import DRIVER, metrics, tf_config, weights
 
-from recipes import _devices
+from recipes import _devices, _sample
 
 pytestmark = pytest.mark.faults
 
@@ -156,6 +156,7 @@ def assert_resumes(two, unbroken, *configs):
 
 def test_two_hosts_train_what_two_devices_do(unbroken, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(_sample, "PASSES", 1)  # as in DRIVER
     mirrored = ("--strategy", "mirrored", "--cpu-devices", 2)
     flags = (*FLAGS, *mirrored, "--offline", "--output-dir", tmp_path)
     assert run_recipe(RECIPE, *flags) == 0

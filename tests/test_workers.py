@@ -19,7 +19,7 @@ import tensorflow as tf
 from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
-from recipes import _devices, _runs, _workers
+from recipes import _devices, _runs, _sample, _workers
 from recipes._config import RunOptions
 from recipes._errors import NothingToDo, RecipeError, UsageError
 from recipes.mnist_autoencoder import Config
@@ -331,8 +331,9 @@ import importlib, json, os, signal, sys
 worker, batch, name = os.environ.get("FAULT", "-1 0 SIGKILL").split()
 task = json.loads(os.environ["TF_CONFIG"])["task"]
 
-from recipes import _config, _workers
+from recipes import _config, _sample, _workers
 
+_sample.PASSES = 1  # short epochs are enough to be lost in
 _workers.START_SECONDS = float(os.environ.get("START", 60))
 quietly = _config._import_tensorflow_quietly
 seen = 0
@@ -420,6 +421,7 @@ def test_two_workers_train_what_one_process_does(
     recipe, flags, tolerance, unbroken, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(_sample, "PASSES", 1)  # as in DRIVER
     flags = (*FLAGS, *flags, "--offline", "--output-dir", tmp_path)
     assert run_recipe(recipe, *flags) == 0
     together = unbroken(recipe)
