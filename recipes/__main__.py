@@ -10,7 +10,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-from recipes import _results, _terminal
+from recipes.lab import terminal
+from recipes.lab.metrics import in_words
+from recipes.lab.results import describe_values, of_plain_commands
 
 _HERE = Path(__file__).parent
 _WIDTH = 80  # of a terminal
@@ -19,7 +21,7 @@ _WIDTH = 80  # of a terminal
 def main(argv=None) -> int:
     """List the recipes, or run the one that is named."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    _terminal.prepare()
+    terminal.prepare()
     if not arguments:
         print_list()
         return 0
@@ -61,7 +63,7 @@ def read_recipes() -> dict:
 
 def print_list() -> None:
     """Print two lines for each recipe: result and time; what it is about."""
-    results = _results.of_plain_commands()
+    results = of_plain_commands()
     rows = [("recipe", "test result", "training", "")]
     for name, recipe in read_recipes().items():
         about = recipe.__doc__.partition("\n")[0]
@@ -80,11 +82,11 @@ def _describe(row) -> tuple[str, str]:
     """Return a result with its seeds, and its time: `9 s`."""
     if row is None:
         return "not measured yet", ""
-    metric = _results.in_words(row["metric"]).removeprefix("Test ")
+    metric = in_words(row["metric"]).removeprefix("Test ")
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
     return (
-        f"{metric} {_results.describe_values(row)} ({row['seeds']} seeds)",
+        f"{metric} {describe_values(row)} ({row['seeds']} seeds)",
         time,
     )
 

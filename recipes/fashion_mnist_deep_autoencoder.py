@@ -13,7 +13,8 @@ Reference: Hinton and Salakhutdinov 2006 (deep autoencoders); Jordan et al. 2024
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "fashion_mnist"
 TARGETS = (Target("test_mse", 0.0085, "min"),)
@@ -39,33 +40,33 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
+    from recipes.lab.data import sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
+
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
     )
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
-
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         with devices.scope():
             model = zoo.create_model(
                 "deep_autoencoder", latent_dim=config.latent_dim
             )
             model.compile(
                 optimizer=keras.optimizers.Muon(
-                    _training.one_cycle(config.learning_rate, steps, warmup=0.1)
+                    schedules.one_cycle(config.learning_rate, steps, warmup=0.1)
                 ),
                 loss="mse",
             )
 
-        history = _training.fit(
+        history = fitting.fit(
             run,
             model,
             data.train.to_reconstruct(),
@@ -74,13 +75,13 @@ def train(config: Config) -> dict[str, float]:
             validation=data.validation.to_reconstruct(),
         )
 
-        metrics, pictures = _scoring.score_autoencoder(model, data.test)
-        metrics |= _training.train_seconds(history)
-        pca = _scoring.score_pca(data, [config.latent_dim])
+        metrics, pictures = scoring.score_autoencoder(model, data.test)
+        metrics |= fitting.train_seconds(history)
+        pca = scoring.score_pca(data, [config.latent_dim])
         metrics["pca_test_mse"] = pca[config.latent_dim]
 
-        export = _export.export_autoencoder(run, model, metrics)
-        _report.report_autoencoder(run, model, history, metrics, pictures)
+        export = exporting.export_autoencoder(run, model, metrics)
+        reports.report_autoencoder(run, model, history, metrics, pictures)
         return run.finish(model, metrics, export)
 
 

@@ -19,7 +19,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "fashion_mnist"
 # A modest aim, not a result: no run has had the ImageNet weights yet.
@@ -51,20 +52,20 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
-    from recipes._errors import DataError, UsageError
+    from recipes.lab.data import sources, splits
+    from recipes.lab.errors import DataError, UsageError
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
+    )
     weights, image_size = config.weights, config.image_size
     if config.run.dry_run:
         weights, image_size = None, 32  # the least that it takes
@@ -74,7 +75,7 @@ def train(config: Config) -> dict[str, float]:
     )
     if weights == "imagenet" and not (
         _is_downloaded(config.backbone)
-        or _data.can_fetch(WEIGHTS_URL, config.run)
+        or sources.can_fetch(WEIGHTS_URL, config.run)
     ):
         raise DataError(
             f"The ImageNet weights of {config.backbone} are not here and "
@@ -82,7 +83,7 @@ def train(config: Config) -> dict[str, float]:
         )
 
     loads = (config.backbone, weights)
-    with _runs.open_run(config, data, devices, loads=loads) as run:
+    with open_run(config, data, devices, loads=loads) as run:
         with devices.scope():
             try:
                 model = zoo.create_model(
@@ -98,7 +99,7 @@ def train(config: Config) -> dict[str, float]:
             head = zoo.classifier_head(model)
             head.compile(
                 optimizer=keras.optimizers.Adam(
-                    _training.one_cycle(
+                    schedules.one_cycle(
                         config.learning_rate, steps, warmup=0.25
                     )
                 ),
@@ -108,19 +109,19 @@ def train(config: Config) -> dict[str, float]:
 
         # The body stays as it is, and so do its features: once is enough.
         body = zoo.feature_extractor(model)
-        history = _training.fit(
+        history = fitting.fit(
             run,
             head,
-            _scoring.features_of(body, data.train),
+            scoring.features_of(body, data.train),
             batch_size=config.batch_size,
             epochs=config.epochs,
-            validation=_scoring.features_of(body, data.validation),
+            validation=scoring.features_of(body, data.validation),
         )
 
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(run, model, history, metrics, probabilities)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

@@ -17,7 +17,8 @@ Reference: Baldi and Hornik 1989; Chollet, Building autoencoders in Keras, 2016.
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_mse", 0.0100, "min"),)
@@ -47,22 +48,22 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
+    from recipes.lab.data import sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
+    )
     lengths = sorted({config.latent_dim, *config.code_lengths})
 
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
 
         def fit(latent_dim, phase):
             """Train an autoencoder with a code of some length."""
@@ -74,13 +75,13 @@ def train(config: Config) -> dict[str, float]:
                 )
                 model.compile(
                     optimizer=keras.optimizers.Adam(
-                        _training.one_cycle(
+                        schedules.one_cycle(
                             config.learning_rate, steps, warmup=0.1
                         )
                     ),
                     loss="mse",
                 )
-            history = _training.fit(
+            history = fitting.fit(
                 run,
                 model,
                 data.train.to_reconstruct(),
@@ -93,21 +94,21 @@ def train(config: Config) -> dict[str, float]:
             return model, history
 
         model, history = fit(config.latent_dim, "train")
-        metrics, pictures = _scoring.score_autoencoder(model, data.test)
-        metrics |= _training.train_seconds(history)
-        pca = _scoring.score_pca(data, lengths)
+        metrics, pictures = scoring.score_autoencoder(model, data.test)
+        metrics |= fitting.train_seconds(history)
+        pca = scoring.score_pca(data, lengths)
         metrics["pca_test_mse"] = pca[config.latent_dim]
 
         # The same again, with codes of other lengths.
         ours = {config.latent_dim: metrics["test_mse"]}
         for length in sorted(set(config.code_lengths) - set(ours)):
             other, _ = fit(length, f"code-{length}")
-            scores, _ = _scoring.score_autoencoder(other, data.test, quiet=True)
+            scores, _ = scoring.score_autoencoder(other, data.test, quiet=True)
             ours[length] = scores["test_mse"]
         more = [_picture(ours, pca)] if len(ours) > 1 else []
 
-        export = _export.export_autoencoder(run, model, metrics)
-        _report.report_autoencoder(
+        export = exporting.export_autoencoder(run, model, metrics)
+        reports.report_autoencoder(
             *(run, model, history, metrics, pictures), more=more
         )
         return run.finish(model, metrics, export)
@@ -115,9 +116,9 @@ def train(config: Config) -> dict[str, float]:
 
 def _picture(ours: dict, pca: dict):
     """Return the report's section on the length of the code."""
-    from recipes import _page
+    from recipes.lab.report import page
 
-    return lambda plots: _page.lines_section(
+    return lambda plots: page.lines_section(
         plots,
         "code_lengths",
         heading="Error against the length of the code",

@@ -16,7 +16,8 @@ Reference: Ioffe and Szegedy 2015 (batch normalisation); Smith and Topin 2018
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9930),)
@@ -43,30 +44,29 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _augmentation,
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
+    from recipes.lab.data import augmentation, sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
 
     # Seeds and devices come first, then the data: raw pixels, 0 to 255.
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
+    )
 
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         # The model and its optimizer belong to the devices they are made on.
         with devices.scope():
             model = zoo.create_model("cnn")
             model.compile(
                 # A short memory suits a short training, hence the low betas.
                 optimizer=keras.optimizers.Adam(
-                    _training.one_cycle(
+                    schedules.one_cycle(
                         config.learning_rate, steps, warmup=0.25
                     ),
                     beta_1=0.7,
@@ -78,23 +78,23 @@ def train(config: Config) -> dict[str, float]:
                 metrics=["accuracy"],
             )
 
-        # `model.fit`, resumable: see recipes/_training.py.
-        history = _training.fit(
+        # `model.fit`, resumable: see recipes/lab/training/fitting.py.
+        history = fitting.fit(
             run,
             model,
             data.train.one_hot(),
             batch_size=config.batch_size,
             epochs=config.epochs,
             validation=data.validation.one_hot(),
-            augment=_augmentation.random_shift,
+            augment=augmentation.random_shift,
         )
 
         # The test set is scored once, after every choice has been made.
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
 
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(run, model, history, metrics, probabilities)
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

@@ -16,7 +16,8 @@ Reference: Vincent et al. 2008.
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_psnr", 18.5),)
@@ -45,21 +46,21 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
+    from recipes.lab.data import sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
+
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
     )
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
-
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         with devices.scope():
             model = zoo.create_model(
                 "deep_autoencoder",
@@ -68,33 +69,33 @@ def train(config: Config) -> dict[str, float]:
             )
             model.compile(
                 optimizer=keras.optimizers.Muon(
-                    _training.one_cycle(config.learning_rate, steps, warmup=0.1)
+                    schedules.one_cycle(config.learning_rate, steps, warmup=0.1)
                 ),
                 loss="mse",
             )
 
         # The layer of noise rests in validation, so the images bring their own.
         clean = data.validation.to_reconstruct().targets()
-        noisy = _scoring.add_noise(
+        noisy = scoring.add_noise(
             data.validation.images, config.noise, NOISE_SEED + 1
         )
-        history = _training.fit(
+        history = fitting.fit(
             run,
             model,
             data.train.to_reconstruct(),
             batch_size=config.batch_size,
             epochs=config.epochs,
-            validation=_data.Split(noisy, clean),
+            validation=splits.Split(noisy, clean),
         )
 
         clean = data.test.to_reconstruct().targets()
-        noisy = _scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
-        metrics, pictures = _scoring.score_autoencoder(model, data.test, noisy)
-        metrics["noisy_test_psnr"] = _scoring.psnr(noisy / 255, clean)
-        metrics |= _training.train_seconds(history)
+        noisy = scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
+        metrics, pictures = scoring.score_autoencoder(model, data.test, noisy)
+        metrics["noisy_test_psnr"] = scoring.psnr(noisy / 255, clean)
+        metrics |= fitting.train_seconds(history)
 
-        export = _export.export_autoencoder(run, model, metrics)
-        _report.report_autoencoder(
+        export = exporting.export_autoencoder(run, model, metrics)
+        reports.report_autoencoder(
             *(run, model, history, metrics, pictures), pixels=noisy
         )
         return run.finish(model, metrics, export)

@@ -13,7 +13,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9930),)
@@ -41,27 +42,24 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _augmentation,
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
+    from recipes.lab.data import augmentation, sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
     train, validation = data.train.one_hot(), data.validation.one_hot()
-    steps = config.epochs * _data.steps_per_epoch(train, config.batch_size)
+    steps = config.epochs * splits.steps_per_epoch(train, config.batch_size)
 
     if config.training == "lecture":
         # As in the deck: no validation set is kept back.
         train, validation = train + validation, None
 
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         with devices.scope():
             model = zoo.create_model("lecture_cnn")
             if config.training == "lecture":
@@ -71,16 +69,16 @@ def train(config: Config) -> dict[str, float]:
                 label_smoothing, augment = 0.0, None
             else:
                 optimizer = keras.optimizers.Adam(
-                    _training.one_cycle(config.learning_rate, steps, warmup=0.2)
+                    schedules.one_cycle(config.learning_rate, steps, warmup=0.2)
                 )
                 label_smoothing = config.label_smoothing
-                augment = _augmentation.random_shift
+                augment = augmentation.random_shift
             loss = keras.losses.CategoricalCrossentropy(
                 label_smoothing=label_smoothing
             )
             model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
 
-        history = _training.fit(
+        history = fitting.fit(
             run,
             model,
             train,
@@ -90,10 +88,10 @@ def train(config: Config) -> dict[str, float]:
             augment=augment,
         )
 
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(run, model, history, metrics, probabilities)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

@@ -13,7 +13,8 @@ Reference: Srivastava et al. 2014 (dropout); Szegedy et al. 2016 (smoothing).
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9840),)
@@ -39,26 +40,26 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
+    from recipes.lab.data import sources, splits
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
+
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
     )
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
-
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         with devices.scope():
             model = zoo.create_model("mlp")
             model.compile(
                 optimizer=keras.optimizers.Adam(
-                    _training.one_cycle(config.learning_rate, steps, warmup=0.2)
+                    schedules.one_cycle(config.learning_rate, steps, warmup=0.2)
                 ),
                 loss=keras.losses.CategoricalCrossentropy(
                     label_smoothing=config.label_smoothing
@@ -66,7 +67,7 @@ def train(config: Config) -> dict[str, float]:
                 metrics=["accuracy"],
             )
 
-        history = _training.fit(
+        history = fitting.fit(
             run,
             model,
             data.train.one_hot(),
@@ -75,10 +76,10 @@ def train(config: Config) -> dict[str, float]:
             validation=data.validation.one_hot(),
         )
 
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(run, model, history, metrics, probabilities)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

@@ -18,7 +18,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "fashion_mnist"
 TARGETS = (Target("test_accuracy", 0.9050),)
@@ -48,24 +49,23 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes import (
-        _augmentation,
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
-    from recipes._errors import UsageError
+    from recipes.lab.data import augmentation, sources, splits
+    from recipes.lab.errors import UsageError
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
+    from recipes.lab.training.devices import set_up
 
-    devices = _devices.set_up(config)
-    data = _data.load(DATASET, config.run)
-    steps = config.epochs * _data.steps_per_epoch(data.train, config.batch_size)
+    devices = set_up(config)
+    data = sources.load(DATASET, config.run)
+    steps = config.epochs * splits.steps_per_epoch(
+        data.train, config.batch_size
+    )
 
     loads = (config.backbone,)
-    with _runs.open_run(config, data, devices, loads=loads) as run:
+    with open_run(config, data, devices, loads=loads) as run:
         with devices.scope():
             try:
                 model = zoo.create_model(
@@ -81,26 +81,26 @@ def train(config: Config) -> dict[str, float]:
         def fit(model, phase):
             """Train a classifier in the chosen mode."""
             train, validation = data.train, data.validation
-            augment = _augmentation.random_flip
+            augment = augmentation.random_flip
             if config.mode == "frozen":
                 # The body stays as it is, and so do its features.
                 body = zoo.feature_extractor(model)
                 with devices.scope():
                     model = zoo.classifier_head(model)
-                train = _scoring.features_of(body, train)
-                validation = _scoring.features_of(body, validation)
+                train = scoring.features_of(body, train)
+                validation = scoring.features_of(body, validation)
                 augment = None
             with devices.scope():
                 model.compile(
                     optimizer=keras.optimizers.Adam(
-                        _training.one_cycle(
+                        schedules.one_cycle(
                             config.learning_rate, steps, warmup=0.25
                         )
                     ),
                     loss="sparse_categorical_crossentropy",
                     metrics=["accuracy"],
                 )
-            return _training.fit(
+            return fitting.fit(
                 *(run, model, train),
                 batch_size=config.batch_size,
                 epochs=config.epochs,
@@ -110,15 +110,15 @@ def train(config: Config) -> dict[str, float]:
             )
 
         history = fit(model, "train")
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
 
         fit(scratch, "scratch")
-        scores, _ = _scoring.score_classifier(scratch, data.test)
+        scores, _ = scoring.score_classifier(scratch, data.test)
         metrics["scratch_test_accuracy"] = scores["test_accuracy"]
 
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(run, model, history, metrics, probabilities)
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(run, model, history, metrics, probabilities)
         return run.finish(model, metrics, export)
 
 

@@ -20,7 +20,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9920),)
@@ -47,23 +48,22 @@ class Config:
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import zoo
-    from recipes import (
-        _data,
-        _devices,
-        _export,
-        _report,
-        _runs,
-        _scoring,
-        _training,
-    )
+    from recipes.lab.data import sources
+    from recipes.lab.data.splits import steps_per_epoch
+    from recipes.lab.export import exporting
+    from recipes.lab.report import reports
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting
+    from recipes.lab.training.devices import set_up
 
-    devices = _devices.set_up(config)
-    digits = _data.load(DATASET, config.run)
+    devices = set_up(config)
+    digits = sources.load(DATASET, config.run)
     before, data = digits.of_classes("01234"), digits.of_classes("56789")
     for half in (before, data):
-        _data.steps_per_epoch(half.train, config.batch_size)  # or refuse now
+        steps_per_epoch(half.train, config.batch_size)  # or refuse now
 
-    with _runs.open_run(config, data, devices) as run:
+    with open_run(config, data, devices) as run:
         # The first half of the digits, for the weights. There is no hidden
         # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
         with devices.scope():
@@ -78,13 +78,13 @@ def train(config: Config) -> dict[str, float]:
         splits = data.train, data.validation
         history = _fit(config, run, model, config.mode, *splits, "train")
 
-        metrics, probabilities = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(pretraining, history)
+        metrics, probabilities = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(pretraining, history)
         more = []
         if config.labels_per_class:
             more.append(_picture(config, run, donor))
-        export = _export.export_classifier(run, model, metrics)
-        _report.report_classifier(
+        export = exporting.export_classifier(run, model, metrics)
+        reports.report_classifier(
             *(run, model, history, metrics, probabilities), more=more
         )
         return run.finish(model, metrics, export)
@@ -109,27 +109,30 @@ def _fit(config, run, model, mode, train, validation, phase, **options):
     import keras
 
     import zoo
-    from recipes import _augmentation, _data, _scoring, _training
+    from recipes.lab.data import augmentation
+    from recipes.lab.data.splits import steps_per_epoch
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting, schedules
 
-    augment = _augmentation.random_shift
+    augment = augmentation.random_shift
     if mode == "frozen":
         # The body stays as it is, and so do its features: once is enough.
         body = zoo.feature_extractor(model)
         with run.devices.scope():
             model = zoo.classifier_head(model)
-        train = _scoring.features_of(body, train)
-        validation = validation and _scoring.features_of(body, validation)
+        train = scoring.features_of(body, train)
+        validation = validation and scoring.features_of(body, validation)
         augment = None
     options = {
         "batch_size": config.batch_size,
         "epochs": config.epochs,
         **options,
     }
-    steps = _data.steps_per_epoch(train, options["batch_size"])
+    steps = steps_per_epoch(train, options["batch_size"])
     with run.devices.scope():
         model.compile(
             optimizer=keras.optimizers.Adam(
-                _training.one_cycle(
+                schedules.one_cycle(
                     config.learning_rate,
                     steps * options["epochs"],
                     warmup=0.25,
@@ -138,7 +141,7 @@ def _fit(config, run, model, mode, train, validation, phase, **options):
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-    return _training.fit(
+    return fitting.fit(
         *(run, model, train),
         validation=validation,
         augment=augment,
@@ -153,7 +156,8 @@ def _picture(config, run, donor):
 
     import keras
 
-    from recipes import _page, _scoring
+    from recipes.lab.report import page
+    from recipes.lab.tasks import scoring
 
     with run.devices.scope():
         untrained = keras.models.clone_model(donor)
@@ -177,12 +181,12 @@ def _picture(config, run, donor):
                     batch_size=min(config.batch_size, len(few)),
                     quiet=True,
                 )
-                scores, _ = _scoring.score_classifier(
+                scores, _ = scoring.score_classifier(
                     model, run.data.test, quiet=True
                 )
                 accuracies.append(100 * scores["test_accuracy"])
             lines[way][count] = statistics.mean(accuracies)
-    return lambda plots: _page.lines_section(
+    return lambda plots: page.lines_section(
         plots,
         "labels",
         heading="What transfer is for",

@@ -331,28 +331,29 @@ def train_on_more(recipe: str, factor: int) -> tuple:
 
     import numpy as np
 
-    from recipes import _config, _data
+    from recipes.lab.data import sources, splits
+    from recipes.lab.flags import RunOptions
 
-    load = _data.load
+    load = sources.load
     images = None
 
     def load_more(name, options):
         nonlocal images
         data = load(name, options)
-        train = _data.Split(
+        train = splits.Split(
             np.tile(data.train.images, (factor, 1, 1, 1)),
             np.tile(data.train.labels, factor),
         )
         images = train.images
         return dataclasses.replace(data, train=train)
 
-    _data.load = load_more
+    sources.load = load_more
     module = importlib.import_module(f"recipes.{recipe}")
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.redirect_stdout(io.StringIO()),
     ):
-        options = _config.RunOptions(output_dir=Path(folder))
+        options = RunOptions(output_dir=Path(folder))
         config = module.Config(epochs=1, run=options)
         metrics = module.train(config)
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -36,7 +36,8 @@ from pathlib import Path
 
 import launch_workers
 
-from recipes import _config, _files
+from recipes.lab import files
+from recipes.lab.command import _import_tensorflow_quietly
 
 SURVIVOR_SECONDS = 90  # for a worker to see that another is lost
 MEET_SECONDS = 120  # for a worker to see that another never came
@@ -70,7 +71,7 @@ def main(argv=None) -> int:
         os.environ["TFDS_DATA_DIR"] = str(folder / "nowhere")
         command.append("--offline")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _config._import_tensorflow_quietly()
+    _import_tensorflow_quietly()
     try:
         run(folder, command, epochs, arguments)
     except Broken as problem:
@@ -340,7 +341,7 @@ def check_file(path: Path) -> None:
     """
     content = path.read_bytes()
     if path.suffix == ".npz":
-        whole = _files.sha256(path)[:32] == path.stem.partition("-")[2]
+        whole = files.sha256(path)[:32] == path.stem.partition("-")[2]
     elif path.suffix == ".json":
         whole = json.loads(content)["schema"] == 1
     elif path.suffix == ".csv":

@@ -11,8 +11,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from recipes import _data, _tfds
-from recipes._errors import DataError
+from recipes.lab.data import sources, tfds
+from recipes.lab.errors import DataError
 
 
 def main(argv=None) -> int:
@@ -21,7 +21,7 @@ def main(argv=None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    everything = " ".join(_data.SOURCES)
+    everything = " ".join(sources.SOURCES)
     parser.add_argument(
         "datasets", nargs="*", metavar="NAME", help=f"default: {everything}"
     )
@@ -29,7 +29,7 @@ def main(argv=None) -> int:
         "--data-dir", help="default: TFDS_DATA_DIR, or ~/tensorflow_datasets"
     )
     arguments = parser.parse_args(argv)
-    unknown = set(arguments.datasets) - set(_data.SOURCES)
+    unknown = set(arguments.datasets) - set(sources.SOURCES)
     if unknown:
         parser.error(
             f"no such data set: {', '.join(sorted(unknown))}. There are: "
@@ -41,9 +41,9 @@ def main(argv=None) -> int:
         os.path.expanduser(folder or "~/tensorflow_datasets")
     ).absolute()
     try:
-        folder = _tfds.data_directory(folder)
-        for name in arguments.datasets or _data.SOURCES:
-            version = _tfds.find(name, folder) or _tfds.download(name, folder)
+        folder = tfds.data_directory(folder)
+        for name in arguments.datasets or sources.SOURCES:
+            version = tfds.find(name, folder) or tfds.download(name, folder)
             print(f"{name} is in {version}")
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from recipes import _data, _export
-from recipes._config import RunOptions
-from recipes._errors import RecipeError
-from recipes._runs import Run
+from recipes.lab.data import sources
+from recipes.lab.errors import RecipeError
+from recipes.lab.export import exporting
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs.run import Run
 from zoo import _loading
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,23 +68,23 @@ def remake(version: Path, data_dir: Path | None) -> str:
     record = json.loads((version / "metrics.json").read_text())
     options = RunOptions(data_dir=data_dir)
     with contextlib.redirect_stdout(io.StringIO()):
-        data = _data.load(record["dataset"], options)
+        data = sources.load(record["dataset"], options)
     if data.checksum != record["data_checksum"]:
         raise RecipeError(
             f"it was trained on other data than {data.describe()}. Give the "
             "folder of that data as --data-dir."
         )
-    kind = _export.AUTOENCODER
+    kind = exporting.AUTOENCODER
     if (labels := version / "assets" / "labels.txt").exists():
         class_names = tuple(labels.read_text().splitlines())
         if class_names != data.class_names:
             data = data.of_classes(class_names)
-        kind = _export.classifier(class_names)
+        kind = exporting.classifier(class_names)
     settings = record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
-    images = data.test.images[: _export.VERIFIED_IMAGES]
+    images = data.test.images[: exporting.VERIFIED_IMAGES]
     before = answers(version, images)
-    _export.remake(version, run, kind)
+    exporting.remake(version, run, kind)
     worst = max(
         np.max(np.abs(found - expected))
         for found, expected in zip(

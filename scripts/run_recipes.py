@@ -19,8 +19,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipes import _files, _runs, _terminal
 from recipes.__main__ import read_recipes
+from recipes.lab import files, terminal
+from recipes.lab.runs import record as lab_record
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "saved_models" / "results.csv"
@@ -45,13 +46,15 @@ def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     split = argv.index("--") if "--" in argv else len(argv)
     arguments, flags = parser.parse_args(argv[:split]), argv[split + 1 :]
-    _terminal.prepare()
+    terminal.prepare()
     known = read_recipes()
     if unknown := set(arguments.recipes) - set(known):
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more")
-    commit = _runs.commit([f"recipes/{name}.py" for name in arguments.recipes])
+    commit = lab_record.commit(
+        [f"recipes/{name}.py" for name in arguments.recipes]
+    )
     if not commit:
         parser.error("this is no Git checkout: results name their commit")
     if commit.endswith("-dirty"):
@@ -80,7 +83,7 @@ def main(argv=None) -> int:
 def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
     """Run one seed, unless it is there already; return its record."""
     variant = "".join(flag.strip("-") + "-" for flag in flags)
-    name = f"{_runs.commit()}-{variant}seed-{seed}"
+    name = f"{lab_record.commit()}-{variant}seed-{seed}"
     record = ROOT / output_dir / "runs" / recipe / name / "metrics.json"
     if not record.exists():  # a run on the sample has another folder
         subprocess.run(
@@ -110,7 +113,7 @@ def aggregate(recipe: str, flags: list, target, records: list) -> dict:
         )
     versions = first["environment"]["versions"]
     return {
-        "schema": _runs.SCHEMA,
+        "schema": files.SCHEMA,
         "recipe": recipe,
         "dataset": first["dataset"],
         "model": first["model"],
@@ -141,13 +144,13 @@ def enter(row: dict) -> None:
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["command"]))
-    _files.write_atomically(RESULTS, buffer.getvalue())
+    files.write_atomically(RESULTS, buffer.getvalue())
 
 
 def list_as_shipped(export: str) -> None:
     """Enter an export into the list of what a wheel carries."""
     listed = set(SHIPPED.read_text().split()) | {export}
-    _files.write_atomically(SHIPPED, "\n".join(sorted(listed)) + "\n")
+    files.write_atomically(SHIPPED, "\n".join(sorted(listed)) + "\n")
 
 
 if __name__ == "__main__":

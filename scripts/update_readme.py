@@ -9,8 +9,8 @@ import csv
 import sys
 from pathlib import Path
 
-from recipes import _files
-from recipes._results import describe_result
+from recipes.lab import files
+from recipes.lab.results import describe_result
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -32,7 +32,7 @@ def main(argv=None) -> int:
     new = before + BEGIN + table() + END + after
     if arguments.check:
         return int(new != old)
-    _files.write_atomically(README, new)
+    files.write_atomically(README, new)
     return 0
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recipes import _augmentation
+from recipes.lab.data import augmentation
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def batch():
 
 
 def draw(*seed):
-    return _augmentation.drawing(seed, 64, 0, 64)
+    return augmentation.drawing(seed, 64, 0, 64)
 
 
 def shifts_of(before, after, pixels):
@@ -30,7 +30,7 @@ def shifts_of(before, after, pixels):
 
 @pytest.mark.parametrize("pixels", [1, 2])
 def test_each_image_is_shifted_by_itself(batch, pixels):
-    moved = _augmentation.random_shift(batch, draw(1, 2), pixels).numpy()
+    moved = augmentation.random_shift(batch, draw(1, 2), pixels).numpy()
     assert moved.dtype == "uint8"
     pairs = zip(batch, moved, strict=True)
     shifts = [shifts_of(*pair, pixels) for pair in pairs]
@@ -40,7 +40,7 @@ def test_each_image_is_shifted_by_itself(batch, pixels):
 
 
 def test_each_image_is_mirrored_or_not(batch):
-    flipped = _augmentation.random_flip(batch, draw(1, 2)).numpy()
+    flipped = augmentation.random_flip(batch, draw(1, 2)).numpy()
     same = (flipped == batch).all(axis=(1, 2, 3))
     mirrored = (flipped == batch[:, :, ::-1]).all(axis=(1, 2, 3))
     assert (same ^ mirrored).all()
@@ -48,7 +48,7 @@ def test_each_image_is_mirrored_or_not(batch):
 
 
 @pytest.mark.parametrize(
-    "augment", [_augmentation.random_shift, _augmentation.random_flip]
+    "augment", [augmentation.random_shift, augmentation.random_flip]
 )
 def test_the_seed_decides(batch, augment):
     once = augment(batch, draw(1, 2)).numpy()

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from recipes import _augmentation, _batches, _data
-from recipes._errors import UsageError
+from recipes.lab.data import augmentation, splits
+from recipes.lab.data.batches import training_batches, validation_batches
+from recipes.lab.errors import UsageError
 
-SPLIT = _data.Split(
+SPLIT = splits.Split(
     np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
     np.arange(50, dtype="int32"),
 )
@@ -16,7 +17,7 @@ SPLIT = _data.Split(
 def epochs_of(batch_size=50, epochs=3, split=SPLIT, **options):
     """The labels of all epochs, `(epochs, steps, batch_size)`."""
     options = {"seed": 0} | options
-    (batches,) = _batches.training_batches(split, batch_size, **options)
+    (batches,) = training_batches(split, batch_size, **options)
     steps = len(split) // batch_size
     left = (epochs - options.get("initial_epoch", 0)) * steps
     labels = [labels.numpy() for _, labels in batches.take(left)]
@@ -31,7 +32,7 @@ def test_every_epoch_is_another_permutation():
 
 
 def test_images_stay_with_their_labels():
-    (batches,) = _batches.training_batches(SPLIT, 8, seed=0)
+    (batches,) = training_batches(SPLIT, 8, seed=0)
     for images, labels in batches.take(12):
         np.testing.assert_array_equal(images.numpy().ravel(), labels)
 
@@ -60,7 +61,7 @@ def test_the_remainder_is_dropped_another_one_each_epoch():
 
 
 def test_the_batches_say_that_they_have_no_end():
-    (batches,) = _batches.training_batches(SPLIT, 8, seed=0)
+    (batches,) = training_batches(SPLIT, 8, seed=0)
     assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
 
 
@@ -71,7 +72,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 def test_augmentation_draws_anew_for_every_batch_and_the_same_on_a_resume():
     def draws(count, **options):
-        (batches,) = _batches.training_batches(
+        (batches,) = training_batches(
             SPLIT, 10, augment=lambda _, draw: draw(1), **options
         )
         return [tuple(draws.numpy()) for draws, _ in batches.take(count)]
@@ -88,13 +89,13 @@ def test_augmentation_sees_whole_batches_of_raw_images():
         assert images.shape[1:] == (1, 1, 1)
         return images + 100
 
-    (batches,) = _batches.training_batches(SPLIT, 25, seed=0, augment=augment)
+    (batches,) = training_batches(SPLIT, 25, seed=0, augment=augment)
     for images, labels in batches.take(2):
         np.testing.assert_array_equal(images.numpy().ravel(), labels + 100)
 
 
 def test_a_split_to_reconstruct_yields_its_pixels_as_what_to_say():
-    (batches,) = _batches.training_batches(SPLIT.to_reconstruct(), 8, seed=0)
+    (batches,) = training_batches(SPLIT.to_reconstruct(), 8, seed=0)
     for images, pixels in batches.take(6):
         assert images.dtype == tf.uint8
         assert pixels.dtype == tf.float32
@@ -106,7 +107,7 @@ def test_what_to_reconstruct_is_the_augmented_image():
         return images + 100
 
     seen = []
-    (batches,) = _batches.training_batches(
+    (batches,) = training_batches(
         SPLIT.to_reconstruct(), 25, seed=0, augment=augment
     )
     for images, pixels in batches.take(2):
@@ -130,17 +131,15 @@ def in_one(shares, count, **options):
 @pytest.mark.parametrize("shares", [2, 4])
 def test_the_shares_of_all_replicas_make_up_the_batches_of_one(shares):
     noise = np.random.default_rng(0).integers(0, 256, (64, 9, 9, 1), "uint8")
-    split = _data.Split(noise, np.arange(64, dtype="int32"))
+    split = splits.Split(noise, np.arange(64, dtype="int32"))
 
     def augment(images, draw):
-        images = _augmentation.random_flip(images, draw)
-        return _augmentation.random_shift(images, draw, 2)
+        images = augmentation.random_flip(images, draw)
+        return augmentation.random_shift(images, draw, 2)
 
     def batches(**options):
         return in_one(
-            _batches.training_batches(
-                split, 16, seed=3, augment=augment, **options
-            ),
+            training_batches(split, 16, seed=3, augment=augment, **options),
             9,
         )
 
@@ -155,10 +154,10 @@ def test_the_shares_of_all_replicas_make_up_the_batches_of_one(shares):
 def test_each_validation_sees_each_image_once_and_in_order(
     replicas, images, shared
 ):
-    split = _data.Split(
+    split = splits.Split(
         np.zeros((images, 1, 1, 1), "uint8"), np.arange(images, dtype="int32")
     )
-    shares, steps = _batches.validation_batches(
+    shares, steps = validation_batches(
         split, replicas=replicas, shares=replicas if shared else 1
     )
     batches = in_one(shares, 2 * steps)
@@ -170,7 +169,7 @@ def test_each_validation_sees_each_image_once_and_in_order(
 
 
 def test_a_validation_of_what_to_reconstruct_compares_pixels():
-    (batches,), _ = _batches.validation_batches(SPLIT.to_reconstruct())
+    (batches,), _ = validation_batches(SPLIT.to_reconstruct())
     ((images, pixels),) = batches.take(1)
     assert images.dtype == tf.uint8
     np.testing.assert_allclose(pixels, SPLIT.images / 255, rtol=1e-6)

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from conftest import RECIPES, run_python, run_recipe
 
-from recipes import _config
-from recipes._config import RunOptions
-from recipes._errors import RecipeError, UsageError
+from recipes.lab import command
+from recipes.lab.errors import RecipeError, UsageError
+from recipes.lab.flags import _LIMITS, RunOptions, _fields, check
 
 RECIPE = "mnist_softmax_regression"  # for what they all share
 
@@ -135,7 +135,7 @@ def test_a_recipe_checks_flags_of_its_own(recipe, flag, values, reason, capsys):
 
 def numbers_of(config):
     """Return the names of the fields that hold numbers."""
-    for name, _, kind in _config._fields(config):
+    for name, _, kind in _fields(config):
         kinds = {kind, *typing.get_args(kind)}
         if kinds & {int, float}:
             yield name
@@ -147,7 +147,7 @@ def test_no_number_is_without_bounds(recipe):
     names = {*numbers_of(config)}
     assert {"epochs", "batch_size", "seed"} <= names
     # What a run is measured against may be any number.
-    assert names - {*_config._LIMITS} == {"target"}
+    assert names - {*_LIMITS} == {"target"}
 
 
 @pytest.mark.parametrize("name", ["a/b", "/tmp/a", "..", ".hidden", ""])
@@ -171,7 +171,9 @@ def test_unknown_choices_are_met_with_the_known_ones(flag, capsys):
 @pytest.fixture
 def untouched(monkeypatch):
     """See that nothing is loaded and nothing of the process is changed."""
-    monkeypatch.setattr("recipes._data.load", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(
+        "recipes.lab.data.sources.load", lambda *_: pytest.fail("loaded")
+    )
     before = keras.config.dtype_policy().name, random.getstate()
     yield
     assert (keras.config.dtype_policy().name, random.getstate()) == before
@@ -283,7 +285,7 @@ def test_a_recipe_checks_fields_of_its_own(recipe, mistake, words, untouched):
     ],
 )
 def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
-    _config.check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
+    check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
 
 
 # --- what a command leaves in its process -------------------------------
@@ -304,8 +306,8 @@ def test_a_command_leaves_nothing_in_its_process(monkeypatch):
 
     before = state()
     recipe = importlib.import_module(f"recipes.{RECIPE}")
-    assert _config.run_command(train, recipe.Config, (), []) == 1
-    assert during == [_config._preempt, [*before[1], during[1][-1]], "3"]
+    assert command.run_command(train, recipe.Config, (), []) == 1
+    assert during == [command._preempt, [*before[1], during[1][-1]], "3"]
     assert state() == before
     assert os.environ == environment
 
@@ -314,7 +316,7 @@ def test_a_command_may_be_given_in_any_thread(monkeypatch):
     recipe = importlib.import_module(f"recipes.{RECIPE}")
     with ThreadPoolExecutor() as pool:
         code = pool.submit(
-            _config.run_command,
+            command.run_command,
             *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
         )
         assert code.result() == 0
@@ -467,6 +469,6 @@ def test_a_name_that_is_no_recipes_is_refused(words, reason, capsys):
 
 
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
-    monkeypatch.setattr("recipes._config.find_spec", lambda name: None)
+    monkeypatch.setattr("recipes.lab.command.find_spec", lambda name: None)
     assert run_recipe("mnist_cnn", "--tensorboard") == 2
     assert "pip install tensorboard" in capsys.readouterr().err

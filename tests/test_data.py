@@ -21,9 +21,10 @@ import tensorflow as tf
 from conftest import ROOT, ordinary_rights, run_recipe
 
 import zoo
-from recipes import _batches, _data, _tfds
-from recipes._config import RunOptions
-from recipes._errors import DataError, UsageError
+from recipes.lab.data import sources, splits, tfds
+from recipes.lab.data.batches import training_batches
+from recipes.lab.errors import DataError, UsageError
+from recipes.lab.flags import RunOptions
 
 TRAIN, TEST = 5_010, 20
 ARRAYS = ("train", "validation", "test")
@@ -99,7 +100,7 @@ def nothing(tmp_path, monkeypatch):
 
 
 def load(folder, name="mnist", **options):
-    return _data.load(
+    return sources.load(
         name, RunOptions(data_dir=folder, offline=True, **options)
     )
 
@@ -266,7 +267,7 @@ def test_array_records_without_their_package_are_not_called_damaged(
     def fail(builder, split):
         raise ImportError("No module named 'array_record'")
 
-    monkeypatch.setitem(_tfds._READERS, "array_record", fail)
+    monkeypatch.setitem(tfds._READERS, "array_record", fail)
     with pytest.raises(DataError, match="format array_record is missing") as e:
         load(array_record)
     assert "damaged" not in str(e.value)
@@ -292,9 +293,9 @@ def originals(monkeypatch):
     """The arrays of a small MNIST of numbered images, as Keras names them."""
     for name, counts in (("mnist", COUNTS), ("fashion_mnist", (2,) * 10)):
         source = dataclasses.replace(
-            _data.SOURCES[name], train_size=TRAIN, test_counts=counts
+            sources.SOURCES[name], train_size=TRAIN, test_counts=counts
         )
-        monkeypatch.setitem(_data.SOURCES, name, source)
+        monkeypatch.setitem(sources.SOURCES, name, source)
     numbers = np.arange(TRAIN + TEST)
     images = np.zeros((len(numbers), 28, 28), "uint8")
     images[:, 0, 0], images[:, 0, 1] = numbers // 256, numbers % 256
@@ -525,7 +526,7 @@ def test_shipped_models_recognize_the_digits(name, digits):
     assert np.mean(answers == digits.test.labels) >= SHIPPED[name]
 
 
-@pytest.mark.parametrize("name", _data.SOURCES)
+@pytest.mark.parametrize("name", sources.SOURCES)
 def test_a_dry_run_uses_the_digits_even_where_data_are(name, prepared, capsys):
     data = load(prepared, name, dry_run=True)
     assert data.is_sample and len(data.train) == 1_297
@@ -708,15 +709,15 @@ def test_a_cache_that_cannot_be_written_is_no_error(
 
 
 def point_to(monkeypatch, name, url):
-    source = dataclasses.replace(_data.SOURCES[name], download_url=url)
-    monkeypatch.setitem(_data.SOURCES, name, source)
+    source = dataclasses.replace(sources.SOURCES[name], download_url=url)
+    monkeypatch.setitem(sources.SOURCES, name, source)
 
 
 def load_online(name, **options):
     """Load, and see that it did not take TFDS' minutes of trying."""
     started = time.perf_counter()
     try:
-        return _data.load(name, RunOptions(**options))
+        return sources.load(name, RunOptions(**options))
     finally:
         assert time.perf_counter() - started < 60
 
@@ -769,8 +770,8 @@ def test_no_network_ends_in_exit_code_3_for_others(
     nothing, silent, monkeypatch
 ):
     point_to(monkeypatch, "fashion_mnist", silent)
-    soon = functools.partial(_data._answers, seconds=0.5)
-    monkeypatch.setattr(_data, "_answers", soon)
+    soon = functools.partial(sources._answers, seconds=0.5)
+    monkeypatch.setattr(sources, "_answers", soon)
     with pytest.raises(DataError, match=f"{silent} does not answer") as error:
         load_online("fashion_mnist")
     assert error.value.exit_code == 3
@@ -799,7 +800,7 @@ def test_proxies_are_honoured(nothing, server, monkeypatch):
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(DataError):
         load_online("fashion_mnist")
-    assert server.requests == [_data.SOURCES["fashion_mnist"].download_url]
+    assert server.requests == [sources.SOURCES["fashion_mnist"].download_url]
 
 
 def test_a_download_that_fails_says_how_else(nothing, server, monkeypatch):
@@ -823,7 +824,7 @@ def test_a_download_goes_beside_what_is_there(
         asked.append((name, folder))
         raise DataError("enough")
 
-    monkeypatch.setattr(_tfds, "download", download)
+    monkeypatch.setattr(tfds, "download", download)
     point_to(monkeypatch, "fashion_mnist", server.url)
     for folder in (prepared / "mnist", prepared):
         monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
@@ -837,7 +838,7 @@ def test_a_download_goes_beside_what_is_there(
     assert folders == [prepared, prepared, None]
 
 
-@pytest.mark.parametrize("name", _data.SOURCES)
+@pytest.mark.parametrize("name", sources.SOURCES)
 def test_offline_never_opens_a_socket(name, nothing, monkeypatch):
     opened = []
 
@@ -857,7 +858,7 @@ def test_offline_never_opens_a_socket(name, nothing, monkeypatch):
 
 # --- parts of the data --------------------------------------------------
 
-SPLIT = _data.Split(
+SPLIT = splits.Split(
     np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
     np.arange(50, dtype="int32"),
 )
@@ -865,7 +866,7 @@ SPLIT = _data.Split(
 
 @pytest.fixture(scope="module")
 def digits():
-    return _data.load("mnist", RunOptions(dry_run=True))
+    return sources.load("mnist", RunOptions(dry_run=True))
 
 
 @pytest.mark.parametrize("names", ["56789", "40", "7"])
@@ -926,7 +927,7 @@ def test_more_draws_of_a_seed_contain_the_fewer(digits):
 
 
 def test_of_a_class_with_fewer_images_all_are_taken():
-    split = _data.Split(SPLIT.images, (SPLIT.labels >= 46).astype("int32"))
+    split = splits.Split(SPLIT.images, (SPLIT.labels >= 46).astype("int32"))
     drawn = split.of_each_class(10, seed=0)
     assert np.bincount(drawn.labels).tolist() == [10, 4]
     rare = drawn.images[drawn.labels == 1].ravel()
@@ -962,12 +963,12 @@ def test_a_part_of_a_split_is_what_numpy_would_take(part):
 def test_a_split_may_be_shown_more_than_once_in_an_epoch():
     few = dataclasses.replace(SPLIT, passes=4)
     assert len(few) == 50
-    assert _data.steps_per_epoch(few, 32) == 6
+    assert splits.steps_per_epoch(few, 32) == 6
     with pytest.raises(UsageError, match="at most the 50 training images"):
-        _data.steps_per_epoch(few, 51)
+        splits.steps_per_epoch(few, 51)
     for part in (few[:8], few.one_hot(50), few.to_reconstruct()):
         assert part.passes == 4
-    [batches] = _batches.training_batches(few, 40, seed=0)
+    [batches] = training_batches(few, 40, seed=0)
     epochs = [
         np.bincount(
             np.concatenate(

@@ -14,9 +14,13 @@ from tensorflow.python.framework.config import (
 )
 
 import zoo
-from recipes import _data, _devices, _runs, _scoring, _training
-from recipes._config import RunOptions
-from recipes._errors import UsageError
+from recipes.lab.data import sources, splits
+from recipes.lab.errors import UsageError
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs.run import open_run
+from recipes.lab.tasks import scoring
+from recipes.lab.training import distributed, fitting
+from recipes.lab.training.devices import numerics, set_up
 
 EPOCHS, STEPS, BATCH = 2, 5, 32
 ONE = {}
@@ -33,10 +37,10 @@ class Config:
 @pytest.fixture(scope="module")
 def digits():
     """A few digits; no split is a multiple of the batches or the replicas."""
-    data = _data.load("mnist", RunOptions(dry_run=True))
+    data = sources.load("mnist", RunOptions(dry_run=True))
 
     def first(split, count):
-        return _data.Split(split.images[:count], split.labels[:count])
+        return splits.Split(split.images[:count], split.labels[:count])
 
     return dataclasses.replace(
         data,
@@ -110,8 +114,8 @@ def train(digits, tmp_path_factory):
         output = output or tmp_path_factory.mktemp("output")
         options = RunOptions(output_dir=output, **options)
         config = Config(run=options)
-        devices = _devices.set_up(config)
-        with _runs.open_run(config, digits, devices) as run:
+        devices = set_up(config)
+        with open_run(config, digits, devices) as run:
             with devices.scope():
                 model = build()
                 model.compile(
@@ -120,7 +124,7 @@ def train(digits, tmp_path_factory):
                     metrics=["accuracy"],
                 )
             watch = Watch()
-            history = _training.fit(
+            history = fitting.fit(
                 run,
                 model,
                 digits.train,
@@ -129,7 +133,7 @@ def train(digits, tmp_path_factory):
                 validation=digits.validation,
                 callbacks=[*callbacks, watch],
             )
-            scored = _scoring.score_classifier(model, digits.test)
+            scored = scoring.score_classifier(model, digits.test)
         return Trained(model, history, *scored, watch.seen)
 
     return function
@@ -208,16 +212,16 @@ def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
 
 
 def test_what_a_builder_synchronised_stays_so(tmp_path):
-    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
+    devices = set_up(Config(run=RunOptions(**TWO)))
     with devices.scope():
         models = [zoo.cnn(synchronized=built) for built in (True, False)]
         for model in models:
             model.compile("sgd", "mse")
     for built, model in zip((True, False), models, strict=True):
         for _ in range(2):
-            _devices.prepare_model(model, devices)
+            distributed.prepare_model(model, devices)
             assert synchronized(model) == [True] * 3
-        _devices.restore_model(model)
+        distributed.restore_model(model)
         assert synchronized(model) == [built] * 3
 
 
@@ -250,7 +254,7 @@ def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
         tf.data.Dataset.from_tensors((images, np.arange(16) % 10)).repeat(3)
         for images in (bright, bright // 8)
     ]
-    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
+    devices = set_up(Config(run=RunOptions(**TWO)))
 
     def change_by_saving(**arguments):
         with devices.scope():
@@ -295,11 +299,11 @@ def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
 
 def test_a_model_from_outside_the_scope_is_refused(capsys):
     """Keras would train it on one device, and say nothing."""
-    devices = _devices.set_up(Config(run=RunOptions(**TWO)))
+    devices = set_up(Config(run=RunOptions(**TWO)))
     model = perceptron()
     model.compile(loss="mse")
     with pytest.raises(ValueError, match=r"mlp would not be .*scope\(\)"):
-        _devices.prepare_model(model, devices)
+        distributed.prepare_model(model, devices)
 
 
 @pytest.mark.thorough
@@ -318,7 +322,7 @@ def test_a_mirrored_run_goes_on_with_the_same_bits(train, tmp_path):
 
 
 def choose(capsys, **options):
-    devices = _devices.set_up(Config(run=RunOptions(**options)))
+    devices = set_up(Config(run=RunOptions(**options)))
     assert capsys.readouterr().out == f"devices: {devices.description}\n"
     return devices
 
@@ -357,7 +361,7 @@ def test_the_cpu_may_be_asked_for(capsys):
 
 def test_the_seed_decides_the_weights():
     def weights(seed):
-        with _devices.numerics(RunOptions(seed=seed)):
+        with numerics(RunOptions(seed=seed)):
             return perceptron().get_weights()[0]
 
     np.testing.assert_array_equal(weights(1), weights(1))
@@ -380,7 +384,7 @@ def test_mixed_precision_trains_and_scores(train, convolution_on_one, capsys):
 
 
 def test_deterministic_operations_and_only_those():
-    with _devices.numerics(RunOptions(deterministic=True)):
+    with numerics(RunOptions(deterministic=True)):
         tf.random.set_seed(None)
         with pytest.raises(RuntimeError, match="determinism"):
             tf.random.normal((2,))  # unseeded
@@ -403,7 +407,7 @@ ODD = {"precision": "mixed_float16", "deterministic": True, "seed": 5}
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
 def test_a_run_leaves_the_process_as_it_was(error):
     try:
-        with _devices.numerics(RunOptions(**ODD)):
+        with numerics(RunOptions(**ODD)):
             assert keras.layers.Dense(1).compute_dtype == "float16"
             if error:
                 raise error
@@ -417,7 +421,7 @@ def test_a_run_leaves_what_was_chosen_before_it():
     keras.config.set_dtype_policy("mixed_bfloat16")
     tf.config.experimental.enable_op_determinism()
     try:
-        with _devices.numerics(RunOptions()):
+        with numerics(RunOptions()):
             assert keras.layers.Dense(1).compute_dtype == "float32"
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         assert is_op_determinism_enabled()
@@ -439,7 +443,7 @@ def test_no_two_runs_leave_the_same_random_numbers():
     """As in a search, which draws the next settings after each run."""
     seen = []
     for _ in range(3):
-        with _devices.numerics(RunOptions()):
+        with numerics(RunOptions()):
             numbers()
         seen += numbers()
     assert len(set(seen)) == len(seen)
@@ -449,14 +453,14 @@ def test_python_and_numpy_go_on_where_they_were():
     keras.utils.set_random_seed(3)
     expected = random.random(), np.random.random()
     keras.utils.set_random_seed(3)
-    with _devices.numerics(RunOptions(seed=5)):
+    with numerics(RunOptions(seed=5)):
         numbers()
     assert (random.random(), np.random.random()) == expected
 
 
 def test_a_process_without_a_seed_has_none_afterwards():
     tf.random.set_seed(None)
-    with _devices.numerics(RunOptions()):
+    with numerics(RunOptions()):
         assert tf.compat.v1.random.get_seed(None) != (None, None)
     assert tf.compat.v1.random.get_seed(None) == (None, None)
 

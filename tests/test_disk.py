@@ -33,9 +33,17 @@ from conftest import (
 )
 
 import zoo
-from recipes import _data, _devices, _export, _files, _runs, _training
-from recipes._config import RunOptions
-from recipes._errors import RecipeError, UsageError
+from recipes.lab import files as lab_files
+from recipes.lab.data import sources
+from recipes.lab.errors import RecipeError, UsageError
+from recipes.lab.export import exporting
+from recipes.lab.files import write_atomically
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import folder as lab_folder
+from recipes.lab.runs.folder import _lock
+from recipes.lab.runs.run import open_run
+from recipes.lab.training import fitting
+from recipes.lab.training.devices import set_up
 
 RECIPE = "mnist_softmax_regression"
 PLACES = 200  # at which a checkpoint is damaged
@@ -53,7 +61,7 @@ class Config:
 
 @pytest.fixture(scope="module")
 def digits():
-    return _data.load("mnist", RunOptions(dry_run=True))
+    return sources.load("mnist", RunOptions(dry_run=True))
 
 
 @pytest.fixture
@@ -63,8 +71,8 @@ def opened(digits, tmp_path):
     def name(epochs=3, data=digits, **options):
         options = {"output_dir": tmp_path, **options}
         config = Config(epochs, run=RunOptions(**options))
-        devices = _devices.set_up(config)
-        with _runs.open_run(config, data, devices) as run:
+        devices = set_up(config)
+        with open_run(config, data, devices) as run:
             return run.folder
 
     return name
@@ -105,7 +113,7 @@ class Checkpoints:
     def recorder(self, **settings):
         run = types.SimpleNamespace(**vars(self.run))
         run.settings = self.run.settings | settings
-        recorder = _training._Recorder(run, "train", 9, (), True)
+        recorder = fitting._Recorder(run, "train", 9, (), True)
         recorder.set_model(self.model)
         return recorder
 
@@ -404,8 +412,8 @@ def unwritable(folder):
 def command(tmp_path, monkeypatch, capsys):
     """A function that runs a small recipe to its end; nothing is verified."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(_export, "_verifier_of", contextlib.nullcontext)
-    monkeypatch.setattr(_export, "_verify", lambda *_: None)
+    monkeypatch.setattr(exporting, "_verifier_of", contextlib.nullcontext)
+    monkeypatch.setattr(exporting, "_verify", lambda *_: None)
 
     def run(output, *flags):
         flags = ("--epochs", 2, "--offline", "--output-dir", output, *flags)
@@ -441,7 +449,7 @@ class FullOnce:
         self.places = []  # where it has been full
         self.now = None  # where it is in this run
         for module, name in (
-            (_files, "open"),
+            (lab_files, "open"),
             (os, "fsync"),
             (os, "replace"),
             (os, "rename"),
@@ -551,7 +559,7 @@ def close(folder):
 def at(monkeypatch):
     """Has something done once, before a file of some name is written."""
     faults = {}
-    write = _files.write_atomically
+    write = write_atomically
 
     def before(path):
         for name in list(faults):
@@ -562,7 +570,7 @@ def at(monkeypatch):
         before(path)
         write(path, content)
 
-    monkeypatch.setattr(_files, "write_atomically", write_after)
+    monkeypatch.setattr(lab_files, "write_atomically", write_after)
     return types.SimpleNamespace(faults=faults, before=before)
 
 
@@ -589,7 +597,7 @@ def test_a_real_disk_that_is_full_at_every_stage(
     disk, tmp_path, command, at, monkeypatch
 ):
     assert command(tmp_path / "unbroken").code == 0
-    write, save = _export._write_saved_model, keras.Model.save
+    write, save = exporting._write_saved_model, keras.Model.save
 
     def write_saved_model(folder, signatures):
         at.before(folder / "saved_model.pb")
@@ -599,7 +607,7 @@ def test_a_real_disk_that_is_full_at_every_stage(
         at.before(path)
         save(model, path)
 
-    monkeypatch.setattr(_export, "_write_saved_model", write_saved_model)
+    monkeypatch.setattr(exporting, "_write_saved_model", write_saved_model)
     monkeypatch.setattr(keras.Model, "save", save_keras)
     for name, pages in STAGES:
         at.faults[name] = functools.partial(fill, disk, pages)
@@ -656,19 +664,20 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
 DRIVER = f"""
 import contextlib, os, pathlib, shutil, sys, time
 
-from recipes import _export, _files
+from recipes.lab import files
+from recipes.lab.export import exporting
 from recipes import {RECIPE} as recipe
 
-_export._verifier_of = contextlib.nullcontext
-_export._verify = lambda *arguments: None
-write, after = _files.write_atomically, None
+exporting._verifier_of = contextlib.nullcontext
+exporting._verify = lambda *arguments: None
+write, after = files.write_atomically, None
 
 def write_and_tell(path, content):
     write(path, content)
     if after and path.suffix == ".npz":
         after(int(path.name[:6]))
 
-_files.write_atomically = write_and_tell
+files.write_atomically = write_and_tell
 
 def train(folder):
     flags = ["--epochs", "4", "--offline", "--output-dir", folder]
@@ -804,12 +813,12 @@ def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
 
 def test_runs_that_begin_at_once_have_a_folder_each(digits, tmp_path):
     config = Config(run=RunOptions(output_dir=tmp_path))
-    devices = _devices.set_up(config)
+    devices = set_up(config)
     begin, end = threading.Barrier(8), threading.Barrier(8)
 
     def open_and_hold(_):
         begin.wait(20)
-        with _runs.open_run(config, digits, devices) as run:
+        with open_run(config, digits, devices) as run:
             end.wait(20)
             return run.folder.name
 
@@ -820,13 +829,13 @@ def test_runs_that_begin_at_once_have_a_folder_each(digits, tmp_path):
 
 def test_a_run_that_is_finished_at_that_very_moment(opened, monkeypatch):
     folder = opened()
-    lock = _runs._lock
+    lock = _lock
 
     def lock_when_it_is_finished(path):
         (folder / "metrics.json").touch()
         return lock(path)
 
-    monkeypatch.setattr(_runs, "_lock", lock_when_it_is_finished)
+    monkeypatch.setattr(lab_folder, "_lock", lock_when_it_is_finished)
     assert opened().name == "2"
 
 

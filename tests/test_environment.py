@@ -17,9 +17,14 @@ from conftest import run_python, run_recipe
 
 import zoo
 import zoo.__main__
-from recipes import _data, _devices, _files, _runs, _terminal, _tfds
-from recipes._config import RunOptions
-from recipes._errors import DataError
+from recipes.lab import files as lab_files
+from recipes.lab.data import sources, tfds
+from recipes.lab.errors import DataError
+from recipes.lab.files import sync, write_atomically
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import run as lab_run
+from recipes.lab.terminal import prepare, say
+from recipes.lab.training.devices import set_up
 from recipes.mnist_softmax_regression import Config
 
 RECIPE = "mnist_softmax_regression"
@@ -79,13 +84,13 @@ def no_home(monkeypatch):
 
 
 def test_without_a_home_data_are_not_looked_for_in_it(no_home, capsys):
-    assert _data.load("mnist", RunOptions(offline=True)).is_sample
-    assert _data._cache_folder() is None
+    assert sources.load("mnist", RunOptions(offline=True)).is_sample
+    assert sources._cache_folder() is None
 
 
 def test_without_a_home_nothing_is_downloaded_into_it(no_home):
     with pytest.raises(DataError, match="no home folder to download mnist"):
-        _tfds.download("mnist", None)
+        tfds.download("mnist", None)
 
 
 # --- a terminal of ASCII ------------------------------------------------
@@ -147,7 +152,7 @@ def test_models_are_described_in_ascii(monkeypatch):
 )
 def test_every_character_has_a_stand_in(encoding, shown, monkeypatch):
     with terminal(monkeypatch, encoding) as written:
-        _terminal.prepare()
+        prepare()
         print("1 ± 2 × 3 → … – ━━ é ² ┌─┐│ \U0001f600", end=" ")
         print("\udcff\udcc3\udca9 \udcc3\udca9", end="")
         assert written.getvalue() == shown
@@ -155,13 +160,13 @@ def test_every_character_has_a_stand_in(encoding, shown, monkeypatch):
 
 def test_who_trains_from_python_is_spoken_to_in_ascii_too(monkeypatch):
     with terminal(monkeypatch, "ascii") as written:
-        _terminal.say("99.47 ± 0.05 %")
+        say("99.47 ± 0.05 %")
         assert written.getvalue() == b"99.47 +- 0.05 %\n"
 
 
 def test_files_are_utf8_whatever_a_file_name_is(tmp_path):
     path = tmp_path / "report.html"
-    _files.write_atomically(path, "é ± \udcc3\udca9 \udcff")
+    write_atomically(path, "é ± \udcc3\udca9 \udcff")
     assert path.read_text(encoding="utf-8") == "é ± é \ufffd"
 
 
@@ -186,7 +191,7 @@ def no_locks(request, monkeypatch):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    monkeypatch.setattr(_files, "_without_locks", set())
+    monkeypatch.setattr(lab_files, "_without_locks", set())
 
 
 @pytest.fixture
@@ -207,9 +212,9 @@ def synced(request, monkeypatch):
 
 def open_run(tmp_path):
     config = Config(run=RunOptions(dry_run=True, output_dir=tmp_path))
-    data = _data.load("mnist", config.run)
-    devices = _devices.set_up(config)
-    with _runs.open_run(config, data, devices) as run:
+    data = sources.load("mnist", config.run)
+    devices = set_up(config)
+    with lab_run.open_run(config, data, devices) as run:
         return run.folder
 
 
@@ -234,7 +239,7 @@ def test_a_lock_that_fails_otherwise_is_an_error(tmp_path, monkeypatch):
 
 def test_a_disk_that_syncs_no_folders(synced, tmp_path):
     folder = open_run(tmp_path)
-    _files.sync(folder)
+    sync(folder)
     path = folder / "config.json"
     assert path.stat().st_ino in synced
 
@@ -248,9 +253,9 @@ def test_a_file_that_cannot_be_synced_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match=str(path)):
-        _files.sync(path)
+        sync(path)
     with pytest.raises(OSError, match=str(path)):
-        _files.write_atomically(path, "text")
+        write_atomically(path, "text")
 
 
 # --- all of it at once --------------------------------------------------

@@ -26,11 +26,15 @@ from conftest import run_python, run_recipe
 from PIL import Image
 
 import zoo
-from recipes import _data, _export, _image_files, _signatures, _verification
-from recipes._config import RunOptions
-from recipes._devices import Devices
-from recipes._errors import RecipeError
-from recipes._runs import Run
+from recipes.lab.data import sources
+from recipes.lab.errors import RecipeError
+from recipes.lab.export import exporting, verification
+from recipes.lab.export import signatures as lab_signatures
+from recipes.lab.export.signatures import classifier
+from recipes.lab.flags import RunOptions
+from recipes.lab.inputs import image_files
+from recipes.lab.runs.run import Run
+from recipes.lab.training.devices import Devices
 from zoo import _loading
 
 METRICS = {"test_accuracy": 0.5, "test_loss": 2.0, "train_seconds": 1.0}
@@ -39,7 +43,7 @@ METRICS = {"test_accuracy": 0.5, "test_loss": 2.0, "train_seconds": 1.0}
 @pytest.fixture(scope="module")
 def data():
     """The embedded digits."""
-    return _data.load("mnist", RunOptions(dry_run=True))
+    return sources.load("mnist", RunOptions(dry_run=True))
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +108,9 @@ def run(tmp_path, data):
 def unverified(monkeypatch):
     """Leave the verification out, for tests of what happens around it."""
     monkeypatch.setattr(
-        _export, "_verifier_of", lambda _: contextlib.nullcontext()
+        exporting, "_verifier_of", lambda _: contextlib.nullcontext()
     )
-    monkeypatch.setattr(_export, "_verify", lambda *_: None)
+    monkeypatch.setattr(exporting, "_verify", lambda *_: None)
 
 
 def listing(folder):
@@ -562,7 +566,7 @@ def test_other_models_take_its_pixels(ask_autoencoder, ask, digits):
 def test_pictures_outside_of_the_range_are_clipped(digits):
     model = zoo.create_model("autoencoder", output_activation="linear")
     model.get_layer("decoder").get_layer("pixels").bias.assign([9.0] * 784)
-    reconstruct = _signatures.autoencoder(model)["reconstruct"]
+    reconstruct = lab_signatures.autoencoder(model)["reconstruct"]
     answer = reconstruct.function(tf.constant(digits[:2]))
     assert answer["reconstruction"].numpy().max() == 1
     assert answer["image"].numpy().max() == 255
@@ -620,7 +624,7 @@ def test_export_is_verified_by_the_same_packages_and_in_silence(
     (run.options.output_dir / "recipes").mkdir()
     (run.options.output_dir / "recipes" / "__init__.py").write_text("1 / 0")
     monkeypatch.chdir(run.options.output_dir)
-    version = _export.export_classifier(run, small_model(), METRICS)
+    version = exporting.export_classifier(run, small_model(), METRICS)
     output = capfd.readouterr()
     assert output.out == (
         "exporting the model\n"
@@ -631,11 +635,11 @@ def test_export_is_verified_by_the_same_packages_and_in_silence(
 
 
 def test_exports_at_the_same_time_take_turns(run, unverified, monkeypatch):
-    monkeypatch.setattr(_export, "_verify", lambda *_: time.sleep(0.3))
+    monkeypatch.setattr(exporting, "_verify", lambda *_: time.sleep(0.3))
     versions = []
 
     def export():
-        version = _export.export_classifier(run, small_model(), METRICS)
+        version = exporting.export_classifier(run, small_model(), METRICS)
         versions.append(version.name)
 
     threads = [threading.Thread(target=export) for _ in range(2)]
@@ -658,7 +662,7 @@ def version_folder(run, version=1):
 
 def test_a_zero_padded_version_is_taken(run, unverified):
     (version_folder(run).parent / "0001").mkdir(parents=True)
-    version = _export.export_classifier(run, small_model(), METRICS)
+    version = exporting.export_classifier(run, small_model(), METRICS)
     assert listing(version.parent) == ["0001", "2"]
 
 
@@ -668,7 +672,7 @@ def test_what_a_killed_export_left_is_not_served_and_goes(run, unverified):
     (leftover / "SHA256SUMS").touch()
     with pytest.raises(ValueError, match="not an export"):
         zoo.load_model(leftover.parent)
-    version = _export.export_classifier(run, small_model(), METRICS)
+    version = exporting.export_classifier(run, small_model(), METRICS)
     assert listing(leftover.parent) == [version.name] == ["1"]
 
 
@@ -679,7 +683,7 @@ def test_a_run_that_was_killed_after_its_export_makes_no_second_one(
     model = small_model()
 
     def export(model=model, run=run):
-        return _export.export_classifier(run, model, METRICS).name
+        return exporting.export_classifier(run, model, METRICS).name
 
     assert export() == "1"
     (version_folder(run).parent / "7").mkdir()
@@ -719,13 +723,13 @@ def test_a_run_that_was_killed_before_the_rename_exports_again(
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", die)
         with pytest.raises(KeyboardInterrupt):
-            _export.export_classifier(run, model, METRICS)
+            exporting.export_classifier(run, model, METRICS)
     assert (run.folder / "export.json").exists()
     # Meanwhile another run takes the number.
     (run.folder.parent / "another").mkdir()
     another = dataclasses.replace(run, folder=run.folder.parent / "another")
-    _export.export_classifier(another, small_model(), METRICS)
-    assert _export.export_classifier(run, model, METRICS).name == "2"
+    exporting.export_classifier(another, small_model(), METRICS)
+    assert exporting.export_classifier(run, model, METRICS).name == "2"
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -745,15 +749,15 @@ FULL_TENSORFLOW = tf.errors.ResourceExhaustedError(None, None, "disk is full")
 def test_an_export_that_fails_leaves_nothing(
     run, monkeypatch, step, error, raised, message
 ):
-    original = getattr(_export, step)
+    original = getattr(exporting, step)
 
     def fail(*arguments):
         original(*arguments)
         raise error
 
-    monkeypatch.setattr(_export, step, fail)
+    monkeypatch.setattr(exporting, step, fail)
     with pytest.raises(raised, match=message):
-        _export.export_classifier(run, small_model(), METRICS)
+        exporting.export_classifier(run, small_model(), METRICS)
     assert listing(version_folder(run).parent) == []
 
 
@@ -762,7 +766,7 @@ def test_a_file_in_the_way_is_named(run):
     family.parent.mkdir()
     family.touch()
     with pytest.raises(RecipeError, match=str(family)):
-        _export.export_classifier(run, small_model(), METRICS)
+        exporting.export_classifier(run, small_model(), METRICS)
     assert family.is_file()
 
 
@@ -773,8 +777,8 @@ def test_an_export_that_answers_otherwise_is_dropped(
     def write_another(folder, signatures):
         original(folder, signatures_of(small_model()))
 
-    original = _export._write_saved_model
-    monkeypatch.setattr(_export, "_write_saved_model", write_another)
+    original = exporting._write_saved_model
+    monkeypatch.setattr(exporting, "_write_saved_model", write_another)
     flags = ["--dry-run", "--output-dir", tmp_path]
     assert run_recipe("mnist_softmax_regression", *flags) == 1
     assert "differs from the model: probab" in capsys.readouterr().err
@@ -785,7 +789,7 @@ def test_an_export_that_answers_otherwise_is_dropped(
 @pytest.mark.parametrize("num_classes", [9, 11])
 def test_every_output_needs_a_name(run, num_classes):
     with pytest.raises(ValueError, match=f"10 classes.*{num_classes}"):
-        _export.export_classifier(
+        exporting.export_classifier(
             run, small_model(num_classes=num_classes), METRICS
         )
     assert not version_folder(run).parent.exists()
@@ -810,7 +814,7 @@ def test_a_model_that_its_configuration_does_not_tell_is_refused(run):
     model = zoo.create_model("mlp", hidden_units=(8,))
     outputs = model.layers[-1](Forgetful(1.0)(model.layers[-2].output))
     with pytest.raises(RecipeError, match="get_config"):
-        _export.export_classifier(
+        exporting.export_classifier(
             run, keras.Model(model.input, outputs), METRICS
         )
     assert listing(version_folder(run).parent) == []
@@ -829,7 +833,7 @@ def mixed_precision():
 def test_mixed_precision_is_exported_as_float32(run, digits):
     with mixed_precision():
         trained = zoo.create_model("cnn")
-        version = _export.export_classifier(run, trained, METRICS)
+        version = exporting.export_classifier(run, trained, METRICS)
 
     model = zoo.load_model(version, verbose=False)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
@@ -858,7 +862,7 @@ def content_of(export):
 
 def with_new_sums(export):
     (export / "SHA256SUMS").unlink()
-    _export._write_sums(export)
+    exporting._write_sums(export)
 
 
 KEPT = r"README.md|metrics.json|model.keras|assets/.*|variables/.*"
@@ -869,7 +873,7 @@ def test_an_export_is_made_anew_around_its_weights(run, tampered):
     (tampered / "saved_model.pb").write_bytes(b"of other code")
     with_new_sums(tampered)
     before = content_of(tampered)
-    _export.remake(tampered, run, _export.classifier(list("0123456789")))
+    exporting.remake(tampered, run, exporting.classifier(list("0123456789")))
     assert listing(tampered.parent) == ["1", "run"]
     _loading.check_sums(tampered)
     after = content_of(tampered)
@@ -884,7 +888,7 @@ def test_an_autoencoder_is_made_anew(run, autoencoder_export, tmp_path):
     export = shutil.copytree(autoencoder_export, tmp_path / "1")
     before = content_of(export)
     run = dataclasses.replace(run, recipe="mnist_autoencoder")
-    _export.remake(export, run, _export.AUTOENCODER)
+    exporting.remake(export, run, exporting.AUTOENCODER)
     _loading.check_sums(export)
     after = content_of(export)
     assert after.keys() == before.keys()
@@ -897,7 +901,9 @@ def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
     with_new_sums(tampered)
     before = content_of(tampered)
     with pytest.raises(RecipeError, match="have other weights"):
-        _export.remake(tampered, run, _export.classifier(list("0123456789")))
+        exporting.remake(
+            tampered, run, exporting.classifier(list("0123456789"))
+        )
     assert content_of(tampered) == before
     assert listing(tampered.parent) == ["1", "run"]
 
@@ -905,7 +911,7 @@ def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
 def test_what_is_not_verified_takes_no_place(run, tampered):
     before = content_of(tampered)
     with pytest.raises(RecipeError, match="class_name in"):
-        _export.remake(tampered, run, wrong_kind())
+        exporting.remake(tampered, run, wrong_kind())
     assert content_of(tampered) == before
     assert listing(tampered.parent) == ["1", "run"]
 
@@ -914,14 +920,14 @@ def wrong_kind():
     """A classifier whose graph and whose expectation have other names."""
 
     def signatures(model):
-        right = _signatures.classifier(model, list("0123456789"))
-        wrong = _signatures.classifier(model, list("1234567890"))
+        right = classifier(model, list("0123456789"))
+        wrong = classifier(model, list("1234567890"))
         return {
             name: right[name]._replace(expect=wrong[name].expect)
             for name in right
         }
 
-    kind = _export.classifier(list("0123456789"))
+    kind = exporting.classifier(list("0123456789"))
     return kind._replace(signatures=signatures)
 
 
@@ -929,14 +935,14 @@ def wrong_kind():
 
 
 def signatures_of(model, names="0123456789"):
-    return _signatures.classifier(model, list(names))
+    return classifier(model, list(names))
 
 
 @pytest.fixture(scope="module")
 def exam(export, digits):
     """The exam to which the export knows the answers, as bytes."""
     model = zoo.load_model(export, verbose=False)
-    return saved(_export.exam(model, signatures_of(model), digits))
+    return saved(exporting.exam(model, signatures_of(model), digits))
 
 
 def saved(exam):
@@ -953,8 +959,8 @@ def tampered(export, tmp_path):
 
 def verify(export, exam):
     (export / "SHA256SUMS").unlink()
-    _export._write_sums(export)
-    return _verification.main(export, io.BytesIO(exam))
+    exporting._write_sums(export)
+    return verification.main(export, io.BytesIO(exam))
 
 
 def test_a_good_export_is_verified(tampered, exam):
@@ -971,7 +977,7 @@ def other_weights(export):
 
 
 def test_other_variables_are_found(tampered, exam, other_weights):
-    _export._write_saved_model(tampered, signatures_of(other_weights))
+    exporting._write_saved_model(tampered, signatures_of(other_weights))
     found = verify(tampered, exam)
     assert "differs from the model: probabilities by" in found
 
@@ -984,22 +990,22 @@ def test_another_keras_model_is_found(tampered, exam, other_weights):
 
 def test_other_class_names_are_found(tampered, exam):
     model = zoo.load_model(tampered, verbose=False)
-    _export._write_saved_model(tampered, signatures_of(model, "0123456798"))
+    exporting._write_saved_model(tampered, signatures_of(model, "0123456798"))
     assert "differs from the model: class_name in" in verify(tampered, exam)
 
 
 def test_a_signature_too_few_is_found(tampered, exam):
     signatures = signatures_of(zoo.load_model(tampered, verbose=False))
     del signatures["image_bytes"]
-    _export._write_saved_model(tampered, signatures)
+    exporting._write_saved_model(tampered, signatures)
     assert "the signatures are ['serving_default']" in verify(tampered, exam)
 
 
 @pytest.fixture(scope="module")
 def autoencoder_exam(autoencoder, digits):
     """The exam to which the autoencoder's export knows the answers."""
-    signatures = _signatures.autoencoder(autoencoder)
-    return _export.exam(autoencoder, signatures, digits)
+    signatures = lab_signatures.autoencoder(autoencoder)
+    return exporting.exam(autoencoder, signatures, digits)
 
 
 @pytest.fixture
@@ -1008,7 +1014,7 @@ def examine(autoencoder_export, autoencoder_exam):
 
     def examine(changes):
         exam = saved(autoencoder_exam | changes)
-        return _verification.main(autoencoder_export, io.BytesIO(exam))
+        return verification.main(autoencoder_export, io.BytesIO(exam))
 
     return examine
 
@@ -1019,9 +1025,9 @@ def test_a_half_of_another_autoencoder_is_found(
 ):
     tampered = shutil.copytree(autoencoder_export, tmp_path / "1")
     other = keras.models.clone_model(autoencoder)  # with weights of its own
-    signatures = _signatures.autoencoder(autoencoder)
-    signatures[half] = _signatures.autoencoder(other)[half]
-    _export._write_saved_model(tampered, signatures)
+    signatures = lab_signatures.autoencoder(autoencoder)
+    signatures[half] = lab_signatures.autoencoder(other)[half]
+    exporting._write_saved_model(tampered, signatures)
     found = verify(tampered, saved(autoencoder_exam))
     assert re.match(rf"{half} differs from the model: \w+ by", found)
 
@@ -1071,7 +1077,7 @@ def test_outputs_of_another_name_are_found(examine):
 def test_logits_are_no_probabilities(run):
     logits = small_model(classifier_activation=None)
     with pytest.raises(RecipeError, match="do not sum to 1"):
-        _export.export_classifier(run, logits, METRICS)
+        exporting.export_classifier(run, logits, METRICS)
     assert listing(version_folder(run).parent) == []
 
 
@@ -1153,7 +1159,7 @@ def test_card_of_an_autoencoder_says_the_same(
 def test_card_says_how_pixels_are_meant(card):
     assert "white on black" in card
     assert "Do not divide by 255" in card
-    assert f"{_image_files.LARGEST_SIDE:,} pixels" in card
+    assert f"{image_files.LARGEST_SIDE:,} pixels" in card
 
 
 def test_python_of_the_card_runs(card, dry_run, digits, monkeypatch, capsys):

@@ -55,11 +55,12 @@ def replace_with_faults(source, target):
 
 os.replace = replace_with_faults
 
-from recipes import _config, _sample
+from recipes.lab import command
+from recipes.lab.data import sample
 
-_sample.PASSES = 1  # short epochs are enough to be killed in
+sample.PASSES = 1  # short epochs are enough to be killed in
 
-quietly = _config._import_tensorflow_quietly
+quietly = command._import_tensorflow_quietly
 
 def import_with_faults():
     quietly()
@@ -74,7 +75,7 @@ def import_with_faults():
             reached(_name)
         setattr(callbacks, name, with_fault)
 
-_config._import_tensorflow_quietly = import_with_faults
+command._import_tensorflow_quietly = import_with_faults
 
 from recipes import {RECIPE} as recipe
 

@@ -22,7 +22,8 @@ from conftest import run_python
 from PIL import ExifTags, Image
 
 import zoo
-from recipes import _export, _signatures
+from recipes.lab.export import exporting
+from recipes.lab.export.signatures import classifier
 from zoo import _archive, _loading, lenet
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -64,7 +65,7 @@ def parts(tmp_path_factory):
 def write_export(folder, content):
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(content)
-    _export._write_sums(folder)
+    exporting._write_sums(folder)
     return folder
 
 
@@ -451,7 +452,7 @@ def test_no_program_beside_the_model_is_run(parts, tmp_path):
     called_on(0, [branch], str(export))(config)
     changed = parts | {"config.json": json.dumps(config)}
     (export / "model.keras").write_bytes(archive(changed))
-    _export._write_sums(export)
+    exporting._write_sums(export)
     with pytest.raises(ValueError, match="'Switch' of 'keras.src.ops.core'"):
         zoo.load_model(export, verbose=False)
     assert not harm.exists()
@@ -836,8 +837,8 @@ def swapped(export, tmp_path):
     model = zoo.load_model(export, verbose=False)
     kernel = model.get_layer("predictions").kernel
     kernel.assign(-kernel)
-    signatures = _signatures.classifier(model, list("0123456789"))
-    _export._write_saved_model(tmp_path / "other", signatures)
+    signatures = classifier(model, list("0123456789"))
+    exporting._write_saved_model(tmp_path / "other", signatures)
     swapped = shutil.copytree(export, tmp_path / "swapped")
     shutil.rmtree(swapped / "variables")
     shutil.copytree(tmp_path / "other" / "variables", swapped / "variables")
@@ -852,7 +853,7 @@ def test_swapped_variables_are_found_by_the_sums(swapped):
 def test_swapped_variables_with_new_sums_are_another_export(swapped):
     """The sums say that it is whole, and nothing of who wrote it."""
     (swapped / "SHA256SUMS").unlink()
-    _export._write_sums(swapped)
+    exporting._write_sums(swapped)
     assert zoo.load_model(swapped, verbose=False)
 
 

@@ -15,7 +15,8 @@ from conftest import ROOT, run_recipe
 from hosts import Site
 from test_workers import DRIVER, metrics, tf_config, weights
 
-from recipes import _devices, _sample
+from recipes.lab.data import sample
+from recipes.lab.training import devices
 
 pytestmark = pytest.mark.faults
 
@@ -61,7 +62,7 @@ class TwoHosts:
                         "TFDS_DATA_DIR": str(self.folder / "nowhere"),
                         "TF_CONFIG": tf_config(cluster, index=index),
                         "TF_NUM_INTEROP_THREADS": "2",
-                        "TF_NUM_INTRAOP_THREADS": str(_devices.threads()),
+                        "TF_NUM_INTRAOP_THREADS": str(devices.threads()),
                         "FAULT": fault,
                         "START": str(start_seconds),
                     },
@@ -156,7 +157,7 @@ def assert_resumes(two, unbroken, *configs):
 
 def test_two_hosts_train_what_two_devices_do(unbroken, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(_sample, "PASSES", 1)  # as in DRIVER
+    monkeypatch.setattr(sample, "PASSES", 1)  # as in DRIVER
     mirrored = ("--strategy", "mirrored", "--cpu-devices", 2)
     flags = (*FLAGS, *mirrored, "--offline", "--output-dir", tmp_path)
     assert run_recipe(RECIPE, *flags) == 0

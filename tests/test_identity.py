@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 from conftest import ROOT, run_recipe
 
-from recipes import _identity, _runs, mnist_cnn
-from recipes._errors import UsageError
+from recipes import mnist_cnn
+from recipes.lab.errors import UsageError
+from recipes.lab.runs import identity
+from recipes.lab.runs import record as lab_record
+from recipes.lab.runs import run as lab_run
+from recipes.lab.runs.folder import _sum
+from recipes.lab.runs.run import _agree_on_settings
 
 RECIPE = '''
 """A small recipe, as a user would write one."""
@@ -24,7 +29,7 @@ RECIPE = '''
 import sys
 from dataclasses import dataclass
 
-from recipes._config import RunOptions, Target, run_command
+from recipes.lab.command import RunOptions, Target, run_command
 
 TARGETS = (Target("test_accuracy", 0.5),)
 
@@ -43,13 +48,16 @@ def train(config):
     import keras
 
     import zoo
-    from recipes import _augmentation, _data, _devices, _runs, _scoring
-    from recipes import _training
+    from recipes.lab.data import augmentation, sources
+    from recipes.lab.runs.run import open_run
+    from recipes.lab.tasks import scoring
+    from recipes.lab.training import fitting
+    from recipes.lab.training.devices import set_up
     from my_networks import make_network
 
-    devices = _devices.set_up(config)
-    data = _data.load("mnist", config.run)
-    with _runs.open_run(config, data, devices) as run:
+    devices = set_up(config)
+    data = sources.load("mnist", config.run)
+    with open_run(config, data, devices) as run:
         with devices.scope():
             model = make_network(hidden_units=(16,))
             model.compile(
@@ -57,16 +65,16 @@ def train(config):
                 loss="sparse_categorical_crossentropy",
                 metrics=["accuracy"],
             )
-        history = _training.fit(
+        history = fitting.fit(
             run,
             model,
             data.validation,  # it is small
             batch_size=config.batch_size,
             epochs=config.epochs,
-            augment=_augmentation.random_shift,
+            augment=augmentation.random_shift,
         )
-        metrics, _ = _scoring.score_classifier(model, data.test)
-        metrics |= _training.train_seconds(history)
+        metrics, _ = scoring.score_classifier(model, data.test)
+        metrics |= fitting.train_seconds(history)
         return run.finish(model, metrics, run.folder)
 
 
@@ -259,7 +267,7 @@ def test_a_run_of_before_code_was_written_down_is_refused(recipe):
     config = recipe.record(file="config.json")
     del config["settings"]["source"], config["settings"]["loaded"]
     del config["versions"], config["changes"]
-    config["sum"] = _runs._sum(config["settings"])
+    config["sum"] = _sum(config["settings"])
     (recipe.runs / "1" / "config.json").write_text(json.dumps(config))
     code, said = recipe.run()
     assert code == 2
@@ -281,30 +289,39 @@ def test_other_versions_are_said_and_recorded(recipe, monkeypatch):
 
 
 def source_of(config):
-    return _identity.source(config, sys._getframe())
+    return identity.source(config, sys._getframe())
 
 
 def test_the_code_of_a_run_is_what_it_trains_with():
     files = source_of(mnist_cnn.Config()).keys()
     assert {
-        *("recipes/mnist_cnn.py", "recipes/_training.py", "zoo/cnn.py"),
-        *("recipes/_data.py", "recipes/_augmentation.py", "test_identity.py"),
+        *(
+            "recipes/mnist_cnn.py",
+            "recipes/lab/training/fitting.py",
+            "zoo/cnn.py",
+        ),
+        *(
+            "recipes/lab/data/sources.py",
+            "recipes/lab/data/augmentation.py",
+            "test_identity.py",
+        ),
     } <= files
-    assert not files & _identity._RECORDERS
+    assert not [file for file in files if file.startswith(identity._RECORDERS)]
     assert "recipes/mnist_lenet5.py" not in files
-    for file in _identity._RECORDERS:
-        assert (ROOT / file).exists()
+    for place in identity._RECORDERS:
+        assert (ROOT / place).exists()
 
 
 CELL = """
-from recipes import _identity, mnist_cnn
+from recipes import mnist_cnn
+from recipes.lab.runs import identity
 import sys
 
 def augment(images): return images + {number}
 
 def train():
     def inner(): return augment
-    return _identity.source(mnist_cnn.Config(), sys._getframe())
+    return identity.source(mnist_cnn.Config(), sys._getframe())
 """
 
 
@@ -334,8 +351,8 @@ def test_the_code_of_a_notebook_counts(monkeypatch):
 def test_only_so_many_files_are_named():
     before = {"source": {f"{i}.py": "a" for i in range(6)}, "loaded": []}
     now = {"source": {f"{i}.py": "b" for i in range(6)}, "loaded": []}
-    assert _identity.changes(before, before) == []
-    assert _identity.changes(before, now) == [
+    assert identity.changes(before, before) == []
+    assert identity.changes(before, now) == [
         "0.py, 1.py, 2.py and 3 more have changed"
     ]
 
@@ -365,7 +382,7 @@ def test_workers_that_would_train_different_models_are_refused(other, said):
         devices = types.SimpleNamespace(gather=gather)
         mine = settings | (other if index else {})
         with pytest.raises(UsageError, match=re.escape(said)):
-            _runs._agree_on_settings(mine, devices)
+            _agree_on_settings(mine, devices)
 
     with futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(agree, range(2)))
@@ -374,21 +391,23 @@ def test_workers_that_would_train_different_models_are_refused(other, said):
 def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(_runs, "__file__", str(tmp_path / "recipes/_runs.py"))
+    monkeypatch.setattr(
+        lab_run, "__file__", str(tmp_path / "recipes/lab/runs/run.py")
+    )
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes/mine.py").touch()
     (tmp_path / "recipes/ours.py").touch()
-    assert _runs.commit(["recipes/ours.py"]) == ""
+    assert lab_record.commit(["recipes/ours.py"]) == ""
     git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "recipes/ours.py"], check=True)
     subprocess.run([*git, "commit", "-qm", "Begin"], check=True)
-    commit = _runs.commit(["recipes/ours.py"])
+    commit = lab_record.commit(["recipes/ours.py"])
     assert re.fullmatch("[0-9a-f]{12}", commit)
-    assert _runs.commit(["recipes/mine.py"]) == commit + "-dirty"
-    assert _runs.commit(["/elsewhere/mine.py"]) == commit + "-dirty"
+    assert lab_record.commit(["recipes/mine.py"]) == commit + "-dirty"
+    assert lab_record.commit(["/elsewhere/mine.py"]) == commit + "-dirty"
     (tmp_path / "recipes/ours.py").write_text("# changed")
-    assert _runs.commit(["recipes/mine.py"]) == commit + "-dirty"
+    assert lab_record.commit(["recipes/mine.py"]) == commit + "-dirty"
 
 
 # --- what is loaded ------------------------------------------------------
@@ -396,23 +415,23 @@ def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
 
 def test_what_is_loaded_has_a_name_a_version_and_a_sum(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    [shipped] = _identity.loaded(["mnist_cnn@shipped"])
+    [shipped] = identity.loaded(["mnist_cnn@shipped"])
     assert (shipped["name"], shipped["version"]) == ("mnist_cnn", "1")
     assert re.fullmatch("[0-9a-f]{64}", shipped["sum"])
     (tmp_path / "a.weights.h5").write_bytes(b"")
-    [file] = _identity.loaded([str(tmp_path / "a.weights.h5"), None])
+    [file] = identity.loaded([str(tmp_path / "a.weights.h5"), None])
     assert file["name"] == "a.weights.h5"
     assert file["sum"].startswith("e3b0c442")
     for nothing in ("cnn", "MobileNetV3Small", "imagenet", "no such", None):
-        assert _identity.loaded([nothing]) == []
+        assert identity.loaded([nothing]) == []
 
     local = tmp_path / "saved_models" / "mnist_cnn" / "2"
     shutil.copytree(ROOT / "saved_models/mnist_cnn/1", local)
     (local / "SHA256SUMS").write_text("")
-    assert _identity.loaded(["mnist_cnn@shipped"]) == [shipped]
-    [trained] = _identity.loaded(["mnist_cnn"])
+    assert identity.loaded(["mnist_cnn@shipped"]) == [shipped]
+    [trained] = identity.loaded(["mnist_cnn"])
     assert trained["version"] == "2"
-    found = _identity.changes(
+    found = identity.changes(
         {"source": {}, "loaded": [shipped]}, {"source": {}, "loaded": [trained]}
     )
     assert found == [
@@ -425,7 +444,7 @@ def test_what_is_loaded_has_a_name_a_version_and_a_sum(tmp_path, monkeypatch):
 def test_records_name_what_a_recipe_started_from(tmp_path):
     name = "mnist_to_fashion_mnist"
     assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
-    loaded = _identity.loaded(["mnist_cnn@shipped"])
+    loaded = identity.loaded(["mnist_cnn@shipped"])
     run = tmp_path / "runs" / f"{name}-sample" / "1"
     export = tmp_path / "saved_models" / f"{name}-sample" / "1"
     for file in ("config.json", "metrics.json"):
@@ -434,6 +453,6 @@ def test_records_name_what_a_recipe_started_from(tmp_path):
     record = json.loads((export / "metrics.json").read_text())
     assert record["settings"]["loaded"] == loaded
     card = (export / "README.md").read_text()
-    started = _identity.describe_loaded(loaded, digits=64)
+    started = identity.describe_loaded(loaded, digits=64)
     assert f"- Started from: {started}\n- Machine: " in card
     assert "Not as it was" not in card

@@ -11,7 +11,8 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageOps
 
 import zoo
-from recipes import _image_files, _signatures
+from recipes.lab.export import signatures
+from recipes.lab.inputs import image_files
 from zoo import _loading
 
 SIDES = (24, 30)  # height and width of most pictures here
@@ -26,7 +27,7 @@ def read():
         shape = (*sides, channels)
         if shape not in functions:
             functions[shape] = tf.function(
-                lambda contents: _image_files.decode(contents, shape),
+                lambda contents: image_files.decode(contents, shape),
                 input_signature=[tf.TensorSpec((), tf.string)],
                 autograph=False,
             )
@@ -473,7 +474,7 @@ def test_a_shipped_model_answers_all_versions_of_a_digit_alike():
         Image.fromarray(d.astype("uint8")).resize((56, 56)) for d in digits
     ]
     model = zoo.load_model(_loading.SHIPPED / "mnist_cnn/1", verbose=False)
-    signature = _signatures.classifier(model, list("0123456789"))
+    signature = signatures.classifier(model, list("0123456789"))
     ask = signature["image_bytes"].function
 
     def black_on_transparent(digit):

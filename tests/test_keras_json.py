@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT, run_python
 
 import zoo
-from recipes import _devices
-from recipes._errors import UsageError
+from recipes.lab.errors import UsageError
+from recipes.lab.training import devices
 from recipes.mnist_cnn import Config
 
 # Prints a sum of what every builder and some exports answer.
@@ -120,7 +120,7 @@ def test_exports_load_as_they_were_saved(name, images):
 def test_recipes_train_with_the_defaults_of_keras_alone(setting, value):
     getattr(keras.config, f"set_{setting}")(value)
     with pytest.raises(UsageError, match=f"{setting} to {value}.*keras.json"):
-        _devices.set_up(Config())
+        devices.set_up(Config())
 
 
 @pytest.mark.thorough

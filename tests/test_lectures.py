@@ -72,12 +72,13 @@ def convolve(rows, kernel, **options):
     marks=pytest.mark.thorough,
 )
 def fashion_mnist_holds_the_printed_boot():
-    from recipes import _data, _errors
-    from recipes._config import RunOptions
+    from recipes.lab import errors
+    from recipes.lab.data import sources
+    from recipes.lab.flags import RunOptions
 
     try:
-        data = _data.load("fashion_mnist", RunOptions(offline=True))
-    except _errors.DataError:
+        data = sources.load("fashion_mnist", RunOptions(offline=True))
+    except errors.DataError:
         pytest.skip("Fashion-MNIST is not on this machine (TFDS_DATA_DIR)")
     # Rows 16 to 19 and columns 1 to 14, which the lecture counts from one.
     printed = [

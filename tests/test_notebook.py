@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recipes import _config, _runs
-from recipes._config import RunOptions
-from recipes._errors import UsageError
+from recipes.lab import command, flags, terminal
+from recipes.lab.errors import UsageError
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import record
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def kernel(monkeypatch, tmp_path):
 CONFIG = """
 from dataclasses import dataclass, replace
 from recipes import mnist_softmax_regression as recipe
-from recipes._config import RunOptions
+from recipes.lab.command import RunOptions
 
 @dataclass(frozen=True)
 class Config:
@@ -94,13 +95,13 @@ def test_a_config_may_be_derived_in_a_cell(kernel):
         "    width: int = 4\n"
     )
     config = names["Wide"](width=8)
-    _config.check(config)
-    assert _config.recipe_name(config) == "notebook"
-    assert _runs.command(config) == (
+    flags.check(config)
+    assert flags.recipe_name(config) == "notebook"
+    assert record.command(config) == (
         "train(Wide(width=8))  # defined in a notebook"
     )
     with pytest.raises(UsageError, match="--label-smoothing must be between"):
-        _config.check(names["Wide"](label_smoothing=7))
+        flags.check(names["Wide"](label_smoothing=7))
 
 
 def test_names_that_only_the_cell_knew_are_no_obstacle(kernel):
@@ -116,7 +117,7 @@ def test_names_that_only_the_cell_knew_are_no_obstacle(kernel):
         "    return Config(epochs=0)\n"
     )
     with pytest.raises(UsageError, match="--epochs must be between"):
-        _config.check(names["make"]())
+        flags.check(names["make"]())
 
 
 def test_the_flags_of_a_kernel_are_not_the_recipes(kernel, capsys):
@@ -128,13 +129,13 @@ def test_the_flags_of_a_kernel_are_not_the_recipes(kernel, capsys):
 
     recipe = importlib.import_module("recipes.mnist_cnn")
     arguments = (train, recipe.Config, recipe.TARGETS)
-    assert _config.run_command(*arguments) == 0
-    assert _config.run_command(*arguments, []) == 0
-    assert _config.run_command(*arguments, ["--epochs", "1"]) == 0
+    assert command.run_command(*arguments) == 0
+    assert command.run_command(*arguments, []) == 0
+    assert command.run_command(*arguments, ["--epochs", "1"]) == 0
     assert received == [*[recipe.Config()] * 2, recipe.Config(epochs=1)]
     # A Config of a cell has flags, too.
     own = kernel(CONFIG)["Config"]
-    assert _config.run_command(train, own, (), ["--width", "3"]) == 0
+    assert command.run_command(train, own, (), ["--width", "3"]) == 0
     assert received[-1].width == 3
 
 
@@ -142,7 +143,7 @@ def test_a_script_that_imports_a_recipe_keeps_its_flags(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["mine.py", "--fast"])
     recipe = importlib.import_module("recipes.mnist_cnn")
     received = []
-    _config.run_command(
+    command.run_command(
         lambda config: received.append(config) or {"train_seconds": 0.0},
         *(recipe.Config, ()),
     )
@@ -160,9 +161,9 @@ def test_a_script_that_imports_a_recipe_keeps_its_flags(monkeypatch):
 )
 def test_no_kernel_is_no_notebook(ipython, here, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "IPython", ipython)
-    assert _config.in_notebook() is here
-    assert _config.shows_bars() is here
-    assert _config.start_anew() == "start a new process"
+    assert terminal.in_notebook() is here
+    assert terminal.shows_bars() is here
+    assert terminal.start_anew() == "start a new process"
 
 
 # --- what is recorded ---------------------------------------------------
@@ -205,20 +206,20 @@ def test_a_call_is_recorded_as_text_that_makes_it_again(
     module = importlib.import_module(f"recipes.{recipe}")
     options = RunOptions(**options, **NOT_RECORDED)
     config = module.Config(**fields, run=options)
-    text = _runs.command(config)
+    text = record.command(config)
     assert text.startswith(f"from recipes.{recipe} import Config, ")
     assert "anna" not in text
     [again] = train_from(text, recipe)
-    assert _config.describe(again) == _config.describe(config)
+    assert flags.describe(again) == flags.describe(config)
     assert again.run.output_dir == Path(".")
 
 
 def test_a_call_of_the_defaults_is_short():
     config = importlib.import_module("recipes.mnist_cnn").Config()
     text = "from recipes.mnist_cnn import Config, train; train(Config())"
-    assert _runs.command(config) == text
+    assert record.command(config) == text
     changed = dataclasses.replace(config, epochs=1, run=RunOptions(seed=3))
-    assert _runs.command(changed) == (
+    assert record.command(changed) == (
         "from recipes.mnist_cnn import Config, RunOptions, train; "
         "train(Config(epochs=1, run=RunOptions(seed=3)))"
     )
@@ -235,7 +236,7 @@ def test_a_command_is_recorded_as_flags_that_make_it_again(
     monkeypatch.setitem(sys.modules, "__main__", module)
     monkeypatch.setattr(module.Config, "__module__", "__main__")
     monkeypatch.setattr(sys, "argv", [module.__file__, "--whatever"])
-    text = _runs.command(config)
+    text = record.command(config)
     start = f"python -m recipes.{recipe}"
     assert text.startswith(start)
     assert "anna" not in text
@@ -244,7 +245,7 @@ def test_a_command_is_recorded_as_flags_that_make_it_again(
     monkeypatch.setattr(
         sys, "argv", shlex.split(text.removeprefix("python -m"))
     )
-    code = _config.run_command(
+    code = command.run_command(
         lambda config: received.append(config) or {"train_seconds": 0.0},
         *(module.Config, ()),
     )
@@ -252,7 +253,7 @@ def test_a_command_is_recorded_as_flags_that_make_it_again(
     again = received[0]
     if config.run.dry_run:  # means one epoch at a shell
         again = dataclasses.replace(again, epochs=config.epochs)
-    assert _config.describe(again) == _config.describe(config)
+    assert flags.describe(again) == flags.describe(config)
 
 
 def test_a_script_of_ones_own_is_named_without_its_folder(monkeypatch):
@@ -261,18 +262,18 @@ def test_a_script_of_ones_own_is_named_without_its_folder(monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", main)
     exec(CONFIG, vars(main))
     monkeypatch.setattr(sys, "argv", [main.__file__])
-    assert _runs.command(main.Config(epochs=7)) == "python mine.py"
+    assert record.command(main.Config(epochs=7)) == "python mine.py"
     monkeypatch.setattr(sys, "argv", [main.__file__, "--epochs", "7"])
-    assert _runs.command(main.Config(epochs=7)) == "python mine.py --epochs 7"
-    assert _config.recipe_name(main.Config()) == "mine"
+    assert record.command(main.Config(epochs=7)) == "python mine.py --epochs 7"
+    assert flags.recipe_name(main.Config()) == "mine"
 
 
 def test_a_path_below_the_home_folder_does_not_name_its_owner(monkeypatch):
     monkeypatch.setenv("HOME", "/home/anna")
     recipe = importlib.import_module("recipes.mnist_to_fashion_mnist")
     config = recipe.Config(backbone="/home/anna/models/mine/1")
-    assert "Config(backbone='~/models/mine/1')" in _runs.command(config)
-    assert _config.describe(config)["backbone"] == "~/models/mine/1"
+    assert "Config(backbone='~/models/mine/1')" in record.command(config)
+    assert flags.describe(config)["backbone"] == "~/models/mine/1"
 
 
 # --- paths --------------------------------------------------------------
@@ -287,7 +288,7 @@ def test_paths_may_be_strings_and_begin_at_home(monkeypatch):
     assert RunOptions().data_dir is None
     changed = dataclasses.replace(options, output_dir=Path("~/out"))
     assert changed.output_dir == Path("/home/anna/out")
-    _config.check(
+    flags.check(
         importlib.import_module("recipes.mnist_cnn").Config(run=changed)
     )
 
@@ -295,7 +296,7 @@ def test_paths_may_be_strings_and_begin_at_home(monkeypatch):
 def test_a_flag_may_hold_a_path_that_begins_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/home/anna")
     received = []
-    code = _config.run_command(
+    code = command.run_command(
         lambda config: received.append(config.run) or {"train_seconds": 0.0},
         importlib.import_module("recipes.mnist_cnn").Config,
         (),

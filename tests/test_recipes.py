@@ -10,7 +10,7 @@ import pytest
 from conftest import RECIPES, ROOT, run_recipe
 
 import zoo
-from recipes._config import RunOptions
+from recipes.lab.flags import RunOptions
 
 
 def test_main_job_leaves_a_whole_run(dry_run):
@@ -34,9 +34,9 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
     exported = json.loads((export / "metrics.json").read_text())["metrics"]
     assert metrics["test_accuracy"] == exported["test_accuracy"]
 
-    from recipes import _data
+    from recipes.lab.data import sources
 
-    test = _data.load("mnist", RunOptions(dry_run=True)).test
+    test = sources.load("mnist", RunOptions(dry_run=True)).test
     model = zoo.load_model(export, verbose=False)
     answers = model.predict(test.images, verbose=0).argmax(axis=1)
     assert np.mean(answers == test.labels) == metrics["test_accuracy"]
@@ -46,8 +46,12 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
 def no_export(monkeypatch):
     """Leave out the export and the report, which are tested elsewhere."""
     for kind in ("classifier", "autoencoder"):
-        monkeypatch.setattr(f"recipes._export.export_{kind}", _no_export)
-        monkeypatch.setattr(f"recipes._report.report_{kind}", _no_report)
+        monkeypatch.setattr(
+            f"recipes.lab.export.exporting.export_{kind}", _no_export
+        )
+        monkeypatch.setattr(
+            f"recipes.lab.report.reports.report_{kind}", _no_report
+        )
 
 
 def _no_export(run, model, metrics):

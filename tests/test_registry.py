@@ -152,13 +152,14 @@ def test_plumbing_registers_no_models():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_without_underscore_can_be_run(name):
-    from recipes import _config, _data
+    from recipes.lab import command, flags
+    from recipes.lab.data import sources
 
     recipe = importlib.import_module(f"recipes.{name}")
-    assert recipe.DATASET in _data.SOURCES
+    assert recipe.DATASET in sources.SOURCES
     assert recipe.TARGETS
-    assert all(isinstance(t, _config.Target) for t in recipe.TARGETS)
-    assert isinstance(recipe.Config().run, _config.RunOptions)
+    assert all(isinstance(t, command.Target) for t in recipe.TARGETS)
+    assert isinstance(recipe.Config().run, flags.RunOptions)
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.Config().run = None
     assert callable(recipe.train)

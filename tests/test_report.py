@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes import _page, _report
+from recipes.lab.report import reports
+from recipes.lab.report.page import lines_section
 
 DIGITS = [str(i) for i in range(10)]
 
@@ -31,7 +32,7 @@ def write(folder, *, classes=10, wrong=3, epochs=3, names=None, **arguments):
         probabilities=probabilities,
         class_names=names or [f"class {i}" for i in range(classes)],
     )
-    return _report.write_classifier_report(folder, **(options | arguments))
+    return reports.write_classifier_report(folder, **(options | arguments))
 
 
 def write_autoencoder(
@@ -53,7 +54,7 @@ def write_autoencoder(
         codes=random.standard_normal((count, length), "float32"),
         drawings=random.standard_normal((length, *shape[1:]), "float32"),
     )
-    return _report.write_autoencoder_report(folder, **(options | arguments))
+    return reports.write_autoencoder_report(folder, **(options | arguments))
 
 
 def size_of(plot):
@@ -237,7 +238,7 @@ def lines(folder, **arguments):
         y_label="y",
         lines={"one": {4: 0.5, 2: 0.75}, "other": {2: 0.25, 32: 0.125}},
     )
-    return _page.lines_section(folder, "lines", **(options | arguments))
+    return lines_section(folder, "lines", **(options | arguments))
 
 
 @pytest.mark.parametrize("log_y", [False, True])
@@ -271,7 +272,7 @@ def test_more_sections_stand_after_the_curves(tmp_path, write):
 
 
 @pytest.mark.parametrize(
-    "report", [_report.report_classifier, _report.report_autoencoder]
+    "report", [reports.report_classifier, reports.report_autoencoder]
 )
 def test_the_chief_alone_draws(tmp_path, report):
     def section(plots):

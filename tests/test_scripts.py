@@ -15,8 +15,10 @@ import remake_exports
 import run_recipes
 import update_readme
 
-from recipes import _data, _tfds
-from recipes._config import RunOptions, Target
+from recipes.lab.command import Target
+from recipes.lab.data import sources
+from recipes.lab.data.tfds import find
+from recipes.lab.flags import RunOptions
 from zoo import _loading
 
 
@@ -65,7 +67,9 @@ def test_a_run_that_changed_on_the_way_never_becomes_a_row():
 
 def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
     """Its record is in another folder."""
-    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
     monkeypatch.setattr(run_recipes.subprocess, "run", lambda *_, **__: None)
     with pytest.raises(SystemExit, match="no results"):
         run_recipes.run_seed("mnist_cnn", 0, [], tmp_path)
@@ -103,7 +107,9 @@ def test_unknown_recipe_is_refused(capsys):
     ("commit", "words"), [("", "no Git checkout"), ("a-dirty", "commit your")]
 )
 def test_results_name_their_commit(commit, words, monkeypatch, capsys):
-    monkeypatch.setattr("recipes._runs.commit", lambda files=(): commit)
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): commit
+    )
     with pytest.raises(SystemExit) as end:
         run_recipes.main(["mnist_cnn"])
     assert end.value.code == 2
@@ -112,7 +118,9 @@ def test_results_name_their_commit(commit, words, monkeypatch, capsys):
 
 def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
-    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
     seeds = []
 
     def run_seed(recipe, seed, flags, output_dir):
@@ -134,7 +142,7 @@ def test_a_recipe_that_is_not_committed_is_refused(monkeypatch, capsys):
         asked.extend(files)
         return "abc-dirty"
 
-    monkeypatch.setattr("recipes._runs.commit", commit)
+    monkeypatch.setattr("recipes.lab.runs.record.commit", commit)
     with pytest.raises(SystemExit) as end:
         run_recipes.main(["mnist_cnn"])
     assert end.value.code == 2
@@ -146,7 +154,9 @@ def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
     monkeypatch.setattr(run_recipes, "ROOT", tmp_path)
     monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
     monkeypatch.setattr(run_recipes, "SHIPPED", tmp_path / "SHIPPED")
-    monkeypatch.setattr("recipes._runs.commit", lambda files=(): "abc")
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
     made = record(0.99) | {"export": str(export)}
     monkeypatch.setattr(run_recipes, "run_seed", lambda *arguments: made)
     run_recipes.SHIPPED.write_text("mnist_cnn/1\nmnist_mlp/2\n")
@@ -201,7 +211,7 @@ def test_prepared_data_are_where_it_says(
     assert prepare_data.main(["--data-dir", str(home / inside)]) == 0
     assert tfds == [str(home / n / "3.0.1") for n in ("mnist", "fashion_mnist")]
     for name in ("mnist", "fashion_mnist"):
-        assert _tfds.find(name, home) == home / name / "3.0.1"
+        assert find(name, home) == home / name / "3.0.1"
     assert line in capsys.readouterr().out
 
 
@@ -346,7 +356,7 @@ def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
     """On the embedded digits, under the name of the real ones."""
     record = json.loads((copy / "metrics.json").read_text())
     data = dataclasses.replace(
-        _data.load("mnist", RunOptions(dry_run=True)),
+        sources.load("mnist", RunOptions(dry_run=True)),
         **{"name": "mnist", "checksum": record["data_checksum"]},
     )
     monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
@@ -361,7 +371,7 @@ def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
 
 
 def test_other_data_make_nothing_anew(copy, monkeypatch, capsys):
-    data = _data.load("mnist", RunOptions(dry_run=True))
+    data = sources.load("mnist", RunOptions(dry_run=True))
     monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
     graph = (copy / "saved_model.pb").read_bytes()
     assert remade(copy) == 1

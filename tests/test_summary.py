@@ -14,12 +14,14 @@ import tyro
 from conftest import RECIPES
 
 import zoo
-from recipes import _results, _summary, _training
 from recipes import mnist_autoencoder as autoencoder
 from recipes import mnist_cnn as cnn
 from recipes import mnist_lecture_cnn as lecture_cnn
 from recipes import mnist_transfer as transfer
-from recipes._config import RunOptions
+from recipes.lab import results
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import summary
+from recipes.lab.training import fitting
 
 METRICS = {"test_accuracy": 0.9942, "test_loss": 0.1234, "train_seconds": 9.0}
 SMOOTHED = {"train": "cross-entropy of smoothed labels"}
@@ -35,7 +37,7 @@ def said(config, losses=None, sample=False, **options):
         options=RunOptions(**options),
         recipe=sys.modules[type(config).__module__].__name__.split(".")[-1],
     )
-    return _summary.summary(run, METRICS, Path("saved_models/mnist_cnn/1"))
+    return summary.summary(run, METRICS, Path("saved_models/mnist_cnn/1"))
 
 
 def test_a_dry_run_says_what_it_does_before_it_does_it(said_dry_run):
@@ -147,14 +149,14 @@ def test_lines_fit_a_terminal():
 
 def test_commands_of_the_results_are_ones_that_recipes_take():
     """Else nobody would ever see what to expect."""
-    for command, row in _results.read().items():
+    for command, row in results.read().items():
         assert row["recipe"] in RECIPES
         recipe = importlib.import_module(f"recipes.{row['recipe']}")
         config = tyro.cli(
             tyro.conf.OmitArgPrefixes[recipe.Config],
             args=shlex.split(command)[3:],
         )
-        assert _results.of(config, recipe.DATASET) == row
+        assert results.of(config, recipe.DATASET) == row
 
 
 def penalized(**penalty):
@@ -185,7 +187,7 @@ def distance(labels, outputs):
 def test_what_a_loss_is_called(loss, words):
     model = penalized()
     model.compile(loss=loss)
-    assert _training._loss_in_words(model) == words
+    assert fitting._loss_in_words(model) == words
 
 
 @pytest.mark.parametrize(
@@ -195,14 +197,10 @@ def test_what_a_loss_is_called(loss, words):
 def test_penalties_are_named(penalty):
     model = penalized(**{penalty: "l2"})
     model.compile(loss="mse")
-    assert (
-        _training._loss_in_words(model) == "mean squared error with penalties"
-    )
+    assert fitting._loss_in_words(model) == "mean squared error with penalties"
 
 
 def test_penalties_of_a_model_within_a_model_are_named():
     model = zoo.create_model("autoencoder", sparsity=0.1)
     model.compile(loss="mse")
-    assert (
-        _training._loss_in_words(model) == "mean squared error with penalties"
-    )
+    assert fitting._loss_in_words(model) == "mean squared error with penalties"

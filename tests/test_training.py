@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 import zoo
-from recipes import _augmentation, _data, _devices, _runs, _scoring, _training
-from recipes._config import RunOptions, Target, run_command
-from recipes._errors import Preempted, RecipeError, UsageError
+from recipes.lab.command import Target, run_command
+from recipes.lab.data import augmentation, sources, splits
+from recipes.lab.errors import Preempted, RecipeError, UsageError
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs.run import open_run
+from recipes.lab.tasks import scoring
+from recipes.lab.training import fitting
+from recipes.lab.training.devices import set_up
 
 STEPS = 5  # of an epoch
 TIMES = ("seconds", "cpu_seconds")
@@ -32,10 +37,10 @@ class Config:
 @pytest.fixture(scope="module")
 def digits():
     """A few of the embedded digits."""
-    data = _data.load("mnist", RunOptions(dry_run=True))
+    data = sources.load("mnist", RunOptions(dry_run=True))
 
     def first(split, count):
-        return _data.Split(split.images[:count], split.labels[:count])
+        return splits.Split(split.images[:count], split.labels[:count])
 
     return dataclasses.replace(
         data,
@@ -81,8 +86,8 @@ def recipe(digits, tmp_path, capsys):
         result = {}
 
         def train(config):
-            devices = _devices.set_up(config)
-            with _runs.open_run(config, digits, devices) as run:
+            devices = set_up(config)
+            with open_run(config, digits, devices) as run:
                 result["folder"] = run.folder
                 with devices.scope():
                     model, optimizer = build(config)
@@ -91,22 +96,22 @@ def recipe(digits, tmp_path, capsys):
                         loss="sparse_categorical_crossentropy",
                         metrics=["accuracy"],
                     )
-                history = _training.fit(
+                history = fitting.fit(
                     run,
                     model,
                     digits.train,
                     batch_size=config.batch_size,
                     epochs=config.epochs,
                     validation=digits.validation,
-                    augment=_augmentation.random_shift,
+                    augment=augmentation.random_shift,
                     callbacks=[*callbacks(), *([cut] if cut else [])],
                 )
                 if cut_after_fit:
                     raise KeyboardInterrupt
-                metrics, result["probabilities"] = _scoring.score_classifier(
+                metrics, result["probabilities"] = scoring.score_classifier(
                     model, digits.test
                 )
-                metrics |= _training.train_seconds(history)
+                metrics |= fitting.train_seconds(history)
                 result["history"] = history
                 result["bits"] = [
                     v.numpy() for v in model.variables + optimizer.variables
@@ -296,8 +301,8 @@ def opened(digits, tmp_path):
             code_lengths=code_lengths,
             run=RunOptions(output_dir=tmp_path, **options),
         )
-        devices = _devices.set_up(config)
-        with _runs.open_run(config, data, devices) as run:
+        devices = set_up(config)
+        with open_run(config, data, devices) as run:
             return run.folder.name
 
     return name
@@ -376,20 +381,20 @@ def test_a_run_that_is_open_is_refused_by_name_and_passed_over_else(
 ):
     named = Config(run=RunOptions(output_dir=tmp_path, run_name="mine"))
     unnamed = Config(run=RunOptions(output_dir=tmp_path))
-    devices = _devices.set_up(named)
-    with _runs.open_run(named, digits, devices):
+    devices = set_up(named)
+    with open_run(named, digits, devices):
         with pytest.raises(RecipeError, match="in use by another process") as e:
-            with _runs.open_run(named, digits, devices):
+            with open_run(named, digits, devices):
                 pass
         assert e.value.exit_code == 1
-    with _runs.open_run(named, digits, devices):
+    with open_run(named, digits, devices):
         pass  # it is free again
     with (
-        _runs.open_run(unnamed, digits, devices) as first,
-        _runs.open_run(unnamed, digits, devices) as second,
+        open_run(unnamed, digits, devices) as first,
+        open_run(unnamed, digits, devices) as second,
     ):
         assert (first.folder.name, second.folder.name) == ("1", "2")
-    with _runs.open_run(unnamed, digits, devices) as newest:
+    with open_run(unnamed, digits, devices) as newest:
         assert newest.folder.name == "2"
 
 
@@ -547,4 +552,4 @@ def test_the_direction_of_a_target_counts(direction, value, reached):
 
 def test_settings_from_python_are_checked_like_flags():
     with pytest.raises(UsageError, match="--epochs must be between 1"):
-        _devices.set_up(Config(epochs=0))
+        set_up(Config(epochs=0))

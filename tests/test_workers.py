@@ -19,9 +19,20 @@ import tensorflow as tf
 from conftest import RECIPES, ROOT, run_python, run_recipe
 
 import zoo
-from recipes import _devices, _runs, _sample, _workers
-from recipes._config import RunOptions
-from recipes._errors import NothingToDo, RecipeError, UsageError
+from recipes.lab.data import sample
+from recipes.lab.errors import NothingToDo, RecipeError, UsageError
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs.folder import _lock
+from recipes.lab.runs.run import _agree_on_settings
+from recipes.lab.training.devices import set_up, threads
+from recipes.lab.training.workers import (
+    Cluster,
+    _host_and_port,
+    _meet,
+    _silent,
+    find,
+    named_if_lost,
+)
 from recipes.mnist_autoencoder import Config
 
 LAUNCHER = ROOT / "scripts" / "launch_workers.py"
@@ -38,20 +49,20 @@ def tf_config(cluster, kind="worker", index=0):
 
 
 def test_nothing_in_the_environment_is_no_cluster():
-    assert _workers.find() is None
+    assert find() is None
 
 
 def test_a_tf_config_without_workers_is_no_cluster(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
-    assert _workers.find() is None
+    assert find() is None
     with pytest.raises(UsageError, match="nothing says who the workers are"):
-        _devices.set_up(Config(run=RunOptions(strategy="multi_worker")))
+        set_up(Config(run=RunOptions(strategy="multi_worker")))
 
 
 @pytest.mark.parametrize("strategy", ["auto", "multi_worker"])
 def test_a_worker_that_is_alone_needs_no_strategy(strategy, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config({"worker": ["a:1"]}))
-    devices = _devices.set_up(Config(run=RunOptions(strategy=strategy)))
+    devices = set_up(Config(run=RunOptions(strategy=strategy)))
     assert (devices.cluster, devices.strategy) == (None, None)
 
 
@@ -65,7 +76,7 @@ def test_a_worker_that_is_alone_needs_no_strategy(strategy, monkeypatch):
 )
 def test_the_chief_comes_first(cluster, kind, index, place, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config(cluster, kind, index))
-    found = _workers.find()
+    found = find()
     assert found.addresses == tuple(TWO)
     assert found.index == place
     assert found.describe() == f"worker {place} of 2, at {TWO[place]}"
@@ -93,7 +104,7 @@ def test_the_chief_comes_first(cluster, kind, index, place, monkeypatch):
 def test_a_tf_config_that_cannot_be_says_why(text, reason, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match="TF_CONFIG must be") as refusal:
-        _workers.find()
+        find()
     assert reason in str(refusal.value)
     assert repr(text) in str(refusal.value)
 
@@ -116,7 +127,7 @@ def test_an_evaluator_has_nothing_to_do(cluster, monkeypatch, capsys):
     with pytest.raises(
         NothingToDo, match="the evaluator, and there is nothing"
     ):
-        _workers.find()
+        find()
     assert run_recipe("mnist_autoencoder", "--dry-run") == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[-1].startswith("TF_CONFIG makes this process")
@@ -127,7 +138,7 @@ def test_an_evaluator_has_nothing_to_do(cluster, monkeypatch, capsys):
 def test_workers_do_not_wait_for_an_evaluator(address, monkeypatch):
     cluster = CHIEF | {"evaluator": [address]}
     monkeypatch.setenv("TF_CONFIG", tf_config(cluster))
-    found = _workers.find()
+    found = find()
     assert (found.addresses, found.index) == (tuple(TWO), 1)
     assert found.resolver.cluster_spec().as_dict() == CHIEF
 
@@ -135,13 +146,13 @@ def test_workers_do_not_wait_for_an_evaluator(address, monkeypatch):
 def test_a_chief_with_an_evaluator_is_alone(monkeypatch):
     cluster = {"chief": ["a:1"], "evaluator": ["b:1"]}
     monkeypatch.setenv("TF_CONFIG", tf_config(cluster, "chief"))
-    devices = _devices.set_up(Config())
+    devices = set_up(Config())
     assert (devices.cluster, devices.strategy) == (None, None)
 
 
 def test_no_strategy_needs_no_tf_config(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", tf_config(CHIEF, "evaluator"))
-    devices = _devices.set_up(Config(run=RunOptions(strategy="none")))
+    devices = set_up(Config(run=RunOptions(strategy="none")))
     assert devices.strategy is None
 
 
@@ -154,25 +165,25 @@ def test_slurm_names_the_workers(monkeypatch):
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = _workers.find()
+    found = find()
     assert found.addresses == ("node1:8888", "node1:8889", "node2:8888")
     assert found.index == 2
     monkeypatch.setenv("SLURMD_NODENAME", "node1")
     with pytest.raises(UsageError, match="task 2 runs on node1, not on node2"):
-        _workers.find()
+        find()
     monkeypatch.delenv("SLURMD_NODENAME")
     monkeypatch.setenv("SLURM_STEP_NODELIST", "node[9-10]")
     addresses = ("node9:8888", "node9:8889", "node10:8888")
-    assert _workers.find().addresses == addresses
+    assert find().addresses == addresses
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert _workers.find() is None
+    assert find() is None
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "many")
     with pytest.raises(UsageError, match="SLURM_STEP_NUM_TASKS .*'many'"):
-        _workers.find()
+        find()
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "3")
     monkeypatch.setenv("SLURM_PROCID", "9")
     with pytest.raises(UsageError, match="no task of this SLURM_PROCID"):
-        _workers.find()
+        find()
 
 
 @pytest.mark.parametrize(
@@ -187,35 +198,35 @@ def test_silent_workers_are_found(host, family):
     with listening:
         address = f"{host}:{listening.getsockname()[1]}"
         for index, silent in enumerate(([1, 2], [2], [1])):
-            cluster = _workers.Cluster((address, *TWO), index, None)
-            assert _workers._silent(cluster) == silent
+            cluster = Cluster((address, *TWO), index, None)
+            assert _silent(cluster) == silent
 
 
 def test_a_lost_worker_is_named_though_it_answers_again():
     """When the cable is back, nobody is silent, and some errors name nobody."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         back = f"127.0.0.1:{listening.getsockname()[1]}"
-        cluster = _workers.Cluster((back, "127.0.0.1:9"), 1, None)
+        cluster = Cluster((back, "127.0.0.1:9"), 1, None)
         late = tf.errors.DeadlineExceededError(None, None, "Deadline Exceeded")
         with (
             pytest.raises(RecipeError, match=f"^worker 0 at {back} was lost"),
-            _workers.named_if_lost(cluster),
+            named_if_lost(cluster),
         ):
             raise late
 
 
 def test_a_worker_answers_however_often_it_is_asked():
     addresses = tuple(launch_workers.free_addresses(2))
-    early, late = (_workers.Cluster(addresses, index, None) for index in (0, 1))
-    waiting = threading.Thread(target=_workers._meet, args=(early,))
+    early, late = (Cluster(addresses, index, None) for index in (0, 1))
+    waiting = threading.Thread(target=_meet, args=(early,))
     waiting.start()
-    while _workers._silent(late):
+    while _silent(late):
         time.sleep(0.1)
     for _ in range(300):  # more than a queue of the system holds
-        assert _workers._silent(late) == []
+        assert _silent(late) == []
         time.sleep(0.002)
-    _workers._meet(late)
-    host_and_port = _workers._host_and_port(addresses[1])
+    _meet(late)
+    host_and_port = _host_and_port(addresses[1])
     with socket.create_server(host_and_port):  # as TensorFlow does
         waiting.join(20)
     assert not waiting.is_alive()
@@ -331,11 +342,13 @@ import importlib, json, os, signal, sys
 worker, batch, name = os.environ.get("FAULT", "-1 0 SIGKILL").split()
 task = json.loads(os.environ["TF_CONFIG"])["task"]
 
-from recipes import _config, _sample, _workers
+from recipes.lab import command
+from recipes.lab.data import sample
+from recipes.lab.training import workers
 
-_sample.PASSES = 1  # short epochs are enough to be lost in
-_workers.START_SECONDS = float(os.environ.get("START", 60))
-quietly = _config._import_tensorflow_quietly
+sample.PASSES = 1  # short epochs are enough to be lost in
+workers.START_SECONDS = float(os.environ.get("START", 60))
+quietly = command._import_tensorflow_quietly
 seen = 0
 
 def import_with_fault():
@@ -357,7 +370,7 @@ def import_with_fault():
 
     keras.callbacks.CallbackList.on_train_batch_end = with_fault
 
-_config._import_tensorflow_quietly = import_with_fault
+command._import_tensorflow_quietly = import_with_fault
 
 recipe = importlib.import_module("recipes." + sys.argv[1])
 sys.exit(recipe.main([*sys.argv[2:], "--offline"]))
@@ -374,7 +387,7 @@ def train(folder, recipe, **environment):
         env={
             "TFDS_DATA_DIR": str(folder / "nowhere"),
             # How many threads share an operation decides how it rounds.
-            "TF_NUM_INTRAOP_THREADS": str(_devices.threads()),
+            "TF_NUM_INTRAOP_THREADS": str(threads()),
             **environment,
         },
         timeout=240,
@@ -421,7 +434,7 @@ def test_two_workers_train_what_one_process_does(
     recipe, flags, tolerance, unbroken, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(_sample, "PASSES", 1)  # as in DRIVER
+    monkeypatch.setattr(sample, "PASSES", 1)  # as in DRIVER
     flags = (*FLAGS, *flags, "--offline", "--output-dir", tmp_path)
     assert run_recipe(recipe, *flags) == 0
     together = unbroken(recipe)
@@ -601,17 +614,17 @@ def test_workers_with_different_flags_are_refused(other):
     settings = {"seed": 0, "run_name": None}
     sent = []
     alone = types.SimpleNamespace(gather=lambda n: sent.append(n) or [n])
-    _runs._agree_on_settings(settings | other, alone)
+    _agree_on_settings(settings | other, alone)
     both = types.SimpleNamespace(gather=lambda number: [number, *sent])
     with pytest.raises(UsageError, match="different settings or data"):
-        _runs._agree_on_settings(settings, both)
+        _agree_on_settings(settings, both)
 
 
 @pytest.mark.faults
 def test_workers_leave_a_run_alone_that_others_are_at(tmp_path):
     folder = tmp_path / "runs" / "mnist_autoencoder-sample" / "ours"
     folder.mkdir(parents=True)
-    with _runs._lock(folder):
+    with _lock(folder):
         done = launch(
             *("python", "-m", "recipes.mnist_autoencoder", "--dry-run"),
             *("--output-dir", tmp_path, "--run-name", "ours"),

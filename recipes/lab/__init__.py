@@ -1,0 +1,1 @@
+"""What recipes share; no file in here runs."""

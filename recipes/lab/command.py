@@ -1,0 +1,171 @@
+"""From a recipe's dataclass to command-line flags, and to an exit code."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from recipes.lab import terminal
+from recipes.lab.errors import NothingToDo, Preempted, RecipeError
+from recipes.lab.flags import _file_of, check, is_program
+
+
+class Target(NamedTuple):
+    """What a recipe promises.
+
+    Attributes:
+        metric: Name of the metric.
+        floor: Value that the mean over seeds must reach.
+        direction: `"max"` if larger is better, `"min"` if smaller is.
+    """
+
+    metric: str
+    floor: float
+    direction: Literal["max", "min"] = "max"
+
+    def reached_by(self, value: float) -> bool:
+        """Whether a value is as good as the floor; NaN never is."""
+        if self.direction == "max":
+            return value >= self.floor
+        return value <= self.floor
+
+
+def run_command(
+    train: Callable,
+    config_class: type,
+    targets: Sequence[Target],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Read the flags, train, and return the exit code.
+
+    Args:
+        train: The recipe's `train(config) -> metrics`.
+        config_class: The recipe's `Config`.
+        targets: The recipe's `TARGETS`; `--target` is about the first.
+        argv: Flags. None takes those of the process if it was started as this
+            recipe, and no flags otherwise: a notebook's kernel has others.
+
+    Returns:
+        0 done; 1 a missed target, failed verification or I/O; 2 usage; 3 no
+        data; 130 interrupted and 143 preempted, both resumable.
+
+    Raises:
+        SystemExit: With code 2 for flags that do not exist, 0 after `--help`.
+    """
+    import tyro
+
+    started = time.perf_counter()
+    terminal.prepare()
+    if argv is None and not is_program(config_class):
+        argv = ()
+    file = _file_of(config_class)
+    config = tyro.cli(
+        tyro.conf.OmitArgPrefixes[config_class],
+        prog=f"python -m recipes.{Path(file).stem}" if file else "main",
+        description=sys.modules[config_class.__module__].__doc__,
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    try:
+        check(config)
+        if config.run.dry_run:
+            config = dataclasses.replace(config, epochs=1)
+        with _as_a_command():
+            metrics = train(config)
+    except NothingToDo as reason:
+        print(reason)
+        return reason.exit_code
+    except RecipeError as error:
+        return _fail(error, error.exit_code)
+    except Preempted:
+        return _fail("preempted; the same command goes on from here", 143)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on from here", 130)
+    except OSError as error:
+        return _fail(error, 1)
+
+    seconds = time.perf_counter() - started
+    training = metrics["train_seconds"]
+    print(f"done in {seconds:.1f} s, of which training {training:.1f} s")
+    if config.run.target is not None:
+        target = targets[0]._replace(floor=config.run.target)
+        value = metrics[target.metric]
+        if not target.reached_by(value):
+            return _fail(
+                f"{target.metric} {value:.4f} misses the target "
+                f"{target.floor:.4f}",
+                1,
+            )
+    return 0
+
+
+_ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow",  # not keras.json's
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@contextlib.contextmanager
+def _as_a_command():
+    """Import TensorFlow quietly and end on SIGTERM, for as long as this lasts.
+
+    In a notebook other things happen afterwards.
+    """
+    added = _ENVIRONMENT.keys() - os.environ.keys()
+    os.environ.update({name: _ENVIRONMENT[name] for name in added})
+    # Python lets only its main thread say what a signal does.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        previous = signal.signal(signal.SIGTERM, _preempt)
+    try:
+        _import_tensorflow_quietly()
+        logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
+        yield
+    finally:
+        logging.getLogger("tensorflow").removeFilter(_says_more_than_retracing)
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _preempt(signum, frame):
+    raise Preempted
+
+
+def _fail(message, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _import_tensorflow_quietly() -> None:
+    """Import TensorFlow without the lines that it logs about this machine.
+
+    They are written below Python, before any log level is heeded.
+    """
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        import zoo  # noqa: F401  # imports Keras before TensorFlow does
+
+        # isort: split
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
+
+
+def _says_more_than_retracing(record: logging.LogRecord) -> bool:
+    """Drop what TensorFlow says of the graphs of several small models."""
+    return "tf.function retracing" not in record.getMessage()

@@ -1,0 +1,1 @@
+"""Exports: written, verified, described."""

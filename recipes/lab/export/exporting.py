@@ -1,0 +1,462 @@
+"""Exports: a SavedModel that anyone can serve, verified before it counts.
+
+`saved_models/<name>/<version>/` holds the SavedModel, `model.keras`, the card,
+the metrics and the sums of all files. It is built beside the versions, loaded
+in a fresh process, compared with the Keras model on real images, and only then
+renamed to the next version. A server that watches the folder never sees half an
+export, nor one that nobody checked.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from recipes.lab import files
+from recipes.lab.data.splits import Data
+from recipes.lab.errors import RecipeError
+from recipes.lab.export import signatures as lab_signatures
+from recipes.lab.export.card import autoencoder_card, classifier_card
+from recipes.lab.export.signatures import autoencoder
+from recipes.lab.files import (
+    SCHEMA,
+    check_clock,
+    sha256,
+    sync,
+    write_atomically,
+    write_json,
+)
+from recipes.lab.runs.run import Run
+from zoo import _loading
+
+VERIFIED_IMAGES = 64
+LOW_PRECISION = 0.01  # mean difference of outputs that it may make
+
+
+class Kind(NamedTuple):
+    """What is exported of a model of some kind.
+
+    Attributes:
+        signatures: Function from the model, as others shall have it, to its
+            signatures.
+        card: Function from run, record and version to the card.
+        assets: File name to text, for the folder `assets`.
+    """
+
+    signatures: Callable
+    card: Callable
+    assets: dict[str, str]
+
+
+def classifier(class_names) -> Kind:
+    """Return what is exported of a classifier of these classes."""
+    return Kind(
+        lambda model: lab_signatures.classifier(model, class_names),
+        classifier_card,
+        {"labels.txt": "\n".join(class_names) + "\n"},
+    )
+
+
+AUTOENCODER = Kind(autoencoder, autoencoder_card, {})
+
+
+def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
+    """Export a trained classifier and verify the export.
+
+    Its signatures are those of `recipes.lab.export.signatures.classifier`.
+
+    Args:
+        run: The open run.
+        model: The bare model, without augmentation in front.
+        metrics: The test metrics, for the card.
+
+    Returns:
+        The version folder, `saved_models/<name>/<version>`.
+
+    Raises:
+        ValueError: If the model has another number of outputs than the data
+            has classes.
+        RecipeError: If the export cannot be written or differs from the model.
+    """
+    class_names = run.data.class_names
+    if model.output_shape != (None, len(class_names)):
+        raise ValueError(
+            f"A classifier of {len(class_names)} classes must have an output "
+            f"of shape {(None, len(class_names))}. "
+            f"Received: {model.output_shape}"
+        )
+    return _export(run, model, metrics, classifier(class_names))
+
+
+def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
+    """Export a trained autoencoder and verify the export.
+
+    Its signatures are those of `recipes.lab.export.signatures.autoencoder`. See
+    `export_classifier`.
+    """
+    return _export(run, model, metrics, AUTOENCODER)
+
+
+def remake(version: Path, run: Run, kind: Kind) -> None:
+    """Write an export anew around its own weights, and verify that.
+
+    `model.keras`, `metrics.json`, the assets and the variables stay as they
+    are, byte for byte. The rest is written by the code of today, and takes
+    the place of the old export only when all of it holds.
+
+    Args:
+        version: The version folder.
+        run: A run with the recipe, the options and the data of the export's.
+        kind: What to export.
+
+    Raises:
+        ValueError: If the export is damaged.
+        RecipeError: If the new export differs from the model, or its weights
+            or metrics from those of the old one.
+    """
+    model = zoo.load_model(version, verbose=False)
+    record = json.loads((version / "metrics.json").read_text())
+    order = _order_of_variables(version, model)
+
+    def signatures_of(model):
+        signatures = kind.signatures(model)
+        _order_variables(signatures, order)
+        return signatures
+
+    with (
+        _only_building_folder(version.parent) as building,
+        _verifier_of(building) as verifier,
+    ):
+        signatures = _write(
+            building,
+            *(run, record, version.name, model),
+            kind._replace(signatures=signatures_of),
+            lambda path: shutil.copyfile(version / path.name, path),
+        )
+        for path in [
+            *version.glob("variables/*"),
+            *version.glob("assets/*"),
+            version / "metrics.json",
+        ]:
+            file = path.relative_to(version)
+            if (building / file).read_bytes() != path.read_bytes():
+                raise RecipeError(
+                    f"{file} would change, and its numbers were measured "
+                    "with what it is. Train it again instead."
+                )
+        _verify(verifier, model, signatures, run.data)
+        _sync(building)
+        # Whoever is killed between these two finds it under another name.
+        old = version.with_name(f".old-{version.name}")
+        os.rename(version, old)
+        os.rename(building, version)
+        sync(version.parent)
+        shutil.rmtree(old)
+
+
+def _export(run: Run, model, metrics: dict, kind: Kind) -> Path:
+    """Export a model of any kind; return the version folder.
+
+    A worker that is not the chief exports nothing, and gets the family's.
+    """
+    family = run.options.output_dir / "saved_models" / run.export_name
+    if not run.devices.is_chief:
+        return family
+    weights = _sum_of_weights(model)
+    if version := _exported_before(run, family, weights):
+        print(f"exported and verified {version} before")
+        return version
+    print("exporting the model", flush=True)
+    try:
+        with (
+            _only_building_folder(family) as building,
+            _verifier_of(building) as verifier,
+        ):
+            version = _next_version(family)
+            exported = _plain_copy(model, run.data)
+            record = run.record(model, metrics)
+            signatures = _write(
+                building,
+                *(run, record, version.name, exported, kind),
+                exported.save,
+            )
+            print("verifying the export in a fresh process", flush=True)
+            _verify(verifier, exported, signatures, run.data)
+            _sync(building)
+            write_json(
+                run.folder / "export.json",
+                {
+                    "schema": SCHEMA,
+                    "version": zoo.__version__,
+                    "export": version.name,
+                    "sums": sha256(building / _loading.SUMS),
+                    "weights": weights,
+                },
+            )
+            os.rename(building, version)
+            sync(family)
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "message", None) or str(error) or repr(error)
+        reason = reason.splitlines()[0].rpartition("}} ")[-1]  # TensorFlow's op
+        raise RecipeError(
+            f"The export to {family} failed, and nothing of it was kept: "
+            f"{reason}"
+        ) from error
+    print(f"exported and verified {version}", flush=True)
+    return version
+
+
+def _exported_before(run: Run, family: Path, weights: str) -> Path | None:
+    """Return the version that this run has made of this model, if it stands.
+
+    A run that is killed between its export and its end makes no second one.
+    What it wrote down before the rename counts only with the folder itself.
+    """
+    try:
+        record = json.loads((run.folder / "export.json").read_bytes())
+        version = family / record["export"]
+        sums = sha256(version / _loading.SUMS)
+        if (sums, weights) != (record["sums"], record["weights"]):
+            return None
+        _loading.check_sums(version)
+    except (OSError, ValueError, KeyError):
+        return None
+    return version
+
+
+def _sum_of_weights(model: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _only_building_folder(family: Path):
+    """Give one process at a time an empty folder beside the versions.
+
+    The system drops the lock with the process, however that ends. So whatever
+    is half built when we get it was left by a process that was killed.
+    """
+    family.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(family, os.O_RDONLY)
+    try:
+        if not files.lock(descriptor, family):
+            print(f"waiting for another export to {family}", flush=True)
+            files.lock(descriptor, family, wait=True)
+        for leftover in family.glob(".tmp-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        building = family / f".tmp-{os.getpid()}"
+        building.mkdir()
+        try:
+            yield building
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _next_version(family: Path) -> Path:
+    taken = [int(p.name) for p in family.iterdir() if p.name.isdecimal()]
+    return family / str(max(taken, default=0) + 1)
+
+
+def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
+    """Return the model as others shall have it: float32 and uncompiled.
+
+    An optimizer would triple the size of `model.keras`.
+    """
+
+    def to_float32(node):
+        if isinstance(node, list | tuple):
+            return [to_float32(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        if node.get("class_name") == "DTypePolicy":
+            return {**node, "config": {"name": "float32"}}
+        return {key: to_float32(child) for key, child in node.items()}
+
+    images = data.test.images[:VERIFIED_IMAGES]
+    # GPUs may round float32 to ten bits; what others get is measured on a CPU.
+    with tf.device("CPU:0"):
+        copy = type(model).from_config(to_float32(model.get_config()))
+        copy.set_weights(model.get_weights())
+        found = copy(images, training=False).numpy()
+    expected = model(images, training=False).numpy().astype("float32")
+    difference = np.mean(np.abs(found - expected))
+    if not difference <= LOW_PRECISION:
+        raise RecipeError(
+            "The model made anew from its configuration does not answer as "
+            "the trained one does: its outputs differ by "
+            f"{difference:.2g} in the mean. Does get_config of its layers "
+            "return all of their arguments?"
+        )
+    return copy
+
+
+# --- the files -----------------------------------------------------------
+
+
+def _write(folder, run, record, version, model, kind, save) -> dict:
+    """Write all files of an export; return its signatures.
+
+    Args:
+        folder: An empty folder.
+        run: The run.
+        record: The run's record with its metrics.
+        version: The number of the export, for the card.
+        model: The Keras model as others shall have it.
+        kind: What is exported of it.
+        save: Function that writes `model.keras` to a path.
+    """
+    signatures = kind.signatures(model)
+    _write_saved_model(folder, signatures)
+    _write_assets(folder, kind.assets)
+    check_clock()  # it may have gone back since
+    save(folder / "model.keras")
+    write_json(folder / "metrics.json", record)
+    card = kind.card(run, record, version)
+    write_atomically(folder / "README.md", card)
+    _write_sums(folder)
+    return signatures
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a folder is on the disk, with all that is in it."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def _write_saved_model(folder: Path, signatures: dict) -> None:
+    # No `track`: it would store every weight twice.
+    archive = keras.export.ExportArchive()
+    for name, signature in signatures.items():
+        archive.add_endpoint(name, signature.function)
+    archive.write_out(folder, verbose=False)
+
+
+def _order_of_variables(version: Path, model: keras.Model) -> list:
+    """Return the variables of a model in the order of an export's SavedModel.
+
+    Raises:
+        RecipeError: If the SavedModel has other weights.
+    """
+    stored = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    key = "_all_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
+    left = [variable.value for variable in model.variables]
+    order = []
+    while stored.has_tensor(key.format(len(order))):
+        value = stored.get_tensor(key.format(len(order)))
+        same = [v for v in left if np.array_equal(v.numpy(), value)]
+        if not same:
+            raise RecipeError(
+                "Its SavedModel and its model.keras have other weights."
+            )
+        order.append(same[0])
+        left = [v for v in left if v is not same[0]]
+    return order
+
+
+def _order_variables(signatures: dict, order: list) -> None:
+    """Have the variables stored in this order.
+
+    A graph keeps them in a set, so it is another one in each process.
+    """
+    for signature in signatures.values():
+        graph = signature.function.get_concrete_function().graph
+        used = {id(variable) for variable in graph.variables}
+        graph.variables = [v for v in order if id(v) in used]
+
+
+def _write_assets(folder: Path, assets: dict[str, str]) -> None:
+    for name, text in assets.items():
+        (folder / "assets").mkdir(exist_ok=True)
+        write_atomically(folder / "assets" / name, text)
+
+
+def _write_sums(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [
+        f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in files
+    ]
+    write_atomically(folder / _loading.SUMS, "".join(lines))
+
+
+# --- the verification ---------------------------------------------------
+
+
+@contextlib.contextmanager
+def _verifier_of(folder: Path):
+    """Start the process that will verify an export.
+
+    It imports TensorFlow while the export is being written, then waits for the
+    question. It finds our packages where this process did.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "recipes.lab.export.verification", folder],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # it has ended by itself, unless we failed
+
+
+def _verify(verifier, model: keras.Model, signatures: dict, data: Data):
+    """Have the export loaded and compared with the model on real images."""
+    images = data.test.images[:VERIFIED_IMAGES]
+    question = io.BytesIO()
+    with tf.device("CPU:0"):
+        np.savez(question, **exam(model, signatures, images))
+    _, errors = verifier.communicate(question.getvalue())
+    if verifier.returncode:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"exit code {verifier.returncode}"
+        raise RecipeError(
+            "The export does not answer as the model does, so it was dropped: "
+            f"{reason}"
+        )
+
+
+def exam(model: keras.Model, signatures: dict, images) -> dict:
+    """Return what to ask an export, and what it should answer.
+
+    Args:
+        model: The Keras model that was exported.
+        signatures: Its signatures.
+        images: uint8 images.
+
+    Returns:
+        Arrays, named `<signature>/ask/<argument>` and
+        `<signature>/expect/<output>`; those of `model.keras` are among them.
+    """
+    arrays = {
+        "model.keras/ask/image": images,
+        "model.keras/expect/output": model(images, training=False).numpy(),
+    }
+    for name, signature in signatures.items():
+        for argument, value in signature.ask(images).items():
+            arrays[f"{name}/ask/{argument}"] = value
+        for output, value in signature.expect(images).items():
+            arrays[f"{name}/expect/{output}"] = value
+    return arrays

@@ -1,0 +1,331 @@
+"""What every recipe lets you choose, and what a flag may be."""
+
+import dataclasses
+import difflib
+import math
+import os
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal, Union
+
+from recipes.lab.errors import UsageError
+from recipes.lab.runs import identity
+
+_PATHS = ("data_dir", "output_dir")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every recipe lets you choose about a run."""
+
+    seed: int = 0
+    """Seed of the weights, the order of the data, dropout and augmentation."""
+    deterministic: bool = False
+    """Use deterministic operations only (this switches XLA off)."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train; auto takes GPUs where there are any."""
+    cpu_devices: int = 1
+    """Split the CPU into logical devices, for --strategy mirrored."""
+    strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
+    """tf.distribute strategy; auto mirrors over several GPUs."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Precision of the computation; exports are float32 either way."""
+    data_dir: Path | None = None
+    """Where the data are, instead of TFDS_DATA_DIR or TFDS' default."""
+    offline: bool = False
+    """Never touch the network."""
+    output_dir: Path = Path(".")
+    """Where runs/ and saved_models/ are written."""
+    run_name: str | None = None
+    """Name of the run's folder, instead of the next number."""
+    if_changed: Literal["refuse", "resume", "restart"] = "refuse"
+    """What to do with an unfinished run whose code has changed since."""
+    tensorboard: bool = False
+    """Log for TensorBoard, too, into the run's folder."""
+    dry_run: bool = False
+    """One epoch on the embedded digits, with full export and report."""
+    target: float | None = None
+    """Exit with code 1 if the recipe's first metric misses this value."""
+
+    def __post_init__(self):
+        # From Python a path may be a string. `--output-dir=~/results` reaches
+        # us as it is: shells expand a ~ at the beginning of a word only.
+        for name in _PATHS:
+            path = getattr(self, name)
+            if isinstance(path, (str, os.PathLike)):
+                path = Path(os.path.expanduser(path))
+                object.__setattr__(self, name, path)  # this class is frozen
+
+
+# Outside of these a value is a slip of the keyboard. Bounds are inclusive.
+_LIMITS = {
+    "batch_size": (1, 60_000),
+    "code_lengths": (1, 100_000),
+    "cpu_devices": (1, 64),
+    "epochs": (1, 100_000),
+    "image_size": (32, 1_024),
+    "label_smoothing": (0.0, 0.99),
+    "labels_per_class": (1, 60_000),
+    "latent_dim": (1, 100_000),
+    "learning_rate": (1e-9, 100.0),
+    "noise": (0.0, 100.0),
+    "seed": (0, 2**31 - 1),
+    "sparsity": (0.0, 100.0),
+    "weight_decay": (0.0, 10.0),
+}
+# Where a run is written, and what it is measured against, decide no result.
+_BESIDE_THE_RESULT = {
+    *("data_dir", "offline", "output_dir", "run_name"),
+    *("if_changed", "target", "tensorboard"),
+}
+
+
+def check(config) -> None:
+    """Refuse what no run can use, whether it comes from a shell or from Python.
+
+    Args:
+        config: A recipe's Config.
+
+    Raises:
+        UsageError: Names the flag, what it may be and what it was.
+    """
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise UsageError(
+            "train takes a Config of its recipe, as in train(Config(epochs=1))."
+            f" Received: {config!r}"
+        )
+    for name, value, kind in _fields(config):
+        flag = "--" + name.replace("_", "-")
+        if not _is_of(kind, value):
+            raise UsageError(
+                f"{flag} must be {_in_words(kind)}. Received: {value!r}"
+                f"{_meant(kind, value)}"
+            )
+        numbers = value if isinstance(value, (tuple, list)) else (value,)
+        for number in numbers if name in _LIMITS else ():
+            low, high = _LIMITS[name]
+            # NaN fails this, too.
+            if number is not None and not low <= number <= high:
+                raise UsageError(
+                    f"{flag} must be between {low:,} and {high:,}. "
+                    f"Received: {number}"
+                )
+        if name == "target" and value is not None and not math.isfinite(value):
+            raise UsageError(f"{flag} must be a number. Received: {value}")
+        if name == "run_name" and value is not None:
+            if not value or value.startswith(".") or "/" in value:
+                raise UsageError(
+                    f"{flag} names one folder: no slash, no leading dot. "
+                    f"Received: {value!r}"
+                )
+        if name in _PATHS and str(value).startswith("~"):
+            raise UsageError(
+                f"{flag}: there is no home folder {value.parts[0]} here. Write "
+                f"the whole path. Received: {str(value)!r}"
+            )
+        if name == "tensorboard" and value and not find_spec("tensorboard"):
+            raise UsageError(
+                f"{flag} needs a package that is not installed: "
+                "pip install tensorboard"
+            )
+
+
+def _fields(config) -> Iterator[tuple]:
+    """Yield name, value and declared type of each setting."""
+    try:
+        kinds = typing.get_type_hints(type(config), include_extras=True)
+    except NameError:  # written as text, and known where they were written only
+        kinds = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kind = kinds.get(field.name, object)
+        if dataclasses.is_dataclass(kind) and isinstance(value, kind):
+            yield from _fields(value)
+        else:
+            yield field.name, value, kind
+
+
+def _is_of(kind, value) -> bool:
+    """Whether a value is of a declared type; of one not known here, it is."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _is_of(inner[0], value)
+    if origin in (Union, types.UnionType):
+        return any(_is_of(choice, value) for choice in inner)
+    if origin is Literal:
+        return any(isinstance(value, type(c)) and value == c for c in inner)
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            return False
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(kinds) == len(value) and all(map(_is_of, kinds, value))
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, (int, float))
+    if kind is Path:
+        return isinstance(value, (str, os.PathLike))
+    return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _in_words(kind) -> str:
+    """Return what a value of a declared type is, for people."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _in_words(inner[0])
+    if origin is Literal or origin in (Union, types.UnionType):
+        words = [str(c) if origin is Literal else _in_words(c) for c in inner]
+        return " or ".join([", ".join(words[:-1]), words[-1]][-len(words) :])
+    if origin is tuple:
+        return f"a tuple, each item {_in_words(inner[0])}"
+    words = {
+        bool: "True or False",
+        float: "a number",
+        int: "a whole number",
+        Path: "a path",
+        str: "a string",
+        type(None): "None",
+    }
+    return words.get(kind) or f"of type {getattr(kind, '__name__', kind)}"
+
+
+def _meant(kind, value) -> str:
+    """Return which of the choices was probably meant, or what will do."""
+    if typing.get_origin(kind) is Literal and isinstance(value, str):
+        choices, asked = list(map(str, typing.get_args(kind))), value.lower()
+        close = difflib.get_close_matches(asked, choices, len(choices))
+        # By its letters float16 is nearer to float32 than to mixed_float16.
+        close.sort(key=lambda choice: asked not in choice)
+        return f". Did you mean {close[0]!r}?" if close else ""
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        return ". Give a plain Python number, as of its item()."
+    return ""
+
+
+def recipe_name(config) -> str:
+    """Return the name of the recipe: that of the file its Config is in.
+
+    A Config that was typed at a prompt or into a notebook is in no file; its
+    recipe is called `notebook`.
+    """
+    file = _file_of(type(config))
+    return Path(file).stem if file else "notebook"
+
+
+def _file_of(config_class: type) -> str | None:
+    """Return the file that a Config is in, None if it was typed in."""
+    module = sys.modules.get(config_class.__module__)
+    return getattr(module, "__file__", None)
+
+
+def is_program(config_class: type) -> bool:
+    """Whether this process was started as the recipe of this Config.
+
+    Then the arguments of the process are the recipe's flags. Those of a
+    notebook's kernel, or of a script that imports the recipe, are not.
+    """
+    return config_class.__module__ == "__main__" and bool(
+        _file_of(config_class)
+    )
+
+
+def describe(config) -> dict:
+    """Return every setting that decides the result of a run, as JSON has it."""
+    return {
+        name: _plain(value)
+        for name, value, _ in _fields(config)
+        if name not in _BESIDE_THE_RESULT
+    }
+
+
+def flags_of(config, default=None) -> list[str]:
+    """Return the flags that make a Config from the recipe's default one.
+
+    Flags that decide no result are left out: they are paths, or a name.
+
+    Args:
+        config: A recipe's Config.
+        default: What to compare it with, instead of its fields' defaults.
+    """
+    flags = []
+    for name, value, usual in _changed(config, default):
+        if dataclasses.is_dataclass(value):
+            flags += flags_of(value, usual)
+            continue
+        value = _plain(value)
+        flags.append("--" + name.replace("_", "-"))
+        if value is not True:
+            flags += map(str, value if isinstance(value, list) else [value])
+    return flags
+
+
+def call_of(config, default=None) -> str:
+    """Return the Python text that makes a Config, as short as `flags_of`.
+
+    Args:
+        config: A recipe's Config.
+        default: What to compare it with, instead of its fields' defaults.
+    """
+    arguments = []
+    for name, value, usual in _changed(config, default):
+        if not dataclasses.is_dataclass(value):
+            value = _plain(value)
+            text = repr(tuple(value) if isinstance(value, list) else value)
+        elif (text := call_of(value, usual)).endswith("()"):
+            continue
+        arguments.append(f"{name}={text}")
+    return f"{type(config).__name__}({', '.join(arguments)})"
+
+
+def _changed(config, default) -> Iterator[tuple]:
+    """Yield name, value and default of what differs and decides the result.
+
+    What is a dataclass itself is always among them.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if default is not None:
+            usual = getattr(default, field.name)
+        elif field.default_factory is not dataclasses.MISSING:
+            usual = field.default_factory()
+        else:
+            usual = field.default
+        if dataclasses.is_dataclass(value):
+            same = type(value) is type(usual)
+            yield field.name, value, usual if same else None
+        elif value != usual and field.name not in _BESIDE_THE_RESULT:
+            yield field.name, value, usual
+
+
+def _plain(value):
+    """Return a setting as JSON has it, and as anybody may read it.
+
+    A path in one's home folder would give away the user's name.
+    """
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Path):
+        value = str(value)
+    home = os.path.expanduser("~")
+    if isinstance(value, str) and value.startswith(home + os.sep):
+        return "~" + value.removeprefix(home)
+    return value
+
+
+def difference(present: dict, asked: dict) -> str:
+    """Return in words how the settings of a run differ from those asked for.
+
+    Code and what is loaded are not among them: see `_identity.changes`.
+    """
+    present, asked = identity.said(present), identity.said(asked)
+    names = sorted(present.keys() | asked.keys())
+    return ", ".join(
+        f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"
+        for name in names
+        if present.get(name) != asked.get(name)
+    )

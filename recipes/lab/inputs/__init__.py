@@ -1,0 +1,1 @@
+"""What goes into a model, one file a kind."""

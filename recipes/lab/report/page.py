@@ -1,0 +1,292 @@
+"""How a report looks: the page, and the figures and tables that it is made of.
+
+A page is a headline and a list of sections, and a section is a heading, a
+sentence on how to read it, and HTML. The figures are PNG files in `plots/` and
+lie inside the page once more, so that `report.html` needs nothing beside it.
+"""
+
+import base64
+import io
+import itertools
+import math
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+import zoo
+from recipes.lab import files
+from recipes.lab.files import SCHEMA
+
+MAILED_BYTES = 500_000  # of a PNG in the page; photographs go as JPEG
+
+INK, FAINT = "#1c2733", "#d5dce3"
+TRAINING, VALIDATION = "#d9730d", "#1f6fb2"
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2733; --soft: #5b6875;
+  --line: #dde3e9; --paper: #ffffff; --accent: #1f6fb2;
+  --warning: #fdf0d5; --edge: #d9730d; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4;
+  --line: #35404b; --paper: #161b21; --accent: #6cb2ee;
+  --warning: #3d2c12; --edge: #e8973f; } }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 852px; margin: 0 auto; padding: 32px 24px 64px; }
+h1 { margin: 0 0 16px; font-size: 20px; color: var(--soft); }
+h2 { margin: 48px 0 4px; font-size: 20px; break-after: avoid; }
+p { margin: 0 0 12px; }
+.number { margin: 0; font-size: 56px; line-height: 1.1; font-weight: 700;
+  color: var(--accent); }
+.notice { margin: 0 0 24px; padding: 12px 16px; border-radius: 6px;
+  background: var(--warning); border-left: 4px solid var(--edge); }
+.caption, th { color: var(--soft); }
+img { display: block; max-width: 100%; height: auto; background: #ffffff;
+  border-radius: 6px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 24px 5px 0; text-align: left; vertical-align: top;
+  font-weight: 400; border-bottom: 1px solid var(--line); }
+td:not(:last-child), thead th:not(:first-child, :last-child) {
+  text-align: right; }
+th, td:not(:last-child) { white-space: nowrap; }
+td:last-child { overflow-wrap: anywhere; }
+img, tr { break-inside: avoid; }
+"""
+
+
+def page(title: str, headline: str, sections: list, notice: str = "") -> str:
+    """Put a page together; all but title, headings and notice is HTML."""
+    warning = f'<p class="notice">{escape(notice)}</p>\n' if notice else ""
+    body = "\n".join(
+        f'<section>\n<h2>{escape(heading)}</h2>\n<p class="caption">'
+        f"{caption}</p>\n{html}\n</section>"
+        for heading, caption, html in sections
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="keras-zoo-recipes {zoo.__version__}">
+<meta name="schema" content="{SCHEMA}">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+{warning}<h1>{escape(title)}</h1>
+{headline}
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def figure_html(path: Path, figure, alt: str) -> str:
+    """Write a figure as a PNG file, and return it as a part of the page."""
+    png = _rendered(figure, "png")
+    files.write_atomically(path, png)
+    kind, content = "png", png
+    if len(png) > MAILED_BYTES:
+        kind, content = "jpeg", _rendered(figure, "jpeg")
+    data = base64.b64encode(content).decode()
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return (
+        f'<img width="{width}" height="{height}" alt="{escape(alt)}" '
+        f'src="data:image/{kind};base64,{data}">'
+    )
+
+
+def _rendered(figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=144)
+    return buffer.getvalue()
+
+
+def table(rows, header=()) -> str:
+    """Return a table of texts; the first of a row is its heading."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for name, *cells in rows
+    )
+    head = f"<thead><tr>{head}</tr></thead>\n" if header else ""
+    return f"<table>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def short(name: str) -> str:
+    """Shorten a name to 14 characters; its end may be what tells it apart."""
+    return name if len(name) <= 14 else f"{name[:8]}…{name[-5:]}"
+
+
+def facts_section(facts: dict[str, str]):
+    """Return the section with the table of facts."""
+    caption = "What was trained, on what, and how."
+    return "Facts", caption, table(facts.items())
+
+
+def lines_section(
+    plots: Path,
+    name: str,
+    *,
+    heading: str,
+    caption: str,
+    x_label: str,
+    y_label: str,
+    lines: dict[str, dict[float, float]],
+    log_y: bool = False,
+):
+    """Return a section with a few lines over a logarithmic scale.
+
+    Args:
+        plots: Where the figure goes.
+        name: The figure's file name, without suffix.
+        heading: Heading of the section.
+        caption: How to read it, as HTML.
+        x_label: What is on the logarithmic x-axis.
+        y_label: What is on the y-axis.
+        lines: Name of each line to its values, y by x.
+        log_y: Whether the y-axis is logarithmic, too.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    plots.mkdir(parents=True, exist_ok=True)
+    figure = Figure(figsize=(8.8, 5), layout="constrained")
+    axes = figure.subplots()
+    colors = itertools.cycle((VALIDATION, TRAINING, INK))
+    lines = {name: dict(sorted(line.items())) for name, line in lines.items()}
+    for (label, values), color in zip(lines.items(), colors, strict=False):
+        x, y = zip(*values.items(), strict=True)
+        axes.plot(x, y, color=color, label=label, marker="o", markersize=5)
+    axes.set_xscale("log")
+    if log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    ticks = sorted({x for values in lines.values() for x in values})
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    alt = "; ".join(
+        f"{label}: " + ", ".join(f"{y:.4g} at {x:g}" for x, y in values.items())
+        for label, values in lines.items()
+    )
+    html = figure_html(plots / f"{name}.png", figure, f"{alt}.")
+    return heading, caption, html
+
+
+def curves_section(plots: Path, history: dict):
+    """Return the section with the curves of training and validation."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    heading = "Learning curves"
+    metrics = [name for name in history if f"val_{name}" in history]
+    if not metrics:
+        return heading, "No metric was watched on validation images.", ""
+    rows = math.ceil(len(metrics) / 2)
+    figure = Figure(figsize=(8.8, 3.3 * rows), layout="constrained")
+    ends, any_cut = [], False
+    for i, metric in enumerate(metrics):
+        training, validation = history[metric], history[f"val_{metric}"]
+        ends.append(
+            f"{metric} {training[-1]:.4g} in training and "
+            f"{validation[-1]:.4g} in validation"
+        )
+        axes = figure.add_subplot(rows, 2, i + 1)
+        epochs = range(1, len(training) + 1)
+        # Markers keep a single epoch visible; many would hide the line.
+        dots = {"marker": "o" if len(epochs) <= 30 else "", "markersize": 4}
+        axes.plot(epochs, training, color=TRAINING, label="training", **dots)
+        axes.plot(
+            epochs, validation, color=VALIDATION, label="validation", **dots
+        )
+        low, high, cut = _limits([training, validation])
+        any_cut = any_cut or cut
+        if low < high:
+            axes.set_ylim(low, high)
+        axes.set_xlim(0.5, len(epochs) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlabel("epoch")
+        axes.set_title(metric.replace("_", " "))
+        axes.grid(color=FAINT, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    caption = (
+        "The model never learns from the validation images: where training "
+        "goes on improving and validation does not, it has begun to learn by "
+        "heart. Validation may be ahead at first, as a training value is the "
+        "mean over an epoch of learning."
+    )
+    if any_cut:
+        caption += " The steep beginning runs off the scale."
+    alt = f"Curves over the epochs, which end at {'; '.join(ends)}."
+    return heading, caption, figure_html(plots / "curves.png", figure, alt)
+
+
+def _limits(curves) -> tuple[float, float, bool]:
+    """Return limits of the y-axis, and whether they cut the beginning off.
+
+    All but the first quarter of the epochs gets a third of the axis or more: a
+    first loss of 2.3 would press all the others onto the floor.
+    """
+    curves = np.asarray(curves, "float64")
+    late = curves[:, curves.shape[1] // 4 :]
+    every, late = curves[np.isfinite(curves)], late[np.isfinite(late)]
+    if not len(late):
+        return 0.0, 0.0, False
+    low = max(every.min(), late.min() - np.ptp(late))
+    high = min(every.max(), late.max() + np.ptp(late))
+    margin = 0.06 * (high - low)
+    cut = every.min() < low or high < every.max()
+    return low - margin, high + margin, bool(cut)
+
+
+def tiles(pictures, texts, columns, *, cmap, limits):
+    """Draw `(n, height, width, 1 or 3)` pictures in a grid, texts below.
+
+    One Axes holds them all: an Axes for each picture takes seconds.
+    """
+    from matplotlib.figure import Figure
+
+    count, height, width, channels = pictures.shape
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    lines = 1 + max(text.count("\n") for text in texts) if texts else 0
+    # All in inches, which makes the coordinates those of the paper.
+    gap, line = 0.12, 0.17
+    wide = min(1.35, 8.8 / columns - gap)
+    high = wide * height / width
+    step = np.array([wide + gap, high + gap + lines * line])
+    size = step * (columns, rows)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1))
+    for i, picture in enumerate(pictures):
+        left, top = step * (i % columns, i // columns) + gap / 2
+        axes.imshow(
+            picture if channels == 3 else picture[..., 0],
+            cmap=cmap,
+            vmin=limits[0],
+            vmax=limits[1],
+            interpolation="nearest",
+            extent=(left, left + wide, top + high, top),
+        )
+        if texts:
+            # Anchored at its last line, as the height of the first one varies.
+            middle, end = left + wide / 2, top + high + lines * line - 0.04
+            text = axes.text(middle, end, texts[i], parse_math=False)
+            text.set(ha="center", va="baseline", size=9, linespacing=1.15)
+    axes.set_xlim(0, size[0])
+    axes.set_ylim(size[1], 0)
+    axes.set_aspect("auto")
+    axes.set_axis_off()
+    return figure

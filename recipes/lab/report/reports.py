@@ -1,0 +1,588 @@
+"""The report of a run: one page to read and to mail, its figures as files."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import zoo
+from recipes.lab import files
+from recipes.lab.metrics import in_words
+from recipes.lab.report import page
+from recipes.lab.runs import summary
+from recipes.lab.runs.record import trainable_parameters
+from recipes.lab.runs.run import Run
+from recipes.lab.tasks import scoring
+
+MISTAKES = 24  # pictures of mistakes
+FILTERS = 64  # pictures of kernels
+STRIP = 10  # pictures in a row of reconstructions
+MAPPED = 5_000  # dots on the map of the codes
+COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
+
+RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
+
+
+def report_classifier(
+    run: Run,
+    model: keras.Model,
+    history: dict[str, list[float]],
+    metrics: dict[str, float],
+    probabilities: np.ndarray,
+    *,
+    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
+) -> Path:
+    """Write the report of a run that trained a classifier.
+
+    Args:
+        run: The open run.
+        model: The trained model, for its first layer.
+        history: Metric name to one value an epoch.
+        metrics: The test metrics and the training's seconds.
+        probabilities: The model's answers to the test set.
+        more: Further sections: functions of the folder of figures, such as
+            `recipes.lab.report.page.lines_section`.
+
+    Returns:
+        The path of `report.html` in the run's folder.
+    """
+    if not run.devices.is_chief:
+        return run.folder
+    print("drawing the report", flush=True)
+    test = run.data.test
+    facts = {
+        "Test accuracy": f"{metrics['test_accuracy']:.2%}",
+        "Test cross-entropy": f"{metrics['test_loss']:.4f} nats"
+        + _remark(run, "test_loss"),
+    }
+    path = write_classifier_report(
+        run.folder,
+        title=run.title,
+        notice=_notice(run),
+        facts=facts | _facts(run, model, history, metrics),
+        history=history,
+        images=test.images,
+        labels=test.labels,
+        probabilities=probabilities,
+        class_names=run.data.class_names,
+        filters=_first_kernels(model),
+        more=more,
+    )
+    return path
+
+
+def report_autoencoder(
+    run: Run,
+    model: keras.Model,
+    history: dict[str, list[float]],
+    metrics: dict[str, float],
+    pictures: np.ndarray,
+    *,
+    pixels: np.ndarray | None = None,
+    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
+) -> Path:
+    """Write the report of a run that trained an autoencoder.
+
+    Args:
+        run: The open run.
+        model: The trained model.
+        history: Metric name to one value an epoch.
+        metrics: The test metrics and the training's seconds.
+        pictures: What the model made of the test set, in [0, 1].
+        pixels: What the model got to see instead of the test images.
+        more: Further sections: functions of the folder of figures.
+
+    Returns:
+        The path of `report.html` in the run's folder.
+    """
+    if not run.devices.is_chief:
+        return run.folder
+    print("drawing the report", flush=True)
+    test = run.data.test
+    encoder, decoder = zoo.feature_extractor(model), model.get_layer("decoder")
+    codes = scoring.predict(encoder, test.images)
+    facts = {
+        "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]"
+        + _remark(run, "test_mse"),
+        "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats per "
+        "pixel above the entropy of the images, which is the floor",
+        "PSNR": f"{metrics['test_psnr']:.2f} dB",
+        "Code": f"{codes.shape[1]} numbers for {test.images[0].size}, of mean "
+        f"size {np.abs(codes).mean():.2g}; {np.mean(codes == 0):.0%} are zero",
+    }
+    path = write_autoencoder_report(
+        run.folder,
+        title=run.title,
+        notice=_notice(run),
+        facts=facts | _facts(run, model, history, metrics),
+        history=history,
+        images=test.images,
+        pictures=pictures,
+        pixels=pixels,
+        labels=test.labels,
+        class_names=run.data.class_names,
+        codes=codes,
+        drawings=_unit_drawings(decoder, codes),
+        more=more,
+    )
+    return path
+
+
+def _notice(run: Run) -> str:
+    """Return what is to be said first of a run that is no result."""
+    if run.export_name == run.recipe:
+        return ""
+    train, test = run.data.train, run.data.test
+    return (
+        f"A demonstration, not a result: trained on {len(train):,} images of a "
+        f"small sample ({run.data.source}), tested on {len(test):,}."
+    )
+
+
+def _remark(run: Run, metric: str) -> str:
+    remark = summary.remark_on_losses(run, metric)
+    return f"; {remark}" if remark else ""
+
+
+def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
+    """Return the rows that every table of facts ends with."""
+    record = run.record(model, metrics)
+    environment = record["environment"]
+    versions = environment["versions"]
+    return {
+        **{
+            in_words(name): f"{value:.4g}"
+            for name, value in metrics.items()
+            if not name.startswith(("test_", "train_"))
+        },
+        "Model": f"{model.name}, {trainable_parameters(model):,} parameters",
+        "Data": run.data.describe(),
+        "Training": f"{len(history['loss'])} epochs, "
+        f"{metrics['train_seconds']:.1f} s "
+        f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
+        "Devices": run.devices.description,
+        "Machine": environment["hardware"],
+        "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
+        "Command": record["command"],
+        "Commit": record["commit"] or "unknown",
+        "Date": record["date"],
+    }
+
+
+def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
+    """Return what each unit of the code adds to the mean picture.
+
+    That is the picture of the mean code with one unit a standard deviation
+    higher, less the picture with it as much lower.
+    """
+    steps = np.diag(codes.std(axis=0))
+    ahead, behind = (
+        scoring.predict(decoder, codes.mean(axis=0) + side * steps)
+        for side in (1, -1)
+    )
+    return ahead - behind
+
+
+def _first_kernels(model: keras.Model):
+    """Return the first convolution's kernels, a linear model's as images."""
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None:
+            continue
+        kernel = keras.ops.convert_to_numpy(kernel)
+        shape = math.prod(model.input_shape[1:]), model.output_shape[-1]
+        if kernel.shape == shape:
+            return kernel.reshape(*model.input_shape[1:], -1)
+        return kernel if kernel.ndim == 4 else None
+    return None
+
+
+def write_classifier_report(
+    folder: Path,
+    *,
+    title: str,
+    facts: dict[str, str],
+    history: dict[str, list[float]],
+    images,
+    labels,
+    probabilities,
+    class_names,
+    filters=None,
+    more=(),
+    notice="",
+) -> Path:
+    """Write the report of a classifier and its figures.
+
+    Args:
+        folder: The run's folder; `report.html` and `plots/` go into it.
+        title: What was trained, for example "mnist_cnn, run 3".
+        facts: Rows of the first table, as text.
+        history: Metric name to one value an epoch. Metrics with a `val_`
+            partner are drawn.
+        images: Test images, uint8, `(n, height, width, 1)` or 3 channels.
+        labels: Their true classes, `(n,)`.
+        probabilities: What the model says, `(n, num_classes)`.
+        class_names: Names of the classes.
+        filters: First-layer kernels `(height, width, in_channels, maps)`, or a
+            linear model's weights as kernels of the image's size.
+        more: Further sections, after the curves: functions of `plots/`.
+        notice: What is to be known before anything else, "" if nothing is.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    labels = np.asarray(labels, "int64")  # uint8 would overflow below
+    probabilities = np.asarray(probabilities)
+    names = [str(name) for name in class_names]
+    predicted = probabilities.argmax(axis=1)
+    confidences = probabilities.max(axis=1)
+    classes = len(names)
+    counts = np.bincount(labels * classes + predicted, minlength=classes**2)
+    counts = counts.reshape(classes, classes)
+
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    sections = [
+        page.facts_section(facts),
+        page.curves_section(plots, history),
+        *(section(plots) for section in more),
+        _confusion_section(plots, counts, names),
+        _classes_section(counts, names),
+        _mistakes_section(plots, images, labels, predicted, confidences, names),
+    ]
+    if filters is not None:
+        image_size = np.shape(images)[1:3]
+        sections.append(_filters_section(plots, filters, names, image_size))
+    headline = _headline(labels == predicted, confidences)
+    report = folder / "report.html"
+    files.write_atomically(report, page.page(title, headline, sections, notice))
+    return report
+
+
+def write_autoencoder_report(
+    folder: Path,
+    *,
+    title: str,
+    facts: dict[str, str],
+    history: dict[str, list[float]],
+    images,
+    pictures,
+    pixels,
+    labels,
+    class_names,
+    codes,
+    drawings,
+    more=(),
+    notice="",
+) -> Path:
+    """Write the report of an autoencoder and its figures.
+
+    Args:
+        folder: The run's folder; `report.html` and `plots/` go into it.
+        title: What was trained, for example "mnist_autoencoder, run 3".
+        facts: Rows of the first table, as text.
+        history: Metric name to one value an epoch.
+        images: Test images, uint8, `(n, height, width, 1)` or 3 channels.
+        pictures: Their reconstructions, float32 in [0, 1].
+        pixels: What the model got to see, 0 to 255, or None: the images.
+        labels: The images' classes, `(n,)`.
+        class_names: Names of the classes.
+        codes: Their codes, `(n, latent_dim)`.
+        drawings: What each unit of the code draws, `(latent_dim, height, width,
+            channels)`.
+        more: Further sections, after the curves: functions of `plots/`.
+        notice: What is to be known before anything else, "" if nothing is.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    truth = images.astype("float32") / 255
+    rows = [truth, pictures]
+    if pixels is not None:
+        rows.insert(1, pixels / 255)
+    errors = scoring.squared_errors(pictures, truth)
+    labels, names = np.asarray(labels), [str(name) for name in class_names]
+    sections = [
+        page.facts_section(facts),
+        _strips_section(plots, rows, errors, labels),
+        page.curves_section(plots, history),
+        *(section(plots) for section in more),
+        _code_map_section(plots, codes, labels, names),
+        _drawings_section(plots, drawings),
+    ]
+    headline = (
+        f'<p class="number">{errors.mean():.4f}</p>\n'
+        "<p>is the mean squared error of a pixel, on a scale from 0 to 1, over "
+        f"the {len(images):,} test images: {facts['PSNR']}.</p>"
+    )
+    report = folder / "report.html"
+    files.write_atomically(report, page.page(title, headline, sections, notice))
+    return report
+
+
+def _headline(correct: np.ndarray, confidences: np.ndarray) -> str:
+    mistakes = int((~correct).sum())
+    return (
+        f'<p class="number">{correct.mean():.2%}</p>\n'
+        f"<p>of the {len(correct):,} test images are classified correctly: "
+        f"{mistakes:,} mistake{'' if mistakes == 1 else 's'}.</p>\n"
+        '<p class="caption">On average the model gives its answers a '
+        f"probability of {confidences.mean():.1%}. Were that clearly more than "
+        "its accuracy, it would be overconfident.</p>"
+    )
+
+
+# --- a classifier's sections --------------------------------------------------
+
+
+def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
+    from matplotlib.figure import Figure
+
+    classes = len(names)
+    diagonal = np.eye(classes, dtype=bool)
+    errors = np.where(diagonal, 0, counts)
+    # The root lifts single errors out of the white beside hundreds of others.
+    strength = np.sqrt(errors / max(1, errors.max()))
+    colors = 1 - strength[..., None] * (1 - np.array(WRONG))
+    colors[diagonal] = RIGHT
+
+    side = min(8.8, 3 + 0.45 * classes)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(colors, interpolation="nearest")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.tick_params(
+        length=0, labelsize=10 if classes <= COUNTED_CLASSES else 7
+    )
+    axes.spines[:].set_color(page.FAINT)
+    ticks = np.arange(0, classes, math.ceil(classes / 50))
+    labels = [page.short(names[tick]) for tick in ticks]
+    turn = {}
+    if max(map(len, labels)) > 2:
+        turn = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(ticks, labels, parse_math=False, **turn)
+    axes.set_yticks(ticks, labels, parse_math=False)
+    if classes <= COUNTED_CLASSES:
+        edges = np.arange(1, classes) - 0.5
+        for draw in (axes.hlines, axes.vlines):
+            draw(edges, -0.5, classes - 0.5, color=page.FAINT, linewidth=0.6)
+        for row, column in np.argwhere(counts):
+            axes.text(
+                column,
+                row,
+                counts[row, column],
+                ha="center",
+                va="center",
+                size=10 if classes <= 12 else 8,
+                color="white" if strength[row, column] > 0.6 else page.INK,
+            )
+    caption = (
+        "Row by row: the images of one true class, and what the model took "
+        "them for. Grey is right; the redder a cell, the more mistakes."
+    )
+    alt = (
+        f"Confusion matrix of {classes} classes with {errors.sum():,} mistakes "
+        "off its diagonal."
+    )
+    html = page.figure_html(plots / "confusion_matrix.png", figure, alt)
+    return "Confusion matrix", caption, html
+
+
+def _classes_section(counts: np.ndarray, names: list[str]):
+    def share(part, whole):
+        return f"{part / whole:.1%}" if whole else "–"
+
+    rows = []
+    for i, name in enumerate(names):
+        wrong = np.where(np.arange(len(names)) == i, 0, counts[i])
+        most = wrong.argmax()
+        taken_for = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
+        images, answers = counts[i].sum(), counts[:, i].sum()
+        recall = share(counts[i, i], images)
+        precision = share(counts[i, i], answers)
+        rows.append((name, f"{images:,}", recall, precision, taken_for))
+    header = ("class", "images", "recall", "precision", "most often taken for")
+    caption = (
+        "Recall: of the images of a class, how many the model found. "
+        "Precision: of its answers with that class, how many were right."
+    )
+    html = page.table(rows, header)
+    return "Class by class", caption, html
+
+
+def _mistakes_section(plots, images, labels, predicted, confidences, names):
+    heading = "The worst mistakes"
+    wrong = np.flatnonzero(labels != predicted)
+    if not len(wrong):
+        return heading, "There are none: every test image is right.", ""
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:MISTAKES]
+    arrow = " → " if max(map(len, names)) <= 4 else "\n→ "
+    texts = [
+        f"{page.short(names[labels[i]])}{arrow}{page.short(names[predicted[i]])}"
+        f"\n{confidences[i]:.1%}"
+        for i in worst
+    ]
+    pictures = np.asarray(images)[worst]
+    figure = page.tiles(
+        pictures, texts, columns=6, cmap="gray", limits=(0, 255)
+    )
+    caption = (
+        "True class → answer, and the probability that the model gave its "
+        "answer; the surest of its mistakes come first. Would you have known?"
+    )
+    alt = f"{len(worst)} misclassified test images: " + ", ".join(
+        " ".join(text.split()) for text in texts
+    )
+    return (
+        heading,
+        caption,
+        page.figure_html(plots / "mistakes.png", figure, alt),
+    )
+
+
+def _filters_section(plots: Path, filters, names: list[str], image_size):
+    filters = np.moveaxis(np.asarray(filters, "float32"), -1, 0)
+    maps, *size, channels = filters.shape
+    if channels != 3:
+        filters = filters[..., :1]
+    filters = filters[:FILTERS]
+    # Each kernel has its own scale, or a strong one would blank the others.
+    largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    filters = filters / np.where(largest > 0, largest, 1)
+    if channels == 3:
+        filters = (filters + 1) / 2
+        colors = "Middle grey is a weight of zero"
+    else:
+        colors = "Red weights are positive, blue negative, white zero"
+
+    of_classes = tuple(size) == tuple(image_size) and maps == len(names)
+    if of_classes:
+        heading = "The weights of each class"
+        reading = "what is bright on red speaks for the class, on blue against"
+    else:
+        heading = "First-layer filters"
+        reading = "a filter answers most to a patch that looks like it"
+    caption = f"{colors}; {reading}. Each has its own scale."
+    if maps > FILTERS:
+        caption += f" The first {FILTERS} of {maps} are shown."
+    if channels not in (1, 3):
+        caption += f" The first of {channels} input channels is shown."
+    texts = (
+        [page.short(name) for name in names[:FILTERS]] if of_classes else None
+    )
+    columns = 5 if of_classes else 8
+    figure = page.tiles(filters, texts, columns, cmap="RdBu_r", limits=(-1, 1))
+    alt = f"{len(filters)} kernels of {size[0]}×{size[1]} weights as pictures."
+    return (
+        heading,
+        caption,
+        page.figure_html(plots / "filters.png", figure, alt),
+    )
+
+
+# --- an autoencoder's sections ------------------------------------------------
+
+
+def _strips_section(plots: Path, rows: list, errors, labels):
+    """Show an image of each class, or ten, and then the worst ones.
+
+    Args:
+        plots: Where the figures go.
+        rows: The images, perhaps with noise in a second row, and what the
+            model made of them; each `(n, height, width, channels)` in [0, 1].
+        errors: The error of each reconstruction.
+        labels: The class of each image.
+    """
+    _, firsts = np.unique(labels, return_index=True)
+    others = np.setdiff1d(np.arange(len(labels)), firsts)
+    typical = np.concatenate([firsts, others])[:STRIP]
+    worst = np.argsort(-errors, kind="stable")[:STRIP]
+    figures = []
+    for name, chosen in {"reconstructions": typical, "worst": worst}.items():
+        strips = np.concatenate([row[chosen] for row in rows])
+        columns = len(chosen)
+        figure = page.tiles(strips, None, columns, cmap="gray", limits=(0, 1))
+        alt = f"{columns} test images and their reconstructions: {name}."
+        path = plots / f"{name}.png"
+        figures.append(page.figure_html(path, figure, alt))
+    order = (
+        "Originals in the first row, what the model got to see in the second, "
+        "what it made of them in the third."
+        if len(rows) > 2
+        else "Originals in the first row, reconstructions in the second."
+    )
+    caption = f"{order} Below, the same of the images that came out worst."
+    html = '<p class="caption"></p>'.join(figures)
+    return "Originals and reconstructions", caption, html
+
+
+def _code_map_section(plots: Path, codes, labels, names: list[str]):
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    length = codes.shape[1]
+    points = codes - codes.mean(axis=0)
+    if length > 2:
+        _, _, axes = np.linalg.svd(points, full_matrices=False)
+        points = points @ axes[:2].T
+    if points.shape[1] == 1:
+        points = np.hstack([points, np.zeros_like(points)])
+    figure = Figure(figsize=(8.8, 6.6), layout="constrained")
+    axes = figure.subplots()
+    colors = colormaps["tab10" if len(names) <= 10 else "gist_rainbow"]
+    shown = np.arange(min(len(points), MAPPED))
+    for i, name in enumerate(names):
+        x, y = points[shown[labels[shown] == i]].T
+        color = colors(i if len(names) <= 10 else i / len(names))
+        axes.scatter(x, y, s=5, color=color, label=page.short(name), alpha=0.7)
+    axes.set_aspect("equal", "datalim")
+    axes.grid(color=page.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor="0.5")
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3
+    )
+    caption = (
+        f"Each dot is the code of one of {len(shown):,} test images, its color "
+        "the class, which the model was never told. "
+    )
+    if length > 2:
+        caption += (
+            f"Of the {length} dimensions of the code, the two along which it "
+            "varies most."
+        )
+    alt = f"Scatter plot of the codes of {len(shown):,} images in {len(names)} "
+    path = plots / "code_map.png"
+    html = page.figure_html(path, figure, alt + "colors.")
+    return "Map of the codes", caption, html
+
+
+def _drawings_section(plots: Path, drawings: np.ndarray):
+    count = len(drawings)
+    drawings = drawings[:FILTERS, ..., :1]
+    largest = np.abs(drawings).max(axis=(1, 2, 3), keepdims=True)
+    drawings = drawings / np.where(largest > 0, largest, 1)
+    figure = page.tiles(drawings, None, 8, cmap="RdBu_r", limits=(-1, 1))
+    caption = (
+        "The decoder's filters: what one unit of the code adds to the mean "
+        "picture (red) and takes from it (blue) as it rises by a standard "
+        "deviation. Each has its own scale."
+    )
+    if count > FILTERS:
+        caption += f" The first {FILTERS} of {count} are shown."
+    alt = f"{len(drawings)} pictures, one for each unit of the code."
+    path = plots / "code_units.png"
+    html = page.figure_html(path, figure, alt)
+    return "What each unit of the code draws", caption, html

@@ -1,0 +1,303 @@
+"""The folder of a run: its number, its lock, its settings and its records."""
+
+import contextlib
+import datetime
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+import zoo
+from recipes.lab import files, flags, terminal
+from recipes.lab.data.splits import Data
+from recipes.lab.errors import UsageError
+from recipes.lab.files import SCHEMA, check_clock
+from recipes.lab.runs import identity, summary
+from recipes.lab.runs.folder import (
+    _create,
+    _export_name,
+    _has_trained,
+    _home,
+    _is_empty,
+    _name_what_is_lost,
+    _open_changed,
+    _open_named,
+    _open_newest_unfinished,
+    _settings,
+    _sum,
+)
+from recipes.lab.runs.record import (
+    command,
+    commit,
+    environment,
+    trainable_parameters,
+)
+from recipes.lab.training import workers
+from recipes.lab.training.devices import Devices, numerics
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, from its first epoch to its report.
+
+    Attributes:
+        recipe: Name of the recipe.
+        folder: `runs/<export_name>/<run>`.
+        settings: What decides the result: the recipe's flags, the data, the
+            code and what it loads.
+        options: The run's options.
+        data: The data set.
+        devices: What the run computes on.
+        changes: What is not as it was when the run began, in words.
+        command: What starts it again: a command, or a call from Python.
+        config: The recipe's Config.
+        losses: What `loss` means in each phase of the training, in words.
+    """
+
+    recipe: str
+    folder: Path
+    settings: dict
+    options: flags.RunOptions
+    data: Data
+    devices: Devices
+    changes: tuple[str, ...] = ()
+    command: str = ""
+    config: object = None
+    losses: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def export_name(self) -> str:
+        """Name under `runs/` and `saved_models/`; what is no result says so."""
+        return _export_name(self.recipe, self.options, self.data)
+
+    @property
+    def title(self) -> str:
+        """What a report is headed by."""
+        return f"{self.export_name}, run {self.folder.name}"
+
+    def finish(self, model, metrics: dict, export: Path) -> dict:
+        """Record the result, which also marks the run as finished; print it.
+
+        Args:
+            model: The trained model.
+            metrics: Metric name to value, `train_seconds` among them.
+            export: The version folder that was exported.
+
+        Returns:
+            The metrics.
+        """
+        if not self.devices.is_chief:
+            return metrics
+        files.write_json(
+            self.folder / "metrics.json",
+            {**self.record(model, metrics), "export": str(export)},
+        )
+        terminal.say(summary.summary(self, metrics, export))
+        return metrics
+
+    def record(self, model, metrics: dict) -> dict:
+        """Return what a number needs, for anyone to check it."""
+        return {
+            "schema": SCHEMA,
+            "recipe": self.recipe,
+            "dataset": self.data.name,
+            "data_checksum": self.data.checksum,
+            "model": model.name,
+            "params": trainable_parameters(model),
+            "settings": self.settings,
+            "changes": list(self.changes),
+            "seed": self.options.seed,
+            "metrics": metrics,
+            "command": self.command,
+            "commit": commit(self.settings["source"]),
+            "date": datetime.date.today().isoformat(),
+            "environment": environment(),
+        }
+
+
+def open_run(
+    config, data: Data, devices: Devices, *, loads: Iterable[str | None] = ()
+) -> contextlib.AbstractContextManager[Run]:
+    """Open the folder of a run: an unfinished one of these settings, or a new.
+
+    Args:
+        config: The recipe's Config.
+        data: The data set.
+        devices: What the run computes on.
+        loads: Names of the exports, and files of weights, that the run starts
+            from. Other names are passed over.
+
+    Returns:
+        A context that gives the `Run`; nobody else can open it meanwhile.
+
+    Raises:
+        UsageError: If the run that was named has other settings, or the code
+            or what it loads is not what an unfinished run began with.
+        RecipeError: If the run that was named is in use, or the folder of
+            runs or of exports cannot be written.
+        OSError: If the folder of the run cannot be written.
+    """
+    source = identity.source(config, caller=sys._getframe(1))
+    return _open_run(config, data, devices, source, loads)
+
+
+@contextlib.contextmanager
+def _open_run(config, data, devices, source, loads):
+    options = config.run
+    recipe = flags.recipe_name(config)
+    settings = flags.describe(config) | {
+        "dataset": data.name,
+        "data_checksum": data.checksum,
+        "replicas": devices.replicas,
+        "source": source,
+        "loaded": identity.loaded(loads),
+    }
+    started_by = command(config)
+    with (
+        numerics(options),
+        workers.named_if_lost(devices.cluster),
+    ):
+        _agree_on_settings(settings | {"run_name": options.run_name}, devices)
+        if not devices.is_chief:
+            # The chief writes; the others read its checkpoints.
+            name = _export_name(recipe, options, data)
+            home = options.output_dir / "runs" / name
+            number = devices.gather(0)[0]
+            folder = home / (options.run_name or str(number))
+            _agree_on_folder(folder, settings, devices)
+            yield Run(
+                *(recipe, folder, settings, options, data, devices),
+                command=started_by,
+                config=config,
+            )
+            devices.gather(0)  # the chief has written everything
+            return
+        check_clock()
+        home = _home(options, recipe, data)
+        if options.run_name:
+            folder, lock = _open_named(
+                home / options.run_name, settings, options.if_changed
+            )
+        else:
+            _name_what_is_lost(home)
+            folder, lock = (
+                _open_newest_unfinished(
+                    home, lambda f: _settings(f) == settings
+                )
+                or _open_changed(home, settings, options.if_changed)
+                or _open_newest_unfinished(home, _is_empty)
+                or _create(home)
+            )
+        with lock:
+            changes = _begin(folder, settings, devices, data, started_by)
+            devices.gather(0 if options.run_name else int(folder.name))
+            _agree_on_folder(folder, settings, devices)
+            yield Run(
+                *(recipe, folder, settings, options, data, devices),
+                *(tuple(changes), started_by),
+                config=config,
+            )
+            # Who is lost by now had nothing left to do.
+            with contextlib.suppress(tf.errors.OpError):
+                devices.gather(0)
+
+
+def _begin(
+    folder: Path, settings, devices: Devices, data: Data, started_by: str
+) -> list[str]:
+    """Write down what is run, and remove what a killed process left.
+
+    Returns:
+        What is not as it was when the run began.
+    """
+    for leftover in folder.rglob(".tmp-*"):
+        leftover.unlink()
+    now = environment()
+    config = {
+        "schema": SCHEMA,
+        "version": zoo.__version__,
+        "settings": settings,
+        "sum": _sum(settings),
+        "versions": now["versions"],
+        "changes": [],
+    }
+    present = _settings(folder)
+    if present == settings or (present is not None and _has_trained(folder)):
+        print(f"continuing {folder}")
+        before = json.loads((folder / "config.json").read_text())
+        changes = [
+            *identity.changes(present, settings),
+            *_other_versions(before.get("versions", {}), now["versions"]),
+        ]
+        for change in changes:
+            print(f"not as it was then: {change}", file=sys.stderr)
+        config["changes"] = before.get("changes", []) + changes
+    else:
+        print(f"run {folder}")
+        changes = []
+    if present != settings or changes:
+        files.write_json(folder / "config.json", config)
+    files.write_json(
+        folder / "environment.json",
+        {"schema": SCHEMA, "command": started_by}
+        | {"commit": commit(settings["source"])}
+        | now
+        | {"devices": devices.description, "data": data.describe()},
+    )
+    return config["changes"]
+
+
+def _other_versions(before: dict, now: dict) -> list[str]:
+    """Return in words which packages have changed that compute."""
+    return [
+        f"{name} {before[name]} became {now[name]}"
+        for name in ("tensorflow", "keras", "numpy")
+        if before.get(name, now[name]) != now[name]
+    ]
+
+
+def _agree_on_settings(settings: dict, devices: Devices) -> None:
+    """Refuse workers that would train different models."""
+
+    def differ(value) -> bool:
+        return len(set(devices.gather(int(_sum(value)[:15], 16)))) > 1
+
+    if not differ(settings):
+        return
+    said = identity.said(settings)
+    if differ(said):
+        raise UsageError(
+            "The workers were started with different settings or data; give "
+            f"all of them the same flags. Those of this one: {said}"
+        )
+    if differ(settings["loaded"]):
+        loaded = identity.describe_loaded(settings["loaded"])
+        raise UsageError(
+            "The workers would start from different models; give all of them "
+            f"the same saved_models/. This one has {loaded or 'none'}."
+        )
+    source = settings["source"]
+    if differ(sorted(source)):
+        others = "what the recipe imports"
+    else:
+        others = ", ".join(f for f in sorted(source) if differ(source[f]))
+    raise UsageError(
+        "The workers run different code; give all of them the same files. "
+        f"These differ: {others}."
+    )
+
+
+def _agree_on_folder(folder: Path, settings: dict, devices: Devices) -> None:
+    """Refuse workers that do not all see the chief's folder."""
+    if devices.cluster is None:
+        return
+    seen = devices.gather(int(_settings(folder) == settings))
+    blind = [number for number, sees in enumerate(seen) if not sees]
+    if blind:
+        raise UsageError(
+            f"--output-dir must be a folder that all workers share: {folder} "
+            f"of worker 0 is not seen by worker {', '.join(map(str, blind))}."
+        )

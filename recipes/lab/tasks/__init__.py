@@ -1,0 +1,1 @@
+"""What comes out of a model: how it is scored."""

@@ -1,0 +1,1 @@
+"""Devices, fit, checkpoints and schedules."""
