@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "fashion_mnist"
 TARGETS = (Target("test_accuracy", 0.925),)
@@ -26,15 +26,13 @@ TARGETS = (Target("test_accuracy", 0.925),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 16
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.004
+    epochs: Epochs = 16
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.004
     """AdamW's, at its peak after a quarter of the steps."""
-    weight_decay: float = 0.05
+    weight_decay: Amount = 0.05
     """AdamW's pull of the weights to zero, times the learning rate."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 

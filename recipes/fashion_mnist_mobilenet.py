@@ -18,9 +18,10 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Between, Epochs, Rate, RunOptions
 
 DATASET = "fashion_mnist"
 # A modest aim, not a result: no run has had the ImageNet weights yet.
@@ -36,13 +37,11 @@ class Config:
     """Network of keras.applications."""
     weights: str | None = "imagenet"
     """Weights of the backbone: imagenet, a local file, or None."""
-    image_size: int = 96
+    image_size: Annotated[int, Between(32, 1_024)] = 96
     """Side in pixels to which images are enlarged."""
-    epochs: int = 10
-    """How often the head sees the features of every image."""
-    batch_size: int = 256
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.003
+    epochs: Epochs = 10
+    batch_size: BatchSize = 256
+    learning_rate: Rate = 0.003
     """Adam's, at its peak after a quarter of the steps."""
     run: RunOptions = RunOptions()
 

@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_mse", 0.0100, "min"),)
@@ -28,17 +28,15 @@ TARGETS = (Target("test_mse", 0.0100, "min"),)
 class Config:
     """What there is to choose."""
 
-    latent_dim: int = 32
+    latent_dim: Count = 32
     """Length of the code."""
-    sparsity: float = 0.0
+    sparsity: Amount = 0.0
     """Weight of an L1 penalty on the code."""
-    code_lengths: tuple[int, ...] = ()
+    code_lengths: tuple[Count, ...] = ()
     """Further lengths of the code to train, for the picture."""
-    epochs: int = 20
-    """How often training sees every image."""
-    batch_size: int = 256
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.02
+    epochs: Epochs = 20
+    batch_size: BatchSize = 256
+    learning_rate: Rate = 0.02
     """Adam's, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()
 

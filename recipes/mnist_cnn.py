@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9930),)
@@ -27,13 +27,11 @@ TARGETS = (Target("test_accuracy", 0.9930),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 3
-    """How often training sees every image."""
-    batch_size: int = 256
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.01
+    epochs: Epochs = 3
+    batch_size: BatchSize = 256
+    learning_rate: Rate = 0.01
     """Adam's, at its peak after a quarter of the steps."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 

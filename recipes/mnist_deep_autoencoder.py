@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_mse", 0.0055, "min"),)
@@ -27,13 +27,11 @@ TARGETS = (Target("test_mse", 0.0055, "min"),)
 class Config:
     """What there is to choose."""
 
-    latent_dim: int = 32
+    latent_dim: Count = 32
     """Length of the code."""
-    epochs: int = 40
-    """How often training sees every image."""
-    batch_size: int = 512
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.01
+    epochs: Epochs = 40
+    batch_size: BatchSize = 512
+    learning_rate: Rate = 0.01
     """Muon's, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()
 

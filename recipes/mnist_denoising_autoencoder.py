@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_psnr", 18.5),)
@@ -28,15 +28,13 @@ NOISE_SEED = 0  # of the test images' noise, the same for every run
 class Config:
     """What there is to choose."""
 
-    noise: float = 0.5
+    noise: Amount = 0.5
     """Standard deviation of the noise; 1 is the range of a pixel."""
-    latent_dim: int = 32
+    latent_dim: Count = 32
     """Length of the code."""
-    epochs: int = 40
-    """How often training sees every image."""
-    batch_size: int = 512
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.01
+    epochs: Epochs = 40
+    batch_size: BatchSize = 512
+    learning_rate: Rate = 0.01
     """Muon's, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()
 

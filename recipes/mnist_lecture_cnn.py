@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9930),)
@@ -26,13 +26,11 @@ class Config:
 
     training: Literal["ours", "lecture"] = "ours"
     """Ours, or the lecture's own: Adadelta on all 60,000 images."""
-    epochs: int = 12
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.002
+    epochs: Epochs = 12
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.002
     """Ours: Adam's, at its peak after a fifth of the steps."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Ours: share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 

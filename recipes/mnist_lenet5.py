@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9905),)
@@ -29,13 +29,11 @@ class Config:
 
     loss: Literal["ours", "paper"] = "ours"
     """Equation 9 with bitmaps that compete in earnest, or to the letter."""
-    epochs: int = 25
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.005
+    epochs: Epochs = 25
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.005
     """AdamW's, at its peak after a tenth of the steps."""
-    weight_decay: float = 0.05
+    weight_decay: Amount = 0.05
     """AdamW's pull of the weights to zero, times the learning rate."""
     run: RunOptions = RunOptions()
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9900),)
@@ -22,13 +22,11 @@ TARGETS = (Target("test_accuracy", 0.9900),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 14
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.005
+    epochs: Epochs = 14
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.005
     """AdamW's, at its peak after a fifth of the steps."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
 

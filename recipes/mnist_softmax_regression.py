@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.923),)
@@ -22,11 +22,9 @@ TARGETS = (Target("test_accuracy", 0.923),)
 class Config:
     """What there is to choose."""
 
-    epochs: int = 20
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.005
+    epochs: Epochs = 20
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.005
     """Adam's, at the start; it falls to zero along a cosine."""
     run: RunOptions = RunOptions()
 

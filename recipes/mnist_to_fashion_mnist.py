@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "fashion_mnist"
 TARGETS = (Target("test_accuracy", 0.9050),)
@@ -35,11 +35,9 @@ class Config:
     """What is trained on clothes."""
     thaw: tuple[str, ...] = ()
     """Layers of the backbone that mode partial trains."""
-    epochs: int = 6
-    """How often training sees every image."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.005
+    epochs: Epochs = 6
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.005
     """Adam's, at its peak after a quarter of the steps."""
     run: RunOptions = RunOptions()
 

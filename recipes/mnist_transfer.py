@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, run_command
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
 TARGETS = (Target("test_accuracy", 0.9920),)
@@ -34,13 +34,11 @@ class Config:
 
     mode: Literal["frozen", "partial", "full"] = "frozen"
     """What is trained on the digits 5 to 9."""
-    labels_per_class: tuple[int, ...] = ()
+    labels_per_class: tuple[Count, ...] = ()
     """Numbers of labels a class to train with, for the picture."""
-    epochs: int = 5
-    """How often training sees every image of each half of the digits."""
-    batch_size: int = 128
-    """Images in one step, over all devices."""
-    learning_rate: float = 0.01
+    epochs: Epochs = 5
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.01
     """Adam's, at its peak after a quarter of the steps."""
     run: RunOptions = RunOptions()
 

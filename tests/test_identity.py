@@ -20,7 +20,7 @@ from recipes.lab.errors import UsageError
 from recipes.lab.runs import identity
 from recipes.lab.runs import record as lab_record
 from recipes.lab.runs import run as lab_run
-from recipes.lab.runs.folder import _sum
+from recipes.lab.runs.folder import sum_of
 from recipes.lab.runs.run import _agree_on_settings
 
 RECIPE = '''
@@ -267,7 +267,7 @@ def test_a_run_of_before_code_was_written_down_is_refused(recipe):
     config = recipe.record(file="config.json")
     del config["settings"]["source"], config["settings"]["loaded"]
     del config["versions"], config["changes"]
-    config["sum"] = _sum(config["settings"])
+    config["sum"] = sum_of(config["settings"])
     (recipe.runs / "1" / "config.json").write_text(json.dumps(config))
     code, said = recipe.run()
     assert code == 2

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from recipes.lab import terminal
 from recipes.lab.errors import NothingToDo, Preempted, RecipeError
-from recipes.lab.flags import _file_of, check, is_program
+from recipes.lab.flags import check, file_of, is_program
 
 
 class Target(NamedTuple):
@@ -65,7 +65,7 @@ def run_command(
     terminal.prepare()
     if argv is None and not is_program(config_class):
         argv = ()
-    file = _file_of(config_class)
+    file = file_of(config_class)
     config = tyro.cli(
         tyro.conf.OmitArgPrefixes[config_class],
         prog=f"python -m recipes.{Path(file).stem}" if file else "main",

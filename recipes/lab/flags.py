@@ -11,10 +11,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal, NamedTuple, Union
+
+from typing_extensions import Doc
 
 from recipes.lab.errors import UsageError
-from recipes.lab.runs import identity
+
+
+class Between(NamedTuple):
+    """Bounds of a number, inclusive: outside, it is a slip of the keyboard."""
+
+    low: float
+    high: float
+
+
+# What a field of a Config may be, with the help of those that mean the same
+# everywhere; the others are followed by a docstring.
+Epochs = Annotated[
+    int,
+    Between(1, 100_000),
+    Doc("How often training sees every example."),
+]
+BatchSize = Annotated[
+    int,
+    Between(1, 60_000),
+    Doc("Examples in one step, over all devices."),
+]
+Rate = Annotated[float, Between(1e-9, 100.0)]
+Share = Annotated[float, Between(0.0, 0.99)]
+Amount = Annotated[float, Between(0.0, 100.0)]
+Count = Annotated[int, Between(1, 100_000)]
 
 _PATHS = ("data_dir", "output_dir")
 
@@ -23,13 +49,13 @@ _PATHS = ("data_dir", "output_dir")
 class RunOptions:
     """What every recipe lets you choose about a run."""
 
-    seed: int = 0
+    seed: Annotated[int, Between(0, 2**31 - 1)] = 0
     """Seed of the weights, the order of the data, dropout and augmentation."""
     deterministic: bool = False
     """Use deterministic operations only (this switches XLA off)."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to train; auto takes GPUs where there are any."""
-    cpu_devices: int = 1
+    cpu_devices: Annotated[int, Between(1, 64)] = 1
     """Split the CPU into logical devices, for --strategy mirrored."""
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     """tf.distribute strategy; auto mirrors over several GPUs."""
@@ -62,22 +88,6 @@ class RunOptions:
                 object.__setattr__(self, name, path)  # this class is frozen
 
 
-# Outside of these a value is a slip of the keyboard. Bounds are inclusive.
-_LIMITS = {
-    "batch_size": (1, 60_000),
-    "code_lengths": (1, 100_000),
-    "cpu_devices": (1, 64),
-    "epochs": (1, 100_000),
-    "image_size": (32, 1_024),
-    "label_smoothing": (0.0, 0.99),
-    "labels_per_class": (1, 60_000),
-    "latent_dim": (1, 100_000),
-    "learning_rate": (1e-9, 100.0),
-    "noise": (0.0, 100.0),
-    "seed": (0, 2**31 - 1),
-    "sparsity": (0.0, 100.0),
-    "weight_decay": (0.0, 10.0),
-}
 # Where a run is written, and what it is measured against, decide no result.
 _BESIDE_THE_RESULT = {
     *("data_dir", "offline", "output_dir", "run_name"),
@@ -99,7 +109,7 @@ def check(config) -> None:
             "train takes a Config of its recipe, as in train(Config(epochs=1))."
             f" Received: {config!r}"
         )
-    for name, value, kind in _fields(config):
+    for name, value, kind in fields_of(config):
         flag = "--" + name.replace("_", "-")
         if not _is_of(kind, value):
             raise UsageError(
@@ -107,8 +117,8 @@ def check(config) -> None:
                 f"{_meant(kind, value)}"
             )
         numbers = value if isinstance(value, (tuple, list)) else (value,)
-        for number in numbers if name in _LIMITS else ():
-            low, high = _LIMITS[name]
+        for number in numbers if (bounds := bounds_of(kind)) else ():
+            low, high = bounds
             # NaN fails this, too.
             if number is not None and not low <= number <= high:
                 raise UsageError(
@@ -135,7 +145,7 @@ def check(config) -> None:
             )
 
 
-def _fields(config) -> Iterator[tuple]:
+def fields_of(config) -> Iterator[tuple]:
     """Yield name, value and declared type of each setting."""
     try:
         kinds = typing.get_type_hints(type(config), include_extras=True)
@@ -145,9 +155,19 @@ def _fields(config) -> Iterator[tuple]:
         value = getattr(config, field.name)
         kind = kinds.get(field.name, object)
         if dataclasses.is_dataclass(kind) and isinstance(value, kind):
-            yield from _fields(value)
+            yield from fields_of(value)
         else:
             yield field.name, value, kind
+
+
+def bounds_of(kind) -> Between | None:
+    """Return the bounds that a declared type has, or its items have."""
+    for part in typing.get_args(kind):
+        if isinstance(part, Between):
+            return part
+        if bounds := bounds_of(part):
+            return bounds
+    return None
 
 
 def _is_of(kind, value) -> bool:
@@ -213,11 +233,11 @@ def recipe_name(config) -> str:
     A Config that was typed at a prompt or into a notebook is in no file; its
     recipe is called `notebook`.
     """
-    file = _file_of(type(config))
+    file = file_of(type(config))
     return Path(file).stem if file else "notebook"
 
 
-def _file_of(config_class: type) -> str | None:
+def file_of(config_class: type) -> str | None:
     """Return the file that a Config is in, None if it was typed in."""
     module = sys.modules.get(config_class.__module__)
     return getattr(module, "__file__", None)
@@ -229,16 +249,14 @@ def is_program(config_class: type) -> bool:
     Then the arguments of the process are the recipe's flags. Those of a
     notebook's kernel, or of a script that imports the recipe, are not.
     """
-    return config_class.__module__ == "__main__" and bool(
-        _file_of(config_class)
-    )
+    return config_class.__module__ == "__main__" and bool(file_of(config_class))
 
 
 def describe(config) -> dict:
     """Return every setting that decides the result of a run, as JSON has it."""
     return {
         name: _plain(value)
-        for name, value, _ in _fields(config)
+        for name, value, _ in fields_of(config)
         if name not in _BESIDE_THE_RESULT
     }
 
@@ -317,12 +335,21 @@ def _plain(value):
     return value
 
 
+# The settings of a run that no flag says: its code, and what it loads.
+UNSAID = ("source", "loaded")
+
+
+def said(settings: dict) -> dict:
+    """Return the settings that flags and data say."""
+    return {k: v for k, v in settings.items() if k not in UNSAID}
+
+
 def difference(present: dict, asked: dict) -> str:
     """Return in words how the settings of a run differ from those asked for.
 
-    Code and what is loaded are not among them: see `_identity.changes`.
+    Code and what is loaded are not among them: see `recipes.lab.runs.identity`.
     """
-    present, asked = identity.said(present), identity.said(asked)
+    present, asked = said(present), said(asked)
     names = sorted(present.keys() | asked.keys())
     return ", ".join(
         f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"

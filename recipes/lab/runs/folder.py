@@ -11,7 +11,7 @@ from pathlib import Path
 from recipes.lab import files
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import RecipeError, UsageError
-from recipes.lab.flags import difference
+from recipes.lab.flags import difference, said
 from recipes.lab.runs import identity
 
 # --- finding, creating and locking a folder -----------------------------
@@ -20,12 +20,13 @@ from recipes.lab.runs import identity
 _EFFECTIVE = {"effective_ids": os.access in os.supports_effective_ids}
 
 
-def _export_name(recipe: str, options, data: Data) -> str:
+def export_name(recipe: str, options, data: Data) -> str:
+    """Return the name under runs/ and saved_models/; a sample says so."""
     no_result = data.is_sample or options.dry_run
     return recipe + ("-sample" if no_result else "")
 
 
-def _home(options, recipe: str, data: Data) -> Path:
+def home_of_runs(options, recipe: str, data: Data) -> Path:
     """Make the folder of a recipe's runs, or say now that it cannot be.
 
     That of its exports is only looked at: training comes first, and takes long.
@@ -36,7 +37,7 @@ def _home(options, recipe: str, data: Data) -> Path:
             f"--output-dir {output_dir}: TensorFlow writes to no folder whose "
             "name is not UTF-8. Choose another, or set PYTHONUTF8=1 if it is."
         )
-    name = _export_name(recipe, options, data)
+    name = export_name(recipe, options, data)
     home = output_dir / "runs" / name
     family = output_dir / "saved_models" / name
     for folder in (output_dir, home.parent, family.parent, family):
@@ -61,7 +62,8 @@ def _home(options, recipe: str, data: Data) -> Path:
     return home
 
 
-def _open_named(folder: Path, settings: dict, if_changed: str):
+def open_named(folder: Path, settings: dict, if_changed: str):
+    """Return the run of this name, new or unfinished, and its lock."""
     folder.mkdir(exist_ok=True)
     lock = _lock(folder)
     if lock is None:
@@ -80,31 +82,31 @@ def _open_named(folder: Path, settings: dict, if_changed: str):
             f"{folder} cannot go on: its config.json is damaged. Choose "
             "another --run-name, or delete it."
         )
-    present = _settings(folder) or settings
-    if identity.said(present) != identity.said(settings):
+    present = settings_of(folder) or settings
+    if said(present) != said(settings):
         lock.close()
         raise UsageError(
             f"{folder} was started with other settings: "
             f"{difference(present, settings)}. Use those, or another "
             "--run-name."
         )
-    if present != settings and _has_trained(folder) and if_changed != "resume":
+    if present != settings and has_trained(folder) and if_changed != "resume":
         lock.close()
         raise _refusal(folder, present, settings, "another --run-name")
     return folder, lock
 
 
-def _open_changed(home: Path, settings: dict, if_changed: str):
+def open_changed(home: Path, settings: dict, if_changed: str):
     """Open the newest run of these flags, if it waits and code has changed.
 
     Raises:
         UsageError: If it has trained, and nobody said what to do with it.
     """
-    said = identity.said(settings)
+    asked = said(settings)
     for number in sorted(_numbers(home), reverse=True):
         folder = home / str(number)
-        present = _settings(folder)
-        if present is None or identity.said(present) != said:
+        present = settings_of(folder)
+        if present is None or said(present) != asked:
             continue
         # Whoever has finished it has left the older ones behind, and one that
         # is in use is left alone.
@@ -112,7 +114,7 @@ def _open_changed(home: Path, settings: dict, if_changed: str):
         lock = None if finished else _lock(folder)
         if lock is None:
             return None
-        if if_changed == "resume" or not _has_trained(folder):
+        if if_changed == "resume" or not has_trained(folder):
             return folder, lock
         lock.close()
         if if_changed == "restart":
@@ -131,12 +133,12 @@ def _refusal(folder: Path, present: dict, settings: dict, anew: str):
     )
 
 
-def _has_trained(folder: Path) -> bool:
+def has_trained(folder: Path) -> bool:
     """Whether a run has epochs to lose."""
     return any(folder.glob("checkpoints/*/*.npz"))
 
 
-def _name_what_is_lost(home: Path) -> None:
+def name_what_is_lost(home: Path) -> None:
     """Say which unfinished runs are passed over, whatever they were."""
     for number in sorted(_numbers(home)):
         folder = home / str(number)
@@ -149,7 +151,8 @@ def _name_what_is_lost(home: Path) -> None:
             )
 
 
-def _open_newest_unfinished(home: Path, fits: Callable):
+def open_newest_unfinished(home: Path, fits: Callable):
+    """Return the newest run that fits, and its lock; None if there is none."""
     for number in sorted(_numbers(home), reverse=True):
         folder = home / str(number)
         if (folder / "metrics.json").exists() or not fits(folder):
@@ -164,14 +167,15 @@ def _open_newest_unfinished(home: Path, fits: Callable):
     return None
 
 
-def _is_empty(folder: Path) -> bool:
+def is_empty(folder: Path) -> bool:
     """Whether a run was killed as soon as it had made its folder."""
     return folder.is_dir() and all(
         path.name.startswith(".") for path in folder.iterdir()
     )
 
 
-def _create(home: Path):
+def create_folder(home: Path):
+    """Make the folder of the next number; return it and its lock."""
     while True:
         folder = home / str(max(_numbers(home), default=0) + 1)
         with contextlib.suppress(FileExistsError):
@@ -184,25 +188,26 @@ def _numbers(home: Path) -> list[int]:
     return [int(p.name) for p in home.iterdir() if p.name.isdecimal()]
 
 
-def _settings(folder: Path) -> dict | None:
+def settings_of(folder: Path) -> dict | None:
     """Return the settings of a run; None if it has none, or damaged ones."""
     try:
         config = json.loads((folder / "config.json").read_bytes())
         settings = config["settings"]
-        return settings if config["sum"] == _sum(settings) else None
+        return settings if config["sum"] == sum_of(settings) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _sum(value) -> str:
+def sum_of(value) -> str:
+    """Return the SHA-256 of what JSON can hold."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _has_lost_its_settings(folder: Path) -> bool:
     """Whether nobody can say any more how a run was to go on."""
-    begun = (folder / "config.json").exists() or _has_trained(folder)
-    return begun and _settings(folder) is None
+    begun = (folder / "config.json").exists() or has_trained(folder)
+    return begun and settings_of(folder) is None
 
 
 def _lock(folder: Path):

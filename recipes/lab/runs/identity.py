@@ -20,9 +20,6 @@ import zoo
 from recipes.lab.files import sha256
 from zoo import _loading, transfer
 
-# The settings that no flag says. The others are flags and data.
-UNSAID = ("source", "loaded")
-
 # These record what was trained, and decide none of it.
 _RECORDERS = (
     *("recipes/__init__.py", "recipes/lab/__init__.py"),
@@ -37,11 +34,6 @@ _RECORDERS = (
     ),
 )
 _NAMED = 3  # files that a sentence lists
-
-
-def said(settings: dict) -> dict:
-    """Return the settings that flags and data say."""
-    return {k: v for k, v in settings.items() if k not in UNSAID}
 
 
 def changes(present: dict, asked: dict) -> list[str]:

@@ -15,19 +15,20 @@ from recipes.lab import files, flags, terminal
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import UsageError
 from recipes.lab.files import SCHEMA, check_clock
+from recipes.lab.flags import said
 from recipes.lab.runs import identity, summary
 from recipes.lab.runs.folder import (
-    _create,
-    _export_name,
-    _has_trained,
-    _home,
-    _is_empty,
-    _name_what_is_lost,
-    _open_changed,
-    _open_named,
-    _open_newest_unfinished,
-    _settings,
-    _sum,
+    create_folder,
+    export_name,
+    has_trained,
+    home_of_runs,
+    is_empty,
+    name_what_is_lost,
+    open_changed,
+    open_named,
+    open_newest_unfinished,
+    settings_of,
+    sum_of,
 )
 from recipes.lab.runs.record import (
     command,
@@ -71,7 +72,7 @@ class Run:
     @property
     def export_name(self) -> str:
         """Name under `runs/` and `saved_models/`; what is no result says so."""
-        return _export_name(self.recipe, self.options, self.data)
+        return export_name(self.recipe, self.options, self.data)
 
     @property
     def title(self) -> str:
@@ -163,7 +164,7 @@ def _open_run(config, data, devices, source, loads):
         _agree_on_settings(settings | {"run_name": options.run_name}, devices)
         if not devices.is_chief:
             # The chief writes; the others read its checkpoints.
-            name = _export_name(recipe, options, data)
+            name = export_name(recipe, options, data)
             home = options.output_dir / "runs" / name
             number = devices.gather(0)[0]
             folder = home / (options.run_name or str(number))
@@ -176,20 +177,20 @@ def _open_run(config, data, devices, source, loads):
             devices.gather(0)  # the chief has written everything
             return
         check_clock()
-        home = _home(options, recipe, data)
+        home = home_of_runs(options, recipe, data)
         if options.run_name:
-            folder, lock = _open_named(
+            folder, lock = open_named(
                 home / options.run_name, settings, options.if_changed
             )
         else:
-            _name_what_is_lost(home)
+            name_what_is_lost(home)
             folder, lock = (
-                _open_newest_unfinished(
-                    home, lambda f: _settings(f) == settings
+                open_newest_unfinished(
+                    home, lambda f: settings_of(f) == settings
                 )
-                or _open_changed(home, settings, options.if_changed)
-                or _open_newest_unfinished(home, _is_empty)
-                or _create(home)
+                or open_changed(home, settings, options.if_changed)
+                or open_newest_unfinished(home, is_empty)
+                or create_folder(home)
             )
         with lock:
             changes = _begin(folder, settings, devices, data, started_by)
@@ -220,12 +221,12 @@ def _begin(
         "schema": SCHEMA,
         "version": zoo.__version__,
         "settings": settings,
-        "sum": _sum(settings),
+        "sum": sum_of(settings),
         "versions": now["versions"],
         "changes": [],
     }
-    present = _settings(folder)
-    if present == settings or (present is not None and _has_trained(folder)):
+    present = settings_of(folder)
+    if present == settings or (present is not None and has_trained(folder)):
         print(f"continuing {folder}")
         before = json.loads((folder / "config.json").read_text())
         changes = [
@@ -263,15 +264,15 @@ def _agree_on_settings(settings: dict, devices: Devices) -> None:
     """Refuse workers that would train different models."""
 
     def differ(value) -> bool:
-        return len(set(devices.gather(int(_sum(value)[:15], 16)))) > 1
+        return len(set(devices.gather(int(sum_of(value)[:15], 16)))) > 1
 
     if not differ(settings):
         return
-    said = identity.said(settings)
-    if differ(said):
+    asked = said(settings)
+    if differ(asked):
         raise UsageError(
             "The workers were started with different settings or data; give "
-            f"all of them the same flags. Those of this one: {said}"
+            f"all of them the same flags. Those of this one: {asked}"
         )
     if differ(settings["loaded"]):
         loaded = identity.describe_loaded(settings["loaded"])
@@ -294,7 +295,7 @@ def _agree_on_folder(folder: Path, settings: dict, devices: Devices) -> None:
     """Refuse workers that do not all see the chief's folder."""
     if devices.cluster is None:
         return
-    seen = devices.gather(int(_settings(folder) == settings))
+    seen = devices.gather(int(settings_of(folder) == settings))
     blind = [number for number, sees in enumerate(seen) if not sees]
     if blind:
         raise UsageError(

@@ -11,17 +11,17 @@ import numpy as np
 from recipes.lab import files
 from recipes.lab.errors import RecipeError
 from recipes.lab.files import SCHEMA
-from recipes.lab.flags import difference
-from recipes.lab.runs import identity
+from recipes.lab.flags import difference, said
 
 KEPT_CHECKPOINTS = 2
 
 
-def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
+def write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
+    """Write the arrays of an epoch; keep the one before it, too."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     content = buffer.getbuffer()
-    name = f"{epoch:06d}-{_sum(content)}.npz"
+    name = f"{epoch:06d}-{sum_of(content)}.npz"
     files.write_atomically(folder / name, content)
     # What was there for this epoch or a later one was damaged, or it would
     # have been gone on from.
@@ -31,12 +31,12 @@ def _write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
         old.unlink()
 
 
-def _read_checkpoint(path: Path, variables, settings: dict):
+def read_checkpoint(path: Path, variables, settings: dict):
     """Return variables, metadata and callback states; None if damaged."""
     try:
         content = path.read_bytes()
         epoch, _, expected = path.stem.partition("-")
-        if _sum(content) != expected:
+        if sum_of(content) != expected:
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
@@ -49,7 +49,7 @@ def _read_checkpoint(path: Path, variables, settings: dict):
     other = None
     if schema != SCHEMA:
         other = f"version of this package, as schema {schema}"
-    elif identity.said(present) != identity.said(settings):
+    elif said(present) != said(settings):
         # Its code was compared when the run was opened.
         other = f"run: {difference(present, settings)}"
     values = [arrays.pop(f"v{i}", None) for i in range(len(variables))]
@@ -69,6 +69,6 @@ def _read_checkpoint(path: Path, variables, settings: dict):
     return values, meta, meta["others"]
 
 
-def _sum(content) -> str:
+def sum_of(content) -> str:
     """Return the first half of a SHA-256, for the name of a checkpoint."""
     return hashlib.sha256(content).hexdigest()[:32]

@@ -24,7 +24,7 @@ from recipes.lab.errors import RecipeError
 from recipes.lab.files import SCHEMA
 from recipes.lab.runs.run import Run
 from recipes.lab.training import distributed
-from recipes.lab.training.checkpoints import _read_checkpoint, _write_checkpoint
+from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
 
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
 # them is restored: they flip the sign of min_delta when they begin.
@@ -234,7 +234,7 @@ class _Recorder(keras.callbacks.Callback):
         """Load the newest good checkpoint; return its number of epochs."""
         variables = model.variables + model.optimizer.variables
         for path in sorted(self.folder.glob("*.npz"), reverse=True):
-            state = _read_checkpoint(path, variables, self.run.settings)
+            state = read_checkpoint(path, variables, self.run.settings)
             if state is None:
                 print(
                     f"{path} is damaged; going back to the one before it",
@@ -281,7 +281,7 @@ class _Recorder(keras.callbacks.Callback):
             "others": others,
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        _write_checkpoint(self.folder, epoch, arrays)
+        write_checkpoint(self.folder, epoch, arrays)
 
     def _refuse_nan(self, epoch, logs):
         bad = [name for name, value in logs.items() if not np.isfinite(value)]
