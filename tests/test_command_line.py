@@ -469,6 +469,6 @@ def test_a_name_that_is_no_recipes_is_refused(words, reason, capsys):
 
 
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
-    monkeypatch.setattr("recipes.lab.command.find_spec", lambda name: None)
+    monkeypatch.setattr("recipes.lab.flags.find_spec", lambda name: None)
     assert run_recipe("mnist_cnn", "--tensorboard") == 2
     assert "pip install tensorboard" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from recipes.lab.runs import record as lab_record
 from recipes.lab.runs import run as lab_run
 from recipes.lab.runs.folder import sum_of
 from recipes.lab.runs.run import _agree_on_settings
+from recipes.lab.settings import describe_loaded
 
 RECIPE = '''
 """A small recipe, as a user would write one."""
@@ -453,6 +454,6 @@ def test_records_name_what_a_recipe_started_from(tmp_path):
     record = json.loads((export / "metrics.json").read_text())
     assert record["settings"]["loaded"] == loaded
     card = (export / "README.md").read_text()
-    started = identity.describe_loaded(loaded, digits=64)
+    started = describe_loaded(loaded, digits=64)
     assert f"- Started from: {started}\n- Machine: " in card
     assert "Not as it was" not in card

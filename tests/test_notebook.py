@@ -14,6 +14,7 @@ from recipes.lab import command, flags, terminal
 from recipes.lab.errors import UsageError
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs import record
+from recipes.lab.settings import describe, recipe_name
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_config_may_be_derived_in_a_cell(kernel):
     )
     config = names["Wide"](width=8)
     flags.check(config)
-    assert flags.recipe_name(config) == "notebook"
+    assert recipe_name(config) == "notebook"
     assert record.command(config) == (
         "train(Wide(width=8))  # defined in a notebook"
     )
@@ -210,7 +211,7 @@ def test_a_call_is_recorded_as_text_that_makes_it_again(
     assert text.startswith(f"from recipes.{recipe} import Config, ")
     assert "anna" not in text
     [again] = train_from(text, recipe)
-    assert flags.describe(again) == flags.describe(config)
+    assert describe(again) == describe(config)
     assert again.run.output_dir == Path(".")
 
 
@@ -253,7 +254,7 @@ def test_a_command_is_recorded_as_flags_that_make_it_again(
     again = received[0]
     if config.run.dry_run:  # means one epoch at a shell
         again = dataclasses.replace(again, epochs=config.epochs)
-    assert flags.describe(again) == flags.describe(config)
+    assert describe(again) == describe(config)
 
 
 def test_a_script_of_ones_own_is_named_without_its_folder(monkeypatch):
@@ -265,7 +266,7 @@ def test_a_script_of_ones_own_is_named_without_its_folder(monkeypatch):
     assert record.command(main.Config(epochs=7)) == "python mine.py"
     monkeypatch.setattr(sys, "argv", [main.__file__, "--epochs", "7"])
     assert record.command(main.Config(epochs=7)) == "python mine.py --epochs 7"
-    assert flags.recipe_name(main.Config()) == "mine"
+    assert recipe_name(main.Config()) == "mine"
 
 
 def test_a_path_below_the_home_folder_does_not_name_its_owner(monkeypatch):
@@ -273,7 +274,7 @@ def test_a_path_below_the_home_folder_does_not_name_its_owner(monkeypatch):
     recipe = importlib.import_module("recipes.mnist_to_fashion_mnist")
     config = recipe.Config(backbone="/home/anna/models/mine/1")
     assert "Config(backbone='~/models/mine/1')" in record.command(config)
-    assert flags.describe(config)["backbone"] == "~/models/mine/1"
+    assert describe(config)["backbone"] == "~/models/mine/1"
 
 
 # --- paths --------------------------------------------------------------

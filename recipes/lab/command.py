@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 
 from recipes.lab import terminal
 from recipes.lab.errors import NothingToDo, Preempted, RecipeError
-from recipes.lab.flags import check, file_of, is_program
+from recipes.lab.flags import check
+from recipes.lab.settings import file_of, is_program
 
 
 class Target(NamedTuple):

@@ -5,8 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from recipes.lab.flags import describe, recipe_name
 from recipes.lab.metrics import in_words
+from recipes.lab.settings import describe, recipe_name
 
 _RECIPES = Path(__file__).resolve().parent.parent
 _RESULTS = _RECIPES.parent / "saved_models" / "results.csv"

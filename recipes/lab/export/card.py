@@ -3,8 +3,7 @@
 import zoo
 from recipes.lab.files import SCHEMA
 from recipes.lab.inputs.image_files import LARGEST_SIDE
-from recipes.lab.runs import identity
-from recipes.lab.runs.run import Run
+from recipes.lab.settings import describe_loaded
 
 _DATA = {
     "mnist": ("MNIST", "white on black", "CC BY-SA 3.0"),
@@ -13,7 +12,7 @@ _DATA = {
 }
 
 
-def classifier_card(run: Run, record: dict, version: str) -> str:
+def classifier_card(run, record: dict, version: str) -> str:
     """Return the card of a classifier.
 
     Args:
@@ -78,7 +77,7 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
     )
 
 
-def autoencoder_card(run: Run, record: dict, version: str) -> str:
+def autoencoder_card(run, record: dict, version: str) -> str:
     """Return the card of an autoencoder; see `classifier_card`."""
     metrics = record["metrics"]
     title, *_ = _DATA[run.data.name]
@@ -151,7 +150,7 @@ def _card(run, record, *, task, metric, results, meaning, use, limits) -> str:
     more = ""
     # Older records have neither.
     if loaded := record["settings"].get("loaded"):
-        started = identity.describe_loaded(loaded, digits=64)
+        started = describe_loaded(loaded, digits=64)
         more += f"- Started from: {started}\n"
     if changes := record.get("changes"):
         more += f"- Not as it was when training began: {'; '.join(changes)}\n"

@@ -38,7 +38,6 @@ from recipes.lab.files import (
     write_atomically,
     write_json,
 )
-from recipes.lab.runs.run import Run
 from zoo import _loading
 
 VERIFIED_IMAGES = 64
@@ -72,7 +71,7 @@ def classifier(class_names) -> Kind:
 AUTOENCODER = Kind(autoencoder, autoencoder_card, {})
 
 
-def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
+def export_classifier(run, model: keras.Model, metrics: dict) -> Path:
     """Export a trained classifier and verify the export.
 
     Its signatures are those of `recipes.lab.export.signatures.classifier`.
@@ -100,7 +99,7 @@ def export_classifier(run: Run, model: keras.Model, metrics: dict) -> Path:
     return _export(run, model, metrics, classifier(class_names))
 
 
-def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
+def export_autoencoder(run, model: keras.Model, metrics: dict) -> Path:
     """Export a trained autoencoder and verify the export.
 
     Its signatures are those of `recipes.lab.export.signatures.autoencoder`. See
@@ -109,7 +108,7 @@ def export_autoencoder(run: Run, model: keras.Model, metrics: dict) -> Path:
     return _export(run, model, metrics, AUTOENCODER)
 
 
-def remake(version: Path, run: Run, kind: Kind) -> None:
+def remake(version: Path, run, kind: Kind) -> None:
     """Write an export anew around its own weights, and verify that.
 
     `model.keras`, `metrics.json`, the assets and the variables stay as they
@@ -166,7 +165,7 @@ def remake(version: Path, run: Run, kind: Kind) -> None:
         shutil.rmtree(old)
 
 
-def _export(run: Run, model, metrics: dict, kind: Kind) -> Path:
+def _export(run, model, metrics: dict, kind: Kind) -> Path:
     """Export a model of any kind; return the version folder.
 
     A worker that is not the chief exports nothing, and gets the family's.
@@ -218,7 +217,7 @@ def _export(run: Run, model, metrics: dict, kind: Kind) -> Path:
     return version
 
 
-def _exported_before(run: Run, family: Path, weights: str) -> Path | None:
+def _exported_before(run, family: Path, weights: str) -> Path | None:
     """Return the version that this run has made of this model, if it stands.
 
     A run that is killed between its export and its end makes no second one.

@@ -9,11 +9,8 @@ import numpy as np
 
 import zoo
 from recipes.lab import files
-from recipes.lab.metrics import in_words
+from recipes.lab.metrics import in_words, remark_on_losses
 from recipes.lab.report import page
-from recipes.lab.runs import summary
-from recipes.lab.runs.record import trainable_parameters
-from recipes.lab.runs.run import Run
 from recipes.lab.tasks import scoring
 
 MISTAKES = 24  # pictures of mistakes
@@ -26,7 +23,7 @@ RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
 
 
 def report_classifier(
-    run: Run,
+    run,
     model: keras.Model,
     history: dict[str, list[float]],
     metrics: dict[str, float],
@@ -74,7 +71,7 @@ def report_classifier(
 
 
 def report_autoencoder(
-    run: Run,
+    run,
     model: keras.Model,
     history: dict[str, list[float]],
     metrics: dict[str, float],
@@ -130,7 +127,7 @@ def report_autoencoder(
     return path
 
 
-def _notice(run: Run) -> str:
+def _notice(run) -> str:
     """Return what is to be said first of a run that is no result."""
     if run.export_name == run.recipe:
         return ""
@@ -141,12 +138,12 @@ def _notice(run: Run) -> str:
     )
 
 
-def _remark(run: Run, metric: str) -> str:
-    remark = summary.remark_on_losses(run, metric)
+def _remark(run, metric: str) -> str:
+    remark = remark_on_losses(run, metric)
     return f"; {remark}" if remark else ""
 
 
-def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
+def _facts(run, model, history: dict, metrics: dict) -> dict[str, str]:
     """Return the rows that every table of facts ends with."""
     record = run.record(model, metrics)
     environment = record["environment"]
@@ -157,7 +154,7 @@ def _facts(run: Run, model, history: dict, metrics: dict) -> dict[str, str]:
             for name, value in metrics.items()
             if not name.startswith(("test_", "train_"))
         },
-        "Model": f"{model.name}, {trainable_parameters(model):,} parameters",
+        "Model": f"{model.name}, {record['params']:,} parameters",
         "Data": run.data.describe(),
         "Training": f"{len(history['loss'])} epochs, "
         f"{metrics['train_seconds']:.1f} s "

@@ -11,8 +11,8 @@ from pathlib import Path
 from recipes.lab import files
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import RecipeError, UsageError
-from recipes.lab.flags import difference, said
 from recipes.lab.runs import identity
+from recipes.lab.settings import difference, said
 
 # --- finding, creating and locking a folder -----------------------------
 

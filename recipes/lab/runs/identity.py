@@ -18,20 +18,17 @@ from types import CodeType, FrameType, FunctionType
 
 import zoo
 from recipes.lab.files import sha256
+from recipes.lab.settings import describe_loaded
 from zoo import _loading, transfer
 
 # These record what was trained, and decide none of it.
 _RECORDERS = (
     *("recipes/__init__.py", "recipes/lab/__init__.py"),
-    *(
-        f"recipes/lab/{name}.py"
-        for name in ("command", "errors", "files", "flags", "metrics")
-    ),
-    *("recipes/lab/results.py", "recipes/lab/terminal.py"),
-    *(
-        f"recipes/lab/{room}/"
-        for room in ("export", "inputs", "report", "runs")
-    ),
+    *(f"recipes/lab/{name}.py" for name in ("command", "errors", "files")),
+    *(f"recipes/lab/{name}.py" for name in ("flags", "metrics", "results")),
+    *(f"recipes/lab/{name}.py" for name in ("settings", "terminal")),
+    *(f"recipes/lab/{room}/" for room in ("export", "inputs")),
+    *(f"recipes/lab/{room}/" for room in ("report", "runs")),
 )
 _NAMED = 3  # files that a sentence lists
 
@@ -81,21 +78,6 @@ def loaded(names: Iterable[str | None]) -> list[dict]:
             file = Path(name)
             found.append({"name": file.name, "sum": sha256(file)})
     return found
-
-
-def describe_loaded(loaded: list[dict], digits: int = 12) -> str:
-    """Return in words what a run started from; "" if it was nothing.
-
-    Args:
-        loaded: What `loaded` has returned.
-        digits: How much is said of each sum, of 64.
-    """
-    return ", ".join(
-        entry["name"]
-        + (f" version {entry['version']}" if "version" in entry else "")
-        + f" (sha256 {entry['sum'][:digits]})"
-        for entry in loaded
-    )
 
 
 def _is_export(name: str) -> bool:

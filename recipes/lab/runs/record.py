@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes.lab.flags import call_of, flags_of, is_program
+from recipes.lab.settings import call_of, flags_of, is_program
 from recipes.lab.training import devices
 
 

@@ -15,7 +15,6 @@ from recipes.lab import files, flags, terminal
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import UsageError
 from recipes.lab.files import SCHEMA, check_clock
-from recipes.lab.flags import said
 from recipes.lab.runs import identity, summary
 from recipes.lab.runs.folder import (
     create_folder,
@@ -36,6 +35,7 @@ from recipes.lab.runs.record import (
     environment,
     trainable_parameters,
 )
+from recipes.lab.settings import describe, describe_loaded, recipe_name, said
 from recipes.lab.training import workers
 from recipes.lab.training.devices import Devices, numerics
 
@@ -148,8 +148,8 @@ def open_run(
 @contextlib.contextmanager
 def _open_run(config, data, devices, source, loads):
     options = config.run
-    recipe = flags.recipe_name(config)
-    settings = flags.describe(config) | {
+    recipe = recipe_name(config)
+    settings = describe(config) | {
         "dataset": data.name,
         "data_checksum": data.checksum,
         "replicas": devices.replicas,
@@ -275,7 +275,7 @@ def _agree_on_settings(settings: dict, devices: Devices) -> None:
             f"all of them the same flags. Those of this one: {asked}"
         )
     if differ(settings["loaded"]):
-        loaded = identity.describe_loaded(settings["loaded"])
+        loaded = describe_loaded(settings["loaded"])
         raise UsageError(
             "The workers would start from different models; give all of them "
             f"the same saved_models/. This one has {loaded or 'none'}."

@@ -6,14 +6,9 @@ import textwrap
 from pathlib import Path
 
 from recipes.lab import results, terminal
-from recipes.lab.metrics import in_words
+from recipes.lab.metrics import COMPARABLE, in_words, remark_on_losses
 
 WIDTH = 80  # of a terminal
-COMPARABLE = {
-    # metric: the loss of training that is the same thing
-    "test_loss": "cross-entropy",
-    "test_mse": "mean squared error",
-}
 
 
 def summary(run, metrics: dict[str, float], export: Path) -> str:
@@ -58,14 +53,6 @@ def published(run) -> dict[str, str] | None:
     if run.data.is_sample or not results.is_ours(run.config):
         return None
     return results.of(run.config, run.data.name)
-
-
-def remark_on_losses(run, metric: str) -> str | None:
-    """Return why a metric is not what training called `loss`, or None."""
-    loss = run.losses.get("train", COMPARABLE[metric])
-    if loss == COMPARABLE[metric]:
-        return None
-    return f"not comparable with the losses of training, which are {loss}"
 
 
 def _in_columns(rows) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from recipes.lab import files
 from recipes.lab.errors import RecipeError
 from recipes.lab.files import SCHEMA
-from recipes.lab.flags import difference, said
+from recipes.lab.settings import difference, said
 
 KEPT_CHECKPOINTS = 2
 

@@ -22,7 +22,6 @@ from recipes.lab.data.batches import training_batches, validation_batches
 from recipes.lab.data.splits import Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.files import SCHEMA
-from recipes.lab.runs.run import Run
 from recipes.lab.training import distributed
 from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
 
@@ -39,7 +38,7 @@ CALLBACK_STATE = (
 
 
 def fit(
-    run: Run,
+    run,
     model: keras.Model,
     train: Split,
     *,
@@ -162,7 +161,7 @@ def _loss_in_words(model: keras.Model) -> str:
     return words
 
 
-def _tensorboard(run: Run, phase: str) -> keras.callbacks.Callback:
+def _tensorboard(run, phase: str) -> keras.callbacks.Callback:
     folder = run.folder / "tensorboard"
     if phase != "train":
         folder /= phase
