@@ -10,8 +10,8 @@ also the last convolution; `full` starts from the trained weights and trains
 everything. Expect 99.4 % of the digits 5 to 9 from the first, 99.5 % from the
 last, in half a minute on two CPU cores.
 
-What transfer is for shows the third command: it adds a picture to the report,
-the accuracy against the number of labels, with transfer and from scratch.
+The third command shows when transfer pays off: it plots accuracy against the
+number of labels, with transfer and from scratch.
 
 Reference: Yosinski et al. 2014; Chollet, Keras examples: mnist_transfer_cnn.
 """

@@ -158,7 +158,7 @@ class Attempt:
         self.output = output
         self.last = (
             f"epoch {epochs}/{epochs} ",
-            f"train: going on after epoch {epochs} of {epochs}",
+            f"train: resuming after epoch {epochs} of {epochs}",
         )
         self.survivors = []
         self.present = self._checkpoints()
@@ -284,7 +284,7 @@ class Attempt:
         """Return the number of complete epochs that the chief spoke of."""
         text = "\n".join(line for _, line in self.lines[0])
         numbers = re.findall(
-            r"^(?:epoch|.*going on after epoch) (\d+)", text, re.M
+            r"^(?:epoch|.*resuming after epoch) (\d+)", text, re.M
         )
         return max(map(int, numbers), default=0)
 

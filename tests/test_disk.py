@@ -350,7 +350,7 @@ def begun(folder):
 def test_a_run_that_lost_its_settings_is_named(damage, opened, capsys):
     folder = begun(opened())
     damage(folder / "config.json")
-    lost = f"{folder} cannot go on: its config.json is damaged"
+    lost = f"{folder} cannot be resumed: its config.json is damaged"
     for seed in (0, 1):
         capsys.readouterr()
         assert opened(seed=seed).name == str(seed + 2)
@@ -654,7 +654,7 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
     subprocess.run(["umount", folder], check=True)
     ended = command(disk)
     assert ended.code == 0
-    assert "going on after epoch 1 of 2" in ended.out
+    assert "resuming after epoch 1 of 2" in ended.out
     assert_same_end(disk, tmp_path / "unbroken")
 
 
@@ -727,7 +727,7 @@ def test_a_command_that_meets_a_damaged_checkpoint_ends_with_the_same_bits(
     done = drive(tmp_path, DAMAGED, ["0", "130", "0", "0"])
     assert done.stderr.count(".npz is damaged; going back to the one") == 2
     assert "train/000009.npz is damaged" in done.stderr
-    assert done.stdout.count("going on after epoch 2 of 4") == 2
+    assert done.stdout.count("resuming after epoch 2 of 4") == 2
     for name in ("flipped", "renamed"):
         assert_same_end(tmp_path / name, tmp_path / "unbroken")
 
@@ -755,7 +755,7 @@ def test_a_command_whose_disk_is_full_and_then_read_only(disk, tmp_path):
     folder = f"disk/runs/{RECIPE}-sample/1"
     assert error.endswith(f"No space left on device: '{folder}/history.csv'")
     assert "Traceback" not in done.stderr
-    assert "going on after epoch 2 of 4" in done.stdout
+    assert "resuming after epoch 2 of 4" in done.stdout
     assert_same_end(disk, tmp_path / "unbroken")
     assert_nothing_is_half(disk)
     close(disk)
@@ -793,8 +793,8 @@ train("output")
 @pytest.mark.faults
 def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
     done = drive(tmp_path, CLOCK, ["0", "130", "1", "1", "0"])
-    assert done.stdout.count("going on after epoch 3 of 4") == 1
-    assert done.stdout.count("going on after epoch 4 of 4") == 1
+    assert done.stdout.count("resuming after epoch 3 of 4") == 1
+    assert done.stdout.count("resuming after epoch 4 of 4") == 1
     assert done.stderr.count("holds no date before 1980. Set the clock") == 2
     assert "Traceback" not in done.stderr
     output = tmp_path / "output"

@@ -153,19 +153,19 @@ def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
     # In the midst of a save: written, but not yet under its name.
     killed = run(folder, fault="before-rename 2 SIGKILL")
     assert killed.returncode == -signal.SIGKILL
-    assert "going on after epoch 1 of 4" in killed.stdout
+    assert "resuming after epoch 1 of 4" in killed.stdout
     assert epochs(folder) == [1, 2]
     assert [p.name.split("-")[2] for p in leftovers(folder)] == ["000003"]
 
     # In the midst of another: under its name, the older ones still there.
     killed = run(folder, fault="after-rename 1 SIGKILL")
     assert killed.returncode == -signal.SIGKILL
-    assert "going on after epoch 2 of 4" in killed.stdout
+    assert "resuming after epoch 2 of 4" in killed.stdout
     assert epochs(folder) == [1, 2, 3]
 
     done = run(folder)
     assert done.returncode == 0, done.stderr
-    assert "going on after epoch 3 of 4" in done.stdout
+    assert "resuming after epoch 3 of 4" in done.stdout
     assert "damaged" not in done.stderr
     assert epochs(folder) == [3, 4]
     assert not leftovers(folder)
@@ -189,7 +189,7 @@ def test_a_signal_leaves_a_run_that_can_go_on(
     ended = run(folder, fault=f"on_train_batch_end {STEPS + 5} {name}")
     assert ended.returncode == code
     assert "stopped; 1 of 4 epochs are kept in" in ended.stderr
-    assert f"{word}; the same command goes on from here" in ended.stderr
+    assert f"{word}. Run the same command again to resume." in ended.stderr
     assert epochs(folder) == [1]
     assert not leftovers(folder)
     assert not (folder / "saved_models").exists()

@@ -202,7 +202,7 @@ def test_an_edited_recipe_is_refused_and_the_old_one_resumes(recipe):
     recipe.edit("    devices =", "    # What it computes on.\n\n    devices =")
     code, said = recipe.run()
     assert code == 0
-    assert "going on after epoch 2 of 4" in said
+    assert "resuming after epoch 2 of 4" in said
     assert_same_bits(recipe.bits(), unbroken)
     assert recipe.record()["changes"] == []
     assert [path.name for path in recipe.runs.iterdir()] == ["1"]
@@ -243,7 +243,7 @@ def test_a_slip_after_the_training_costs_no_training(recipe):
     recipe.edit("metrics = undefined,", "metrics, _ =")
     code, said = recipe.run("--if-changed", "resume")
     assert code == 0
-    assert "going on after epoch 4 of 4" in said
+    assert "resuming after epoch 4 of 4" in said
     assert "not as it was then: my_recipe.py has changed" in said
     change = ["my_recipe.py has changed"]
     assert recipe.record()["changes"] == change

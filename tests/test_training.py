@@ -202,13 +202,13 @@ def test_the_same_command_goes_on_and_ends_with_the_same_bits(
     cut = recipe(cut=Cut(epoch))
     assert cut.code == 130
     assert f"stopped; {epoch} of 4 epochs are kept in {cut.folder}" in cut.err
-    assert "interrupted; the same command goes on from here" in cut.err
+    assert "interrupted. Run the same command again to resume." in cut.err
     assert not (cut.folder / "metrics.json").exists()
 
     resumed = recipe()
     assert resumed.folder == cut.folder
     assert f"continuing {cut.folder}" in resumed.out
-    assert ("going on after epoch" in resumed.out) == (epoch > 0)
+    assert ("resuming after epoch" in resumed.out) == (epoch > 0)
     assert f"epoch {epoch + 1}/4" in resumed.out
     assert f"epoch {epoch}/4" not in resumed.out
     assert_same_end(resumed, unbroken(recipe))
@@ -219,14 +219,14 @@ def test_it_may_be_cut_off_again_and_again(recipe, unbroken):
     for epoch in (1, 3):
         assert recipe(cut=Cut(epoch)).code == 130
     resumed = recipe()
-    assert "going on after epoch 3 of 4" in resumed.out
+    assert "resuming after epoch 3 of 4" in resumed.out
     assert_same_end(resumed, unbroken(recipe))
 
 
 def test_preemption_ends_with_143_and_can_be_resumed_too(recipe):
     cut = recipe(cut=Cut(1, error=Preempted))
     assert cut.code == 143
-    assert "preempted; the same command goes on from here" in cut.err
+    assert "preempted. Run the same command again to resume." in cut.err
 
 
 @pytest.mark.thorough
@@ -237,7 +237,7 @@ def test_cut_off_after_the_last_epoch_nothing_is_trained_again(
     assert cut.code == 130
     (cut.folder / "history.csv").unlink()  # as if killed before it was written
     resumed = recipe()
-    assert "going on after epoch 4 of 4" in resumed.out
+    assert "resuming after epoch 4 of 4" in resumed.out
     assert "epoch 4/4" not in resumed.out
     assert_same_end(resumed, unbroken(recipe))
     assert len(resumed.rows()) == 4
@@ -355,7 +355,7 @@ def test_a_named_run_goes_on_and_is_refused_when_it_is_finished(recipe):
     assert recipe(*flags, cut=Cut(1)).code == 130
     resumed = recipe(*flags)
     assert (resumed.code, resumed.folder.name) == (0, "mine")
-    assert "going on after epoch 1 of 2" in resumed.out
+    assert "resuming after epoch 1 of 2" in resumed.out
     again = recipe(*flags)
     assert again.code == 2
     assert "is finished. Choose another --run-name" in again.err
@@ -419,7 +419,7 @@ def test_a_damaged_checkpoint_costs_one_epoch(damage, recipe, unbroken):
     damage(newest)
     resumed = recipe()
     assert f"{newest} is damaged; going back to the one before" in resumed.err
-    assert "going on after epoch 2 of 4" in resumed.out
+    assert "resuming after epoch 2 of 4" in resumed.out
     assert_same_end(resumed, unbroken(recipe))
     # The damaged one takes no good one's place.
     assert [p.name[:6] for p in resumed.checkpoints()] == ["000003", "000004"]

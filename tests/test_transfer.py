@@ -473,7 +473,7 @@ def test_application_sees_colours_of_the_right_size(mobile_net, images):
     assert names == [
         "image",
         "resizing",
-        "colours",
+        "colors",
         "preprocessing",
         "backbone",
         "predictions",

@@ -512,7 +512,7 @@ def assert_goes_on(folder, recipe, unbroken):
     """Start again what was cut off, and see the unbroken training's bits."""
     again = train(folder, recipe)
     assert again.returncode == 0, again.stdout
-    assert "going on after epoch 1 of 3" in again.stdout
+    assert "resuming after epoch 1 of 3" in again.stdout
     for one, two in zip(
         weights(unbroken(recipe), recipe), weights(folder, recipe), strict=True
     ):

@@ -31,7 +31,7 @@ MOST_IN_SEQUENCE = 100  # layers; Keras builds all of them again for each
 DEEPEST_OBJECT = 10  # Keras' errors quote an object once for each around it
 DEEPEST_GROUP = 100  # reading takes the square of the depth
 
-# What a model may consist of: of these modules all that is of these kinds,
+# Allowed: every class of these modules that has the given base.
 KINDS = {
     "keras": (keras, keras.DTypePolicy),
     "keras.constraints": (keras.constraints, keras.constraints.Constraint),
@@ -39,13 +39,13 @@ KINDS = {
     "keras.layers": (keras.layers, keras.layers.Layer),
     "keras.regularizers": (keras.regularizers, keras.regularizers.Regularizer),
 }
-# but no layer that runs a program or reads a file; and what else is in models
-# of this package and of keras.applications.
+# Not allowed although it is a layer: it runs a program or reads files.
 HARMFUL = {
     "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup",
     "TFSMLayer", "TextVectorization", "TorchModuleWrapper",
 }  # fmt: skip
 SEQUENTIAL = ("keras", "Sequential")
+# Allowed, too: what else models of this package and keras.applications have.
 OTHERS = {
     SEQUENTIAL,
     ("keras.src.applications.convnext", "LayerScale"),
@@ -293,7 +293,9 @@ def _check_model(config: bytes, stored: int) -> None:
             raise ValueError(f"{CONFIG} describes no model")
         check(model.variables)
 
-    state = random.getstate()  # Keras draws seeds; seeded training shall not
+    # Keras draws seeds. Restore Python's random state, so that seeded runs do
+    # not depend on what was loaded before them.
+    state = random.getstate()
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as executor:
             executor.submit(build).result()

@@ -47,10 +47,10 @@ def load_model(name, *, verbose=True) -> keras.Model:
       and at worst some hundred megabytes for its configuration.
     - Weights that are not finite are refused.
 
-    That leaves what a model answers, which no check can know, and what it takes
-    to answer; the time that Keras takes to build it, minutes at worst; and
-    errors of Keras and HDF5. Load what a stranger made in a process that you
-    can spare. A SavedModel is a program: nothing here makes it safe to run.
+    Not checked: whether answers are right, how much computation they take, how
+    long Keras needs to build the model (minutes at worst), and bugs in Keras or
+    HDF5. Load what a stranger made in a process that you can spare. A
+    SavedModel is a program: nothing here makes it safe to run.
 
     Args:
         name: A name, such as `"mnist_cnn"` or `"mnist_cnn:2"` for its second

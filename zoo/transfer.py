@@ -22,9 +22,9 @@ MODES = ("frozen", "partial", "full")
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Backbone(keras.Model):
-    """A functional model that is at rest while its `trainable` is false.
+    """A functional model in inference mode while its `trainable` is false.
 
-    At rest means what inference means: no dropout, and batch normalisation by
+    In inference mode there is no dropout, and batch normalisation goes by
     the statistics that it came with. Saying `training=False` when the backbone
     is called is not enough: Keras lets the `training` of the outer model win.
     """
@@ -129,8 +129,8 @@ def transfer_classifier(
 
     There are three ways, by `mode`.
 
-    - `"frozen"` trains the head only. The backbone is at rest: no dropout, and
-      batch normalisation keeps its statistics.
+    - `"frozen"` trains the head only. The backbone is in inference mode: no
+      dropout, and batch normalisation keeps its statistics.
     - `"partial"` trains the head and the layers of the backbone in `thaw`.
     - `"full"` trains everything, from the backbone's weights.
 
@@ -207,7 +207,7 @@ def transfer_classifier(
         x = SquareResizing(image_size, name="resizing")(x)
     if kind == "application":
         if x.shape[-1] == 1:
-            x = layers.Concatenate(name="colours")([x, x, x])
+            x = layers.Concatenate(name="colors")([x, x, x])
         if x.shape[-1] != 3:
             raise ValueError(
                 f"The backbone {backbone!r} takes images of 1 or 3 channels. "
@@ -230,7 +230,7 @@ def feature_extractor(model, layers=None):
     """Return the model that gives what some layers of another one give.
 
     The two share their weights: what trains one changes the other. It is for
-    inference: what is frozen in the model need not be at rest in the extractor.
+    inference: what is frozen in the model may drop features in the extractor.
 
     Args:
         model: A functional model.

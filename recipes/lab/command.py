@@ -86,9 +86,9 @@ def run_command(
     except RecipeError as error:
         return _fail(error, error.exit_code)
     except Preempted:
-        return _fail("preempted; the same command goes on from here", 143)
+        return _fail("preempted. Run the same command again to resume.", 143)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from here", 130)
+        return _fail("interrupted. Run the same command again to resume.", 130)
     except OSError as error:
         return _fail(error, 1)
 

@@ -2,7 +2,7 @@
 
 
 class RecipeError(Exception):
-    """Something failed that no other flag would have prevented."""
+    """The command was valid, but training, export or I/O failed."""
 
     exit_code = 1
 

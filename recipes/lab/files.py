@@ -84,7 +84,7 @@ def sync(path: Path) -> None:
 def lock(file, folder: Path, *, wait: bool = False) -> bool:
     """Lock an open file or folder until it is closed, however that comes.
 
-    Some disks, of networks above all, know no locks. There everything goes on
+    Some disks, of networks above all, know no locks. There everything works on
     without, once that has been said.
 
     Args:
@@ -159,6 +159,6 @@ def check_clock() -> None:
     if time.localtime().tm_year < 1980:
         raise RecipeError(
             f"The clock of this machine says {time.strftime('%Y-%m-%d')}, and "
-            "a .keras file holds no date before 1980. Set the clock; then the "
-            "same command goes on from here."
+            "a .keras file holds no date before 1980. Set the clock, then run "
+            "the same command again to resume."
         )

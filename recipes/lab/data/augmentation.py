@@ -2,7 +2,7 @@
 
 Each function takes uint8 images `(batch, height, width, channels)` and `draw`,
 which `drawing` makes, and returns images of the same shape. They are functions
-of their arguments alone, so a run that goes on where it was cut off sees the
+of their arguments alone, so a run that resumes where it was cut off sees the
 same pictures, and replicas see what a single device would.
 """
 

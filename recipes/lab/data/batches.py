@@ -29,7 +29,7 @@ def training_batches(
     """Return the batches of one epoch after another.
 
     The order of an epoch is a function of the seed and of the epoch alone, so
-    a run that goes on in epoch 5 sees what it would have seen anyway. Whole
+    a run that resumes in epoch 5 sees what it would have seen anyway. Whole
     batches only: with a shorter last one, replicas would weigh its examples
     differently.
 

@@ -48,7 +48,7 @@ class Kind(NamedTuple):
     """What is exported of a model of some kind.
 
     Attributes:
-        signatures: Function from the model, as others shall have it, to its
+        signatures: Function from the model, as it is exported, to its
             signatures.
         card: Function from run, record and version to the card.
         assets: File name to text, for the folder `assets`.
@@ -273,7 +273,7 @@ def _next_version(family: Path) -> Path:
 
 
 def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
-    """Return the model as others shall have it: float32 and uncompiled.
+    """Return the model as it is exported: float32 and uncompiled.
 
     An optimizer would triple the size of `model.keras`.
     """
@@ -316,7 +316,7 @@ def _write(folder, run, record, version, model, kind, save) -> dict:
         run: The run.
         record: The run's record with its metrics.
         version: The number of the export, for the card.
-        model: The Keras model as others shall have it.
+        model: The Keras model as it is exported.
         kind: What is exported of it.
         save: Function that writes `model.keras` to a path.
     """

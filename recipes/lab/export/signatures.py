@@ -1,4 +1,4 @@
-"""The entrances of an export: graphs from raw pixels to answers, with guards.
+"""The signatures of an export: graphs from raw pixels to answers, with guards.
 
 A SavedModel's signature checks the type of what it gets and nothing else, so
 each of these checks the shape and that there is something at all.
@@ -17,7 +17,7 @@ from recipes.lab.inputs import image_files
 
 
 class Signature(NamedTuple):
-    """One entrance, with what it takes to examine it.
+    """One signature, with what it takes to verify it.
 
     Attributes:
         function: The `tf.function`, from its arguments to a dictionary.
@@ -73,11 +73,11 @@ def classifier(model: keras.Model, class_names) -> dict[str, Signature]:
             "class_name": np.array(class_names)[class_id],
         }
 
-    @_entrance(image=tf.TensorSpec((None, *shape), tf.uint8))
+    @_guarded(image=tf.TensorSpec((None, *shape), tf.uint8))
     def serving_default(image):
         return answer(image)
 
-    @_entrance(image_bytes=tf.TensorSpec((None,), tf.string))
+    @_guarded(image_bytes=tf.TensorSpec((None,), tf.string))
     def image_bytes(image_bytes):
         images = tf.map_fn(
             lambda contents: image_files.decode(contents, shape),
@@ -126,15 +126,15 @@ def autoencoder(model: keras.Model) -> dict[str, Signature]:
     def codes_of(images):
         return {"code": encoder(images, training=False).numpy()}
 
-    @_entrance(image=tf.TensorSpec((None, *shape), tf.uint8))
+    @_guarded(image=tf.TensorSpec((None, *shape), tf.uint8))
     def reconstruct(image):
         return answer(model(tf.cast(image, tf.float32), training=False))
 
-    @_entrance(image=tf.TensorSpec((None, *shape), tf.uint8))
+    @_guarded(image=tf.TensorSpec((None, *shape), tf.uint8))
     def encode(image):
         return {"code": encoder(tf.cast(image, tf.float32), training=False)}
 
-    @_entrance(code=tf.TensorSpec(decoder.input_shape, tf.float32))
+    @_guarded(code=tf.TensorSpec(decoder.input_shape, tf.float32))
     def decode(code):
         code = tf.debugging.check_numerics(code, "code must be finite")
         return answer(decoder(code, training=False))
@@ -150,7 +150,7 @@ def autoencoder(model: keras.Model) -> dict[str, Signature]:
 # --- what goes in -------------------------------------------------------
 
 
-def _entrance(**specification):
+def _guarded(**specification):
     """Make a `tf.function` of one argument, of that name and specification."""
     [(name, spec)] = specification.items()
     spec = tf.TensorSpec(spec.shape, spec.dtype, name=name)

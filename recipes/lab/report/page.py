@@ -223,7 +223,7 @@ def curves_section(plots: Path, history: dict):
         axes.legend(frameon=False)
     caption = (
         "The model never learns from the validation images: where training "
-        "goes on improving and validation does not, it has begun to learn by "
+        "keeps improving and validation does not, it has begun to learn by "
         "heart. Validation may be ahead at first, as a training value is the "
         "mean over an epoch of learning."
     )

@@ -79,7 +79,7 @@ def open_named(folder: Path, settings: dict, if_changed: str):
     if _has_lost_its_settings(folder):
         lock.close()
         raise UsageError(
-            f"{folder} cannot go on: its config.json is damaged. Choose "
+            f"{folder} cannot be resumed: its config.json is damaged. Choose "
             "another --run-name, or delete it."
         )
     present = settings_of(folder) or settings
@@ -145,8 +145,9 @@ def name_what_is_lost(home: Path) -> None:
         finished = (folder / "metrics.json").exists()
         if not finished and _has_lost_its_settings(folder):
             print(
-                f"{folder} cannot go on: its config.json is damaged. Another "
-                "run is taken; delete that folder once you need it no more.",
+                f"{folder} cannot be resumed: its config.json is damaged. "
+                "Another run is used; delete that folder when you no longer "
+                "need it.",
                 file=sys.stderr,
             )
 
@@ -205,7 +206,7 @@ def sum_of(value) -> str:
 
 
 def _has_lost_its_settings(folder: Path) -> bool:
-    """Whether nobody can say any more how a run was to go on."""
+    """Whether a run has lost what it takes to resume it."""
     begun = (folder / "config.json").exists() or has_trained(folder)
     return begun and settings_of(folder) is None
 

@@ -1,4 +1,4 @@
-"""`model.fit` that can be killed at any moment and goes on as if it had not.
+"""`model.fit` that can be killed at any moment, and resumes as if it had not.
 
 At the end of every epoch all variables (weights, optimizer, the seeds of random
 layers), the history and the state of early stopping go into one file. The data
@@ -250,7 +250,7 @@ class _Recorder(keras.callbacks.Callback):
             self._write_history()  # it may be an epoch behind or ahead
             if not self.quiet:
                 print(
-                    f"{self.phase}: going on after epoch {self.epoch} of "
+                    f"{self.phase}: resuming after epoch {self.epoch} of "
                     f"{self.epochs}"
                 )
             break

@@ -228,7 +228,7 @@ def named_if_lost(cluster: Cluster | None):
         reason, _, _ = reason.partition("\n")
         raise RecipeError(
             f"{who} was lost. Start all workers again with the "
-            "same commands: they go on from the last complete epoch. "
+            "same commands: they resume from the last complete epoch. "
             f"({reason})"
         ) from error
 
@@ -359,6 +359,6 @@ def _silent(cluster: Cluster) -> list[int]:
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    """Split `host:port`, where an IPv6 host stands in brackets."""
+    """Split `host:port`, where an IPv6 host is in brackets."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
