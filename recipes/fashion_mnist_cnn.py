@@ -15,7 +15,7 @@ Reference: Xiao, Rasul and Vollgraf 2017 (Fashion-MNIST); Loshchilov and Hutter
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "fashion_mnist"
@@ -42,26 +42,17 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import augmentation, sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
-
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
 
     def augment(images, draw):
         images = augmentation.random_flip(images, draw)
         return augmentation.random_shift(images, draw)
 
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
+
+        with run.scope():
             model = zoo.create_model(
                 "cnn",
                 filters=(32, 32, 64, 64, 128),
@@ -74,7 +65,7 @@ def train(config: Config) -> dict[str, float]:
             )
             model.compile(
                 optimizer=keras.optimizers.AdamW(
-                    schedules.one_cycle(
+                    training.one_cycle(
                         config.learning_rate, steps, warmup=0.25
                     ),
                     weight_decay=config.weight_decay,
@@ -85,27 +76,20 @@ def train(config: Config) -> dict[str, float]:
                 metrics=["accuracy"],
             )
 
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
-            data.train.one_hot(),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            validation=data.validation.one_hot(),
+            data.train.one_hot(10),
+            validation=data.validation.one_hot(10),
             augment=augment,
         )
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

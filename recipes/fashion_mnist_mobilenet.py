@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Between, Epochs, Rate, RunOptions
 
 DATASET = "fashion_mnist"
@@ -51,20 +51,10 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import sources
     from recipes.lab.errors import DataError, UsageError
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
     weights, image_size = config.weights, config.image_size
     if config.run.dry_run:
         weights, image_size = None, 32  # the least that it takes
@@ -72,18 +62,19 @@ def train(config: Config) -> dict[str, float]:
         "Without a network give a file of them, without the network's top: "
         f"--weights FILE. It is at {WEIGHTS_URL}"
     )
-    if weights == "imagenet" and not (
-        _is_downloaded(config.backbone)
-        or sources.can_fetch(WEIGHTS_URL, config.run)
-    ):
-        raise DataError(
-            f"The ImageNet weights of {config.backbone} are not here and "
-            f"cannot be fetched. {hint}"
-        )
-
     loads = (config.backbone, weights)
-    with open_run(config, data, devices, loads=loads) as run:
-        with devices.scope():
+    with runs.open_run(config, DATASET, loads=loads) as run:
+        data, steps = run.data, training.steps(run)
+        if weights == "imagenet" and not (
+            _is_downloaded(config.backbone)
+            or sources.can_fetch(WEIGHTS_URL, config.run)
+        ):
+            raise DataError(
+                f"The ImageNet weights of {config.backbone} are not here and "
+                f"cannot be fetched. {hint}"
+            )
+
+        with run.scope():
             try:
                 model = zoo.create_model(
                     "transfer_classifier",
@@ -98,9 +89,7 @@ def train(config: Config) -> dict[str, float]:
             head = zoo.classifier_head(model)
             head.compile(
                 optimizer=keras.optimizers.Adam(
-                    schedules.one_cycle(
-                        config.learning_rate, steps, warmup=0.25
-                    )
+                    training.one_cycle(config.learning_rate, steps, warmup=0.25)
                 ),
                 loss="sparse_categorical_crossentropy",
                 metrics=["accuracy"],
@@ -108,20 +97,16 @@ def train(config: Config) -> dict[str, float]:
 
         # The body stays as it is, and so do its features: once is enough.
         body = zoo.feature_extractor(model)
-        history = fitting.fit(
+        history = training.fit(
             run,
             head,
-            scoring.features_of(body, data.train),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            validation=scoring.features_of(body, data.validation),
+            tasks.features_of(body, data.train),
+            validation=tasks.features_of(body, data.validation),
         )
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
 def _is_downloaded(backbone: str) -> bool:
@@ -131,10 +116,7 @@ def _is_downloaded(backbone: str) -> bool:
     return any(backbone.lower() in name.replace("_", "") for name in names)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,7 +17,7 @@ Reference: Baldi and Hornik 1989; Chollet, Building autoencoders in Keras, 2016.
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -46,26 +46,14 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
-    lengths = sorted({config.latent_dim, *config.code_lengths})
-
-    with open_run(config, data, devices) as run:
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
         def fit(latent_dim, phase):
             """Train an autoencoder with a code of some length."""
-            with devices.scope():
+            with run.scope():
                 model = zoo.create_model(
                     "autoencoder",
                     latent_dim=latent_dim,
@@ -73,18 +61,16 @@ def train(config: Config) -> dict[str, float]:
                 )
                 model.compile(
                     optimizer=keras.optimizers.Adam(
-                        schedules.one_cycle(
+                        training.one_cycle(
                             config.learning_rate, steps, warmup=0.1
                         )
                     ),
                     loss="mse",
                 )
-            history = fitting.fit(
+            history = training.fit(
                 run,
                 model,
                 data.train.to_reconstruct(),
-                batch_size=config.batch_size,
-                epochs=config.epochs,
                 validation=data.validation.to_reconstruct(),
                 phase=phase,
                 quiet=phase != "train",
@@ -92,24 +78,20 @@ def train(config: Config) -> dict[str, float]:
             return model, history
 
         model, history = fit(config.latent_dim, "train")
-        metrics, pictures = scoring.score_autoencoder(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        pca = scoring.score_pca(data, lengths)
-        metrics["pca_test_mse"] = pca[config.latent_dim]
+        task = tasks.Reconstruction(data)
+        scores = task.score(model, data.test)
+        lengths = sorted({config.latent_dim, *config.code_lengths})
+        pca = tasks.score_pca(data, lengths)
+        scores.metrics["pca_test_mse"] = pca[config.latent_dim]
 
         # The same again, with codes of other lengths.
-        ours = {config.latent_dim: metrics["test_mse"]}
+        ours = {config.latent_dim: scores.metrics["test_mse"]}
         for length in sorted(set(config.code_lengths) - set(ours)):
             other, _ = fit(length, f"code-{length}")
-            scores, _ = scoring.score_autoencoder(other, data.test, quiet=True)
-            ours[length] = scores["test_mse"]
-        more = [_picture(ours, pca)] if len(ours) > 1 else []
-
-        export = exporting.export_autoencoder(run, model, metrics)
-        reports.report_autoencoder(
-            *(run, model, history, metrics, pictures), more=more
-        )
-        return run.finish(model, metrics, export)
+            others = task.score(other, data.test, quiet=True)
+            ours[length] = others.metrics["test_mse"]
+        sections = [_picture(ours, pca)] if len(ours) > 1 else []
+        return run.finish(task, model, scores, history, sections=sections)
 
 
 def _picture(ours: dict, pca: dict):
@@ -130,10 +112,7 @@ def _picture(ours: dict, pca: dict):
     )
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

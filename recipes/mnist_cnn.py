@@ -16,7 +16,7 @@ Reference: Ioffe and Szegedy 2015 (batch normalisation); Smith and Topin 2018
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "mnist"
@@ -42,29 +42,20 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import augmentation, sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
 
-    # Seeds and devices come first, then the data: raw pixels, 0 to 255.
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    # Seeds and devices, then the data (raw pixels, 0 to 255), then the folder.
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
-    with open_run(config, data, devices) as run:
         # The model and its optimizer belong to the devices they are made on.
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model("cnn")
             model.compile(
                 # A short memory suits a short training, hence the low betas.
                 optimizer=keras.optimizers.Adam(
-                    schedules.one_cycle(
+                    training.one_cycle(
                         config.learning_rate, steps, warmup=0.25
                     ),
                     beta_1=0.7,
@@ -77,29 +68,21 @@ def train(config: Config) -> dict[str, float]:
             )
 
         # `model.fit`, resumable: see recipes/lab/training/fitting.py.
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
-            data.train.one_hot(),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            validation=data.validation.one_hot(),
+            data.train.one_hot(10),
+            validation=data.validation.one_hot(10),
             augment=augmentation.random_shift,
         )
 
         # The test set is scored once, after every choice has been made.
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

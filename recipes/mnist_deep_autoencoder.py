@@ -16,7 +16,7 @@ Reference: Hinton and Salakhutdinov 2006 (deep autoencoders); Jordan et al. 2024
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -41,55 +41,37 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model(
                 "deep_autoencoder", latent_dim=config.latent_dim
             )
             model.compile(
                 optimizer=keras.optimizers.Muon(
-                    schedules.one_cycle(config.learning_rate, steps, warmup=0.1)
+                    training.one_cycle(config.learning_rate, steps, warmup=0.1)
                 ),
                 loss="mse",
             )
 
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
             data.train.to_reconstruct(),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
             validation=data.validation.to_reconstruct(),
         )
 
-        metrics, pictures = scoring.score_autoencoder(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        pca = scoring.score_pca(data, [config.latent_dim])
-        metrics["pca_test_mse"] = pca[config.latent_dim]
-
-        export = exporting.export_autoencoder(run, model, metrics)
-        reports.report_autoencoder(run, model, history, metrics, pictures)
-        return run.finish(model, metrics, export)
+        task = tasks.Reconstruction(data)
+        scores = task.score(model, data.test)
+        pca = tasks.score_pca(data, [config.latent_dim])
+        scores.metrics["pca_test_mse"] = pca[config.latent_dim]
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,7 +16,7 @@ Reference: Vincent et al. 2008.
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -44,22 +44,13 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data.splits import Split, in_unit_range
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model(
                 "deep_autoencoder",
                 latent_dim=config.latent_dim,
@@ -67,42 +58,31 @@ def train(config: Config) -> dict[str, float]:
             )
             model.compile(
                 optimizer=keras.optimizers.Muon(
-                    schedules.one_cycle(config.learning_rate, steps, warmup=0.1)
+                    training.one_cycle(config.learning_rate, steps, warmup=0.1)
                 ),
                 loss="mse",
             )
 
         # The layer of noise rests in validation, so the images bring their own.
-        clean = data.validation.to_reconstruct().targets()
-        noisy = scoring.add_noise(
-            data.validation.images, config.noise, NOISE_SEED + 1
-        )
-        history = fitting.fit(
+        images = data.validation.inputs
+        noisy = tasks.add_noise(images, config.noise, NOISE_SEED + 1)
+        history = training.fit(
             run,
             model,
             data.train.to_reconstruct(),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            validation=splits.Split(noisy, clean),
+            validation=Split(noisy, in_unit_range(images)),
         )
 
-        clean = data.test.to_reconstruct().targets()
-        noisy = scoring.add_noise(data.test.images, config.noise, NOISE_SEED)
-        metrics, pictures = scoring.score_autoencoder(model, data.test, noisy)
-        metrics["noisy_test_psnr"] = scoring.psnr(noisy / 255, clean)
-        metrics |= fitting.train_seconds(history)
-
-        export = exporting.export_autoencoder(run, model, metrics)
-        reports.report_autoencoder(
-            *(run, model, history, metrics, pictures), pixels=noisy
-        )
-        return run.finish(model, metrics, export)
+        images = data.test.inputs
+        noisy = tasks.add_noise(images, config.noise, NOISE_SEED)
+        task = tasks.Reconstruction(data)
+        scores = task.score(model, data.test, noisy)
+        before = tasks.psnr(noisy / 255, in_unit_range(images))
+        scores.metrics["noisy_test_psnr"] = before
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
 
 DATASET = "mnist"
@@ -40,25 +40,17 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import augmentation, sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    train, validation = data.train.one_hot(), data.validation.one_hot()
-    steps = config.epochs * splits.steps_per_epoch(train, config.batch_size)
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
+        train, validation = data.train.one_hot(10), data.validation.one_hot(10)
+        if config.training == "lecture":
+            # As in the deck: no validation set is kept back.
+            train, validation = train + validation, None
 
-    if config.training == "lecture":
-        # As in the deck: no validation set is kept back.
-        train, validation = train + validation, None
-
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model("lecture_cnn")
             if config.training == "lecture":
                 # Keras 3 would start Adadelta at 0.001 and get nowhere; 1.0 is
@@ -67,7 +59,7 @@ def train(config: Config) -> dict[str, float]:
                 label_smoothing, augment = 0.0, None
             else:
                 optimizer = keras.optimizers.Adam(
-                    schedules.one_cycle(config.learning_rate, steps, warmup=0.2)
+                    training.one_cycle(config.learning_rate, steps, warmup=0.2)
                 )
                 label_smoothing = config.label_smoothing
                 augment = augmentation.random_shift
@@ -76,27 +68,20 @@ def train(config: Config) -> dict[str, float]:
             )
             model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
 
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
             train,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
             validation=validation,
             augment=augment,
         )
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

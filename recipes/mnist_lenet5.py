@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -93,22 +93,12 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model("lenet5")
             # The loss is about distances, so training stops short of the
             # softmax, which only turns them into probabilities.
@@ -117,35 +107,26 @@ def train(config: Config) -> dict[str, float]:
             )
             scorer.compile(
                 optimizer=keras.optimizers.AdamW(
-                    schedules.one_cycle(
-                        config.learning_rate, steps, warmup=0.1
-                    ),
+                    training.one_cycle(config.learning_rate, steps, warmup=0.1),
                     weight_decay=config.weight_decay,
                 ),
                 loss={"ours": ours, "paper": paper}[config.loss],
                 metrics=["accuracy"],
             )
 
-        history = fitting.fit(
+        history = training.fit(
             run,
             scorer,
             data.train,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
             validation=data.validation,
         )
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ Reference: LeCun et al. 1998 report 8.4 to 12 % error for linear classifiers.
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -34,22 +34,12 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import sources, splits
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
 
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
 
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+        with run.scope():
             model = zoo.create_model("softmax_regression")
             model.compile(
                 optimizer=keras.optimizers.Adam(
@@ -61,26 +51,19 @@ def train(config: Config) -> dict[str, float]:
                 metrics=["accuracy"],
             )
 
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
             data.train,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
             validation=data.validation,
         )
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
 
 DATASET = "fashion_mnist"
@@ -47,24 +47,15 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     import zoo
-    from recipes.lab.data import augmentation, sources, splits
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
     from recipes.lab.errors import UsageError
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
-    from recipes.lab.training.devices import set_up
-
-    devices = set_up(config)
-    data = sources.load(DATASET, config.run)
-    steps = config.epochs * splits.steps_per_epoch(
-        data.train, config.batch_size
-    )
 
     loads = (config.backbone,)
-    with open_run(config, data, devices, loads=loads) as run:
-        with devices.scope():
+    with runs.open_run(config, DATASET, loads=loads) as run:
+        data, steps = run.data, training.steps(run)
+
+        with run.scope():
             try:
                 model = zoo.create_model(
                     "transfer_classifier",
@@ -83,47 +74,41 @@ def train(config: Config) -> dict[str, float]:
             if config.mode == "frozen":
                 # The body stays as it is, and so do its features.
                 body = zoo.feature_extractor(model)
-                with devices.scope():
+                with run.scope():
                     model = zoo.classifier_head(model)
-                train = scoring.features_of(body, train)
-                validation = scoring.features_of(body, validation)
+                train = tasks.features_of(body, train)
+                validation = tasks.features_of(body, validation)
                 augment = None
-            with devices.scope():
+            with run.scope():
                 model.compile(
                     optimizer=keras.optimizers.Adam(
-                        schedules.one_cycle(
+                        training.one_cycle(
                             config.learning_rate, steps, warmup=0.25
                         )
                     ),
                     loss="sparse_categorical_crossentropy",
                     metrics=["accuracy"],
                 )
-            return fitting.fit(
+            return training.fit(
                 *(run, model, train),
-                batch_size=config.batch_size,
-                epochs=config.epochs,
                 validation=validation,
                 augment=augment,
                 phase=phase,
             )
 
         history = fit(model, "train")
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
 
         fit(scratch, "scratch")
-        scores, _ = scoring.score_classifier(scratch, data.test)
-        metrics["scratch_test_accuracy"] = scores["test_accuracy"]
+        others = task.score(scratch, data.test)
+        scores.metrics["scratch_test_accuracy"] = others.metrics[
+            "test_accuracy"
+        ]
+        return run.finish(task, model, scores, history)
 
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(run, model, history, metrics, probabilities)
-        return run.finish(model, metrics, export)
 
-
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.lab.command import Target, run_command
+from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
 
 DATASET = "mnist"
@@ -46,53 +46,43 @@ class Config:
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import zoo
-    from recipes.lab.data import sources
-    from recipes.lab.data.splits import steps_per_epoch
-    from recipes.lab.export import exporting
-    from recipes.lab.report import reports
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
 
-    devices = set_up(config)
-    digits = sources.load(DATASET, config.run)
-    before, data = digits.of_classes("01234"), digits.of_classes("56789")
-    for half in (before, data):
-        steps_per_epoch(half.train, config.batch_size)  # or refuse now
+    with runs.open_run(config, DATASET) as run:
+        before = run.data.of_classes("01234")
+        data = run.data.of_classes("56789")
+        for half in (before, data):
+            training.steps(run, half.train)  # or refuse now
 
-    with open_run(config, data, devices) as run:
         # The first half of the digits, for the weights. There is no hidden
         # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
-        with devices.scope():
+        with run.scope():
             donor = zoo.create_model(
                 "cnn", num_classes=5, filters=(32, 96), hidden_units=()
             )
         splits = before.train, before.validation
-        pretraining = _fit(config, run, donor, "full", *splits, "pretrain")
+        pretraining = _fit(run, donor, "full", *splits, "pretrain")
 
         # The second half, with those weights and a new head.
-        model = _transferred(donor, config.mode, devices)
+        model = _transferred(run, donor, config.mode)
         splits = data.train, data.validation
-        history = _fit(config, run, model, config.mode, *splits, "train")
+        history = _fit(run, model, config.mode, *splits, "train")
 
-        metrics, probabilities = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(pretraining, history)
-        more = []
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        sections = []
         if config.labels_per_class:
-            more.append(_picture(config, run, donor))
-        export = exporting.export_classifier(run, model, metrics)
-        reports.report_classifier(
-            *(run, model, history, metrics, probabilities), more=more
+            sections.append(_picture(run, task, donor))
+        return run.finish(
+            *(task, model, scores, history, pretraining), sections=sections
         )
-        return run.finish(model, metrics, export)
 
 
-def _transferred(donor, mode, devices):
+def _transferred(run, donor, mode):
     """Return a classifier of five digits that starts from a donor."""
     import zoo
 
-    with devices.scope():
+    with run.scope():
         return zoo.create_model(
             "transfer_classifier",
             num_classes=5,
@@ -102,62 +92,55 @@ def _transferred(donor, mode, devices):
         )
 
 
-def _fit(config, run, model, mode, train, validation, phase, **options):
+def _fit(run, model, mode, train, validation, phase, epochs=None, quiet=False):
     """Train a classifier in one of the modes; return the history."""
     import keras
 
     import zoo
+    from recipes.lab import tasks, training
     from recipes.lab.data import augmentation
     from recipes.lab.data.splits import steps_per_epoch
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting, schedules
 
+    epochs = epochs or run.config.epochs
+    batch_size = min(run.config.batch_size, len(train))
     augment = augmentation.random_shift
     if mode == "frozen":
         # The body stays as it is, and so do its features: once is enough.
         body = zoo.feature_extractor(model)
-        with run.devices.scope():
+        with run.scope():
             model = zoo.classifier_head(model)
-        train = scoring.features_of(body, train)
-        validation = validation and scoring.features_of(body, validation)
+        train = tasks.features_of(body, train)
+        validation = validation and tasks.features_of(body, validation)
         augment = None
-    options = {
-        "batch_size": config.batch_size,
-        "epochs": config.epochs,
-        **options,
-    }
-    steps = steps_per_epoch(train, options["batch_size"])
-    with run.devices.scope():
+    steps = epochs * steps_per_epoch(train, batch_size)
+    with run.scope():
         model.compile(
             optimizer=keras.optimizers.Adam(
-                schedules.one_cycle(
-                    config.learning_rate,
-                    steps * options["epochs"],
-                    warmup=0.25,
-                )
+                training.one_cycle(run.config.learning_rate, steps, warmup=0.25)
             ),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
         )
-    return fitting.fit(
+    return training.fit(
         *(run, model, train),
         validation=validation,
         augment=augment,
         phase=phase,
-        **options,
+        epochs=epochs,
+        batch_size=batch_size,
+        quiet=quiet,
     )
 
 
-def _picture(config, run, donor):
+def _picture(run, task, donor):
     """Train with few labels, and return the report's section on that."""
     import statistics
 
     import keras
 
     from recipes.lab.report import page
-    from recipes.lab.tasks import scoring
 
-    with run.devices.scope():
+    with run.scope():
         untrained = keras.models.clone_model(donor)
     ways = {
         "transfer, head only": (donor, "frozen"),
@@ -165,24 +148,21 @@ def _picture(config, run, donor):
         "from scratch": (untrained, "full"),
     }
     lines = {way: {} for way in ways}
-    for count in config.labels_per_class:
+    for count in run.config.labels_per_class:
         for i, (way, (start, mode)) in enumerate(ways.items()):
             accuracies = []
             for draw in range(DRAWS):
-                few = run.data.train.of_each_class(count, seed=draw)
-                model = _transferred(start, mode, run.devices)
+                few = task.data.train.of_each_class(count, seed=draw)
+                model = _transferred(run, start, mode)
                 _fit(
-                    *(config, run, model, mode, few, None),
+                    *(run, model, mode, few, None),
                     f"labels-{count}-{i}-{draw}",
                     # Few labels are seen as often as 200 of each class.
-                    epochs=config.epochs * max(1, 200 // count),
-                    batch_size=min(config.batch_size, len(few)),
+                    epochs=run.config.epochs * max(1, 200 // count),
                     quiet=True,
                 )
-                scores, _ = scoring.score_classifier(
-                    model, run.data.test, quiet=True
-                )
-                accuracies.append(100 * scores["test_accuracy"])
+                scores = task.score(model, task.data.test, quiet=True)
+                accuracies.append(100 * scores.metrics["test_accuracy"])
             lines[way][count] = statistics.mean(accuracies)
     return lambda plots: page.lines_section(
         plots,
@@ -197,10 +177,7 @@ def _picture(config, run, donor):
     )
 
 
-def main(argv=None) -> int:
-    """Run the recipe from the command line."""
-    return run_command(train, Config, TARGETS, argv)
-
+main = command(train, Config, TARGETS)
 
 if __name__ == "__main__":
     sys.exit(main())

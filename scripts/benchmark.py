@@ -341,10 +341,10 @@ def train_on_more(recipe: str, factor: int) -> tuple:
         nonlocal images
         data = load(name, options)
         train = splits.Split(
-            np.tile(data.train.images, (factor, 1, 1, 1)),
-            np.tile(data.train.labels, factor),
+            np.tile(data.train.inputs, (factor, 1, 1, 1)),
+            np.tile(data.train.targets, factor),
         )
-        images = train.images
+        images = train.inputs
         return dataclasses.replace(data, train=train)
 
     sources.load = load_more

@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from recipes.lab import tasks
 from recipes.lab.data import sources
 from recipes.lab.errors import RecipeError
 from recipes.lab.export import exporting
 from recipes.lab.flags import RunOptions
-from recipes.lab.runs.run import Run
+from recipes.lab.runs import Run
 from zoo import _loading
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,17 +75,17 @@ def remake(version: Path, data_dir: Path | None) -> str:
             f"it was trained on other data than {data.describe()}. Give the "
             "folder of that data as --data-dir."
         )
-    kind = exporting.AUTOENCODER
+    task = tasks.Reconstruction
     if (labels := version / "assets" / "labels.txt").exists():
         class_names = tuple(labels.read_text().splitlines())
         if class_names != data.class_names:
             data = data.of_classes(class_names)
-        kind = exporting.classifier(class_names)
+        task = tasks.Classification
     settings = record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
-    images = data.test.images[: exporting.VERIFIED_IMAGES]
+    images = data.test.inputs[: exporting.VERIFIED]
     before = answers(version, images)
-    exporting.remake(version, run, kind)
+    exporting.remake(version, run, task(data))
     worst = max(
         np.max(np.abs(found - expected))
         for found, expected in zip(

@@ -1,6 +1,8 @@
 """What all tests share: a quiet machine with two CPUs, and one dry run."""
 
 import contextlib
+import dataclasses
+import functools
 import importlib
 import io
 import os
@@ -101,6 +103,47 @@ def said_dry_run(tmp_path_factory):
         code = run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder)
     assert code == 0
     return folder, said.getvalue()
+
+
+def classification(class_names="0123456789"):
+    """The task of a classifier of the embedded digits."""
+    from recipes.lab import tasks
+
+    return tasks.Classification(
+        dataclasses.replace(sample(), class_names=tuple(class_names))
+    )
+
+
+def reconstruction():
+    """The task of an autoencoder of the embedded digits."""
+    from recipes.lab import tasks
+
+    return tasks.Reconstruction(sample())
+
+
+@functools.cache
+def sample():
+    """The embedded digits."""
+    from recipes.lab.data import sources
+    from recipes.lab.flags import RunOptions
+
+    with contextlib.redirect_stdout(None):
+        return sources.load("mnist", RunOptions(dry_run=True))
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leave out the export and the report, which are tested elsewhere."""
+    monkeypatch.setattr("recipes.lab.runs.run.export", _no_export)
+    monkeypatch.setattr("recipes.lab.runs.run.write_report", _no_report)
+
+
+def _no_export(run, task, model, metrics):
+    return run.folder
+
+
+def _no_report(run, task, model, scores, history, sections):
+    assert len(scores.outputs) == len(task.data.test)
 
 
 @pytest.fixture(scope="session")

@@ -172,4 +172,4 @@ def test_a_validation_of_what_to_reconstruct_compares_pixels():
     (batches,), _ = validation_batches(SPLIT.to_reconstruct())
     ((images, pixels),) = batches.take(1)
     assert images.dtype == tf.uint8
-    np.testing.assert_allclose(pixels, SPLIT.images / 255, rtol=1e-6)
+    np.testing.assert_allclose(pixels, SPLIT.inputs / 255, rtol=1e-6)

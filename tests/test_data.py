@@ -76,7 +76,7 @@ def numbered_images(numbers):
 
 
 def numbers_of(split):
-    pixels = split.images[:, 0, :2, 0].astype(int)
+    pixels = split.inputs[:, 0, :2, 0].astype(int)
     return pixels @ [256, 1]
 
 
@@ -138,10 +138,10 @@ def test_splits_are_in_the_order_of_tfds_with_the_last_5000_to_validate(
         whole = builder.as_dataset(split=name, batch_size=-1)
         found = [getattr(data, part) for part in parts]
         np.testing.assert_array_equal(
-            np.concatenate([part.images for part in found]), whole["image"]
+            np.concatenate([part.inputs for part in found]), whole["image"]
         )
         np.testing.assert_array_equal(
-            np.concatenate([part.labels for part in found]), whole["label"]
+            np.concatenate([part.targets for part in found]), whole["label"]
         )
     assert len(data.validation) == 5_000
     everything = [numbers_of(getattr(data, part)) for part in ARRAYS]
@@ -155,10 +155,10 @@ def test_arrays_are_raw_pixels_whole_labels_and_say_where_they_are_from(
     data = load(prepared)
     for part in ARRAYS:
         split = getattr(data, part)
-        assert split.images.dtype == np.uint8
-        assert split.images.shape == (len(split), 28, 28, 1)
-        assert split.labels.dtype == np.int32
-        np.testing.assert_array_equal(split.labels, numbers_of(split) % 10)
+        assert split.inputs.dtype == np.uint8
+        assert split.inputs.shape == (len(split), 28, 28, 1)
+        assert split.targets.dtype == np.int32
+        np.testing.assert_array_equal(split.targets, numbers_of(split) % 10)
     assert not data.is_sample
     said = capsys.readouterr().out
     assert f"reading {prepared / 'mnist' / '3.0.1'}" in said
@@ -178,7 +178,7 @@ def test_the_real_mnist_has_its_sizes():
     data = load(REAL)
     sizes = [len(getattr(data, part)) for part in ARRAYS]
     assert sizes == [55_000, 5_000, 10_000]
-    assert np.bincount(data.test.labels).tolist() == [
+    assert np.bincount(data.test.targets).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
     ]  # fmt: skip
 
@@ -249,7 +249,7 @@ def test_array_records_are_read_and_cached(array_record, monkeypatch):
     data = load(array_record)
     everything = np.concatenate([numbers_of(getattr(data, p)) for p in ARRAYS])
     assert sorted(everything) == list(range(TRAIN + TEST))
-    labels = np.concatenate([getattr(data, p).labels for p in ARRAYS])
+    labels = np.concatenate([getattr(data, p).targets for p in ARRAYS])
     np.testing.assert_array_equal(labels, everything % 10)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     assert same(data, load(array_record))
@@ -354,10 +354,10 @@ def test_plain_files_are_read(place, originals, tmp_path, capsys, monkeypatch):
     assert numbers.tolist() == list(range(TRAIN + TEST))
     for split, size in zip(ARRAYS, (TRAIN - 5_000, 5_000, TEST), strict=True):
         part = getattr(data, split)
-        assert part.images.shape == (size, 28, 28, 1)
-        assert part.images.dtype == np.uint8
-        assert part.labels.dtype == np.int32
-    np.testing.assert_array_equal(data.test.labels, originals["y_test"])
+        assert part.inputs.shape == (size, 28, 28, 1)
+        assert part.inputs.dtype == np.uint8
+        assert part.targets.dtype == np.int32
+    np.testing.assert_array_equal(data.test.targets, originals["y_test"])
     said = capsys.readouterr().out
     assert f"reading {tmp_path}" in said
     assert "mnist from Keras' npz" in said or "mnist from IDX files" in said
@@ -473,10 +473,10 @@ def test_without_data_or_network_digits_stand_in_loudly(
     assert sizes == [1_297, 200, 300]
     assert data.is_sample
     assert data.name == "digits"
-    assert data.train.images.shape[1:] == (28, 28, 1)
-    assert data.train.images.dtype == np.uint8
-    assert data.train.images.max() == 255
-    assert set(data.train.labels) == set(range(10))
+    assert data.train.inputs.shape[1:] == (28, 28, 1)
+    assert data.train.inputs.dtype == np.uint8
+    assert data.train.inputs.max() == 255
+    assert set(data.train.targets) == set(range(10))
     said = capsys.readouterr()
     assert "1,797 digits instead" in said.err
     assert "No number of this run is a result of mnist" in said.err
@@ -492,11 +492,11 @@ def test_without_data_or_network_digits_stand_in_loudly(
 def test_the_digits_are_the_same_every_time(nothing):
     first, second = load(None), load(None, seed=7)
     assert first.checksum == second.checksum
-    np.testing.assert_array_equal(first.test.images, second.test.images)
+    np.testing.assert_array_equal(first.test.inputs, second.test.inputs)
 
 
 def test_the_digits_are_drawn_as_mnist_draws_its_own(digits):
-    images = np.concatenate([getattr(digits, part).images for part in ARRAYS])
+    images = np.concatenate([getattr(digits, part).inputs for part in ARRAYS])
     for image in images[..., 0] / 255:
         boxes = [np.flatnonzero(image.max(axis)) for axis in (0, 1)]
         assert max(np.ptp(box) + 1 for box in boxes) <= 20
@@ -522,8 +522,8 @@ SHIPPED = {
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_recognize_the_digits(name, digits):
     model = zoo.load_model(ROOT / "saved_models" / name / "1", verbose=False)
-    answers = model.predict(digits.test.images, verbose=0).argmax(axis=1)
-    assert np.mean(answers == digits.test.labels) >= SHIPPED[name]
+    answers = model.predict(digits.test.inputs, verbose=0).argmax(axis=1)
+    assert np.mean(answers == digits.test.targets) >= SHIPPED[name]
 
 
 @pytest.mark.parametrize("name", sources.SOURCES)
@@ -654,8 +654,10 @@ def cache_file(folder):
 
 def same(one, two):
     return all(
-        np.array_equal(getattr(one, part).images, getattr(two, part).images)
-        and np.array_equal(getattr(one, part).labels, getattr(two, part).labels)
+        np.array_equal(getattr(one, part).inputs, getattr(two, part).inputs)
+        and np.array_equal(
+            getattr(one, part).targets, getattr(two, part).targets
+        )
         for part in ARRAYS
     )
 
@@ -876,13 +878,13 @@ def test_some_classes_are_numbered_anew_in_the_order_asked_for(names, digits):
     old_numbers = np.array([int(name) for name in names])
     for part in ARRAYS:
         whole, kept = getattr(digits, part), getattr(some, part)
-        chosen = np.isin(whole.labels, old_numbers)
+        chosen = np.isin(whole.targets, old_numbers)
         assert 0 < len(kept) == chosen.sum()
-        np.testing.assert_array_equal(kept.images, whole.images[chosen])
+        np.testing.assert_array_equal(kept.inputs, whole.inputs[chosen])
         np.testing.assert_array_equal(
-            old_numbers[kept.labels], whole.labels[chosen]
+            old_numbers[kept.targets], whole.targets[chosen]
         )
-        assert kept.labels.dtype == np.int32
+        assert kept.targets.dtype == np.int32
     assert some.checksum == digits.checksum
 
 
@@ -902,51 +904,50 @@ def test_an_unknown_class_is_an_error(digits):
 def test_so_many_of_each_class_are_drawn_at_random(digits):
     train = digits.train
     few = train.of_each_class(7, seed=0)
-    assert np.bincount(few.labels).tolist() == [7] * 10
+    assert np.bincount(few.targets).tolist() == [7] * 10
     rows = {
         (i.tobytes(), n)
-        for i, n in zip(train.images, train.labels, strict=True)
+        for i, n in zip(train.inputs, train.targets, strict=True)
     }
     drawn = [
-        (i.tobytes(), n) for i, n in zip(few.images, few.labels, strict=True)
+        (i.tobytes(), n) for i, n in zip(few.inputs, few.targets, strict=True)
     ]
     assert len({*drawn} & rows) == 70  # all different, with their labels
 
     same, other = (train.of_each_class(7, seed=seed) for seed in (0, 1))
-    np.testing.assert_array_equal(few.images, same.images)
-    assert not np.array_equal(few.images, other.images)
+    np.testing.assert_array_equal(few.inputs, same.inputs)
+    assert not np.array_equal(few.inputs, other.inputs)
 
 
 def test_more_draws_of_a_seed_contain_the_fewer(digits):
     few, more = (digits.train.of_each_class(count, 0) for count in (3, 9))
     for label in range(10):
         np.testing.assert_array_equal(
-            few[few.labels == label].images,
-            more[more.labels == label].images[:3],
+            few[few.targets == label].inputs,
+            more[more.targets == label].inputs[:3],
         )
 
 
 def test_of_a_class_with_fewer_images_all_are_taken():
-    split = splits.Split(SPLIT.images, (SPLIT.labels >= 46).astype("int32"))
+    split = splits.Split(SPLIT.inputs, (SPLIT.targets >= 46).astype("int32"))
     drawn = split.of_each_class(10, seed=0)
-    assert np.bincount(drawn.labels).tolist() == [10, 4]
-    rare = drawn.images[drawn.labels == 1].ravel()
+    assert np.bincount(drawn.targets).tolist() == [10, 4]
+    rare = drawn.inputs[drawn.targets == 1].ravel()
     assert sorted(rare) == [46, 47, 48, 49]
 
 
-def test_what_is_to_be_reconstructed_stays_bytes_until_it_is_asked_for():
+def test_what_is_to_be_reconstructed_stays_bytes_until_it_is_in_a_batch():
     split = SPLIT.to_reconstruct()
-    assert split.reconstructs and not SPLIT.reconstructs
-    assert split.images is SPLIT.images
-    assert split.labels is split.images
-    assert split.targets().dtype == np.float32
-    np.testing.assert_allclose(split.targets(), SPLIT.images / 255, rtol=1e-6)
-    assert SPLIT.targets() is SPLIT.labels
+    assert split.inputs is SPLIT.inputs
+    inputs, targets = split.prepare(split.inputs[:8], split.targets[:8])
+    assert inputs is not targets and targets.dtype == "float32"
+    np.testing.assert_allclose(targets, SPLIT.inputs[:8] / 255, rtol=1e-6)
+    assert SPLIT.prepare is None
 
 
 PARTS = {
     "slice": (slice(3, 20, 2), range(3, 20, 2)),
-    "mask": (SPLIT.labels % 9 == 0, range(0, 50, 9)),
+    "mask": (SPLIT.targets % 9 == 0, range(0, 50, 9)),
     "indices": (np.array([7, 7, 2]), [7, 7, 2]),
 }
 
@@ -955,9 +956,9 @@ PARTS = {
 def test_a_part_of_a_split_is_what_numpy_would_take(part):
     chosen, expected = PARTS[part]
     some = SPLIT[chosen]
-    assert some.images.ravel().tolist() == list(expected)
-    assert some.labels.tolist() == list(expected)
-    assert some.images.shape == (len(some), 1, 1, 1)
+    assert some.inputs.ravel().tolist() == list(expected)
+    assert some.targets.tolist() == list(expected)
+    assert some.inputs.shape == (len(some), 1, 1, 1)
 
 
 def test_a_split_may_be_shown_more_than_once_in_an_epoch():
@@ -982,8 +983,8 @@ def test_a_split_may_be_shown_more_than_once_in_an_epoch():
 
 def test_splits_add_up():
     both = SPLIT[:3] + SPLIT[40:]
-    assert both.labels.tolist() == [0, 1, 2, *range(40, 50)]
-    assert both.images.ravel().tolist() == both.labels.tolist()
+    assert both.targets.tolist() == [0, 1, 2, *range(40, 50)]
+    assert both.inputs.ravel().tolist() == both.targets.tolist()
 
 
 @pytest.mark.parametrize(
@@ -995,7 +996,5 @@ def test_splits_add_up():
     ids=["part", "sum"],
 )
 def test_parts_and_sums_are_still_to_be_reconstructed(split):
-    assert split.reconstructs
-    np.testing.assert_allclose(
-        split.targets().ravel(), np.arange(8) / 255, rtol=1e-6
-    )
+    _, targets = split.prepare(split.inputs, split.targets)
+    np.testing.assert_allclose(np.ravel(targets), np.arange(8) / 255, rtol=1e-6)

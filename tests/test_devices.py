@@ -17,8 +17,8 @@ import zoo
 from recipes.lab.data import sources, splits
 from recipes.lab.errors import UsageError
 from recipes.lab.flags import RunOptions
-from recipes.lab.runs.run import open_run
-from recipes.lab.tasks import scoring
+from recipes.lab.runs import open_run
+from recipes.lab.tasks import Classification
 from recipes.lab.training import distributed, fitting
 from recipes.lab.training.devices import numerics, set_up
 
@@ -40,7 +40,7 @@ def digits():
     data = sources.load("mnist", RunOptions(dry_run=True))
 
     def first(split, count):
-        return splits.Split(split.images[:count], split.labels[:count])
+        return splits.Split(split.inputs[:count], split.targets[:count])
 
     return dataclasses.replace(
         data,
@@ -114,9 +114,8 @@ def train(digits, tmp_path_factory):
         output = output or tmp_path_factory.mktemp("output")
         options = RunOptions(output_dir=output, **options)
         config = Config(run=options)
-        devices = set_up(config)
-        with open_run(config, digits, devices) as run:
-            with devices.scope():
+        with open_run(config, digits) as run:
+            with run.scope():
                 model = build()
                 model.compile(
                     optimizer=keras.optimizers.Adam(0.001),
@@ -128,13 +127,13 @@ def train(digits, tmp_path_factory):
                 run,
                 model,
                 digits.train,
-                batch_size=BATCH,
-                epochs=EPOCHS,
                 validation=digits.validation,
                 callbacks=[*callbacks, watch],
             )
-            scored = scoring.score_classifier(model, digits.test)
-        return Trained(model, history, *scored, watch.seen)
+            scores = Classification(digits).score(model, digits.test)
+        return Trained(
+            model, history, scores.metrics, scores.outputs, watch.seen
+        )
 
     return function
 
@@ -282,15 +281,15 @@ def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
     two = convolution_on_two
     bare = convolution()
     bare.set_weights(two.model.get_weights())
-    expected = bare.predict(digits.test.images, batch_size=77, verbose=0)
+    expected = bare.predict(digits.test.inputs, batch_size=77, verbose=0)
     assert two.probabilities.shape == (1_001, 10)
     np.testing.assert_allclose(two.probabilities, expected, atol=1e-5)
-    right = np.mean(expected.argmax(axis=1) == digits.test.labels)
+    right = np.mean(expected.argmax(axis=1) == digits.test.targets)
     assert two.metrics["test_accuracy"] == pytest.approx(right, abs=2e-3)
 
-    images = digits.validation.images
+    images = digits.validation.inputs
     chosen = bare.predict(images, verbose=0)[
-        np.arange(51), digits.validation.labels
+        np.arange(51), digits.validation.targets
     ]
     assert two.history["val_loss"][-1] == pytest.approx(
         -np.mean(np.log(chosen)), abs=1e-4

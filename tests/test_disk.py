@@ -40,10 +40,9 @@ from recipes.lab.export import exporting
 from recipes.lab.files import write_atomically
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs import folder as lab_folder
+from recipes.lab.runs import open_run
 from recipes.lab.runs.folder import _lock
-from recipes.lab.runs.run import open_run
 from recipes.lab.training import fitting
-from recipes.lab.training.devices import set_up
 
 RECIPE = "mnist_softmax_regression"
 PLACES = 200  # at which a checkpoint is damaged
@@ -71,8 +70,7 @@ def opened(digits, tmp_path):
     def name(epochs=3, data=digits, **options):
         options = {"output_dir": tmp_path, **options}
         config = Config(epochs, run=RunOptions(**options))
-        devices = set_up(config)
-        with open_run(config, data, devices) as run:
+        with open_run(config, data) as run:
             return run.folder
 
     return name
@@ -813,12 +811,11 @@ def test_a_clock_that_goes_back_a_day_and_decades_and_before_1970(tmp_path):
 
 def test_runs_that_begin_at_once_have_a_folder_each(digits, tmp_path):
     config = Config(run=RunOptions(output_dir=tmp_path))
-    devices = set_up(config)
     begin, end = threading.Barrier(8), threading.Barrier(8)
 
     def open_and_hold(_):
         begin.wait(20)
-        with open_run(config, digits, devices) as run:
+        with open_run(config, digits) as run:
             end.wait(20)
             return run.folder.name
 

@@ -24,7 +24,6 @@ from recipes.lab.files import sync, write_atomically
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs import run as lab_run
 from recipes.lab.terminal import prepare, say
-from recipes.lab.training.devices import set_up
 from recipes.mnist_softmax_regression import Config
 
 RECIPE = "mnist_softmax_regression"
@@ -212,9 +211,7 @@ def synced(request, monkeypatch):
 
 def open_run(tmp_path):
     config = Config(run=RunOptions(dry_run=True, output_dir=tmp_path))
-    data = sources.load("mnist", config.run)
-    devices = set_up(config)
-    with lab_run.open_run(config, data, devices) as run:
+    with lab_run.open_run(config, "mnist") as run:
         return run.folder
 
 

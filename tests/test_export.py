@@ -22,15 +22,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_python, run_recipe
+from conftest import classification, reconstruction, run_python, run_recipe
 from PIL import Image
 
 import zoo
 from recipes.lab.data import sources
 from recipes.lab.errors import RecipeError
 from recipes.lab.export import exporting, verification
-from recipes.lab.export import signatures as lab_signatures
-from recipes.lab.export.signatures import classifier
 from recipes.lab.flags import RunOptions
 from recipes.lab.inputs import image_files
 from recipes.lab.runs.run import Run
@@ -49,7 +47,7 @@ def data():
 @pytest.fixture(scope="module")
 def digits(data):
     """A hundred of the images that the exported model was scored on."""
-    return data.test.images[:100]
+    return data.test.inputs[:100]
 
 
 def asking(export):
@@ -566,7 +564,7 @@ def test_other_models_take_its_pixels(ask_autoencoder, ask, digits):
 def test_pictures_outside_of_the_range_are_clipped(digits):
     model = zoo.create_model("autoencoder", output_activation="linear")
     model.get_layer("decoder").get_layer("pixels").bias.assign([9.0] * 784)
-    reconstruct = lab_signatures.autoencoder(model)["reconstruct"]
+    reconstruct = reconstruction().signatures(model)["reconstruct"]
     answer = reconstruct.function(tf.constant(digits[:2]))
     assert answer["reconstruction"].numpy().max() == 1
     assert answer["image"].numpy().max() == 255
@@ -624,7 +622,7 @@ def test_export_is_verified_by_the_same_packages_and_in_silence(
     (run.options.output_dir / "recipes").mkdir()
     (run.options.output_dir / "recipes" / "__init__.py").write_text("1 / 0")
     monkeypatch.chdir(run.options.output_dir)
-    version = exporting.export_classifier(run, small_model(), METRICS)
+    version = exporting.export(run, classification(), small_model(), METRICS)
     output = capfd.readouterr()
     assert output.out == (
         "exporting the model\n"
@@ -639,7 +637,9 @@ def test_exports_at_the_same_time_take_turns(run, unverified, monkeypatch):
     versions = []
 
     def export():
-        version = exporting.export_classifier(run, small_model(), METRICS)
+        version = exporting.export(
+            run, classification(), small_model(), METRICS
+        )
         versions.append(version.name)
 
     threads = [threading.Thread(target=export) for _ in range(2)]
@@ -662,7 +662,7 @@ def version_folder(run, version=1):
 
 def test_a_zero_padded_version_is_taken(run, unverified):
     (version_folder(run).parent / "0001").mkdir(parents=True)
-    version = exporting.export_classifier(run, small_model(), METRICS)
+    version = exporting.export(run, classification(), small_model(), METRICS)
     assert listing(version.parent) == ["0001", "2"]
 
 
@@ -672,7 +672,7 @@ def test_what_a_killed_export_left_is_not_served_and_goes(run, unverified):
     (leftover / "SHA256SUMS").touch()
     with pytest.raises(ValueError, match="not an export"):
         zoo.load_model(leftover.parent)
-    version = exporting.export_classifier(run, small_model(), METRICS)
+    version = exporting.export(run, classification(), small_model(), METRICS)
     assert listing(leftover.parent) == [version.name] == ["1"]
 
 
@@ -683,7 +683,7 @@ def test_a_run_that_was_killed_after_its_export_makes_no_second_one(
     model = small_model()
 
     def export(model=model, run=run):
-        return exporting.export_classifier(run, model, METRICS).name
+        return exporting.export(run, classification(), model, METRICS).name
 
     assert export() == "1"
     (version_folder(run).parent / "7").mkdir()
@@ -723,13 +723,13 @@ def test_a_run_that_was_killed_before_the_rename_exports_again(
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", die)
         with pytest.raises(KeyboardInterrupt):
-            exporting.export_classifier(run, model, METRICS)
+            exporting.export(run, classification(), model, METRICS)
     assert (run.folder / "export.json").exists()
     # Meanwhile another run takes the number.
     (run.folder.parent / "another").mkdir()
     another = dataclasses.replace(run, folder=run.folder.parent / "another")
-    exporting.export_classifier(another, small_model(), METRICS)
-    assert exporting.export_classifier(run, model, METRICS).name == "2"
+    exporting.export(another, classification(), small_model(), METRICS)
+    assert exporting.export(run, classification(), model, METRICS).name == "2"
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -757,7 +757,7 @@ def test_an_export_that_fails_leaves_nothing(
 
     monkeypatch.setattr(exporting, step, fail)
     with pytest.raises(raised, match=message):
-        exporting.export_classifier(run, small_model(), METRICS)
+        exporting.export(run, classification(), small_model(), METRICS)
     assert listing(version_folder(run).parent) == []
 
 
@@ -766,7 +766,7 @@ def test_a_file_in_the_way_is_named(run):
     family.parent.mkdir()
     family.touch()
     with pytest.raises(RecipeError, match=str(family)):
-        exporting.export_classifier(run, small_model(), METRICS)
+        exporting.export(run, classification(), small_model(), METRICS)
     assert family.is_file()
 
 
@@ -789,8 +789,8 @@ def test_an_export_that_answers_otherwise_is_dropped(
 @pytest.mark.parametrize("num_classes", [9, 11])
 def test_every_output_needs_a_name(run, num_classes):
     with pytest.raises(ValueError, match=f"10 classes.*{num_classes}"):
-        exporting.export_classifier(
-            run, small_model(num_classes=num_classes), METRICS
+        exporting.export(
+            run, classification(), small_model(num_classes=num_classes), METRICS
         )
     assert not version_folder(run).parent.exists()
 
@@ -814,8 +814,8 @@ def test_a_model_that_its_configuration_does_not_tell_is_refused(run):
     model = zoo.create_model("mlp", hidden_units=(8,))
     outputs = model.layers[-1](Forgetful(1.0)(model.layers[-2].output))
     with pytest.raises(RecipeError, match="get_config"):
-        exporting.export_classifier(
-            run, keras.Model(model.input, outputs), METRICS
+        exporting.export(
+            run, classification(), keras.Model(model.input, outputs), METRICS
         )
     assert listing(version_folder(run).parent) == []
 
@@ -833,7 +833,7 @@ def mixed_precision():
 def test_mixed_precision_is_exported_as_float32(run, digits):
     with mixed_precision():
         trained = zoo.create_model("cnn")
-        version = exporting.export_classifier(run, trained, METRICS)
+        version = exporting.export(run, classification(), trained, METRICS)
 
     model = zoo.load_model(version, verbose=False)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
@@ -873,14 +873,14 @@ def test_an_export_is_made_anew_around_its_weights(run, tampered):
     (tampered / "saved_model.pb").write_bytes(b"of other code")
     with_new_sums(tampered)
     before = content_of(tampered)
-    exporting.remake(tampered, run, exporting.classifier(list("0123456789")))
+    exporting.remake(tampered, run, classification())
     assert listing(tampered.parent) == ["1", "run"]
     _loading.check_sums(tampered)
     after = content_of(tampered)
     assert after.keys() == before.keys()
     for name in filter(re.compile(KEPT).fullmatch, before):
         assert after[name] == before[name], name
-    answer = asking(tampered)("serving_default", run.data.test.images[:3])
+    answer = asking(tampered)("serving_default", run.data.test.inputs[:3])
     assert answer["class_name"].shape == (3,)
 
 
@@ -888,7 +888,7 @@ def test_an_autoencoder_is_made_anew(run, autoencoder_export, tmp_path):
     export = shutil.copytree(autoencoder_export, tmp_path / "1")
     before = content_of(export)
     run = dataclasses.replace(run, recipe="mnist_autoencoder")
-    exporting.remake(export, run, exporting.AUTOENCODER)
+    exporting.remake(export, run, reconstruction())
     _loading.check_sums(export)
     after = content_of(export)
     assert after.keys() == before.keys()
@@ -901,9 +901,7 @@ def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
     with_new_sums(tampered)
     before = content_of(tampered)
     with pytest.raises(RecipeError, match="have other weights"):
-        exporting.remake(
-            tampered, run, exporting.classifier(list("0123456789"))
-        )
+        exporting.remake(tampered, run, classification())
     assert content_of(tampered) == before
     assert listing(tampered.parent) == ["1", "run"]
 
@@ -911,31 +909,34 @@ def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
 def test_what_is_not_verified_takes_no_place(run, tampered):
     before = content_of(tampered)
     with pytest.raises(RecipeError, match="class_name in"):
-        exporting.remake(tampered, run, wrong_kind())
+        exporting.remake(tampered, run, Wrong())
     assert content_of(tampered) == before
     assert listing(tampered.parent) == ["1", "run"]
 
 
-def wrong_kind():
-    """A classifier whose graph and whose expectation have other names."""
+@dataclasses.dataclass(frozen=True)
+class Wrong:
+    """A task whose graph and whose expectation have other names."""
 
-    def signatures(model):
-        right = classifier(model, list("0123456789"))
-        wrong = classifier(model, list("1234567890"))
+    right: object = dataclasses.field(default_factory=classification)
+
+    def __getattr__(self, name):
+        return getattr(self.right, name)
+
+    def signatures(self, model):
+        right = self.right.signatures(model)
+        wrong = classification("1234567890").signatures(model)
         return {
             name: right[name]._replace(expect=wrong[name].expect)
             for name in right
         }
-
-    kind = exporting.classifier(list("0123456789"))
-    return kind._replace(signatures=signatures)
 
 
 # --- the verification ---------------------------------------------------
 
 
 def signatures_of(model, names="0123456789"):
-    return classifier(model, list(names))
+    return classification(names).signatures(model)
 
 
 @pytest.fixture(scope="module")
@@ -1004,7 +1005,7 @@ def test_a_signature_too_few_is_found(tampered, exam):
 @pytest.fixture(scope="module")
 def autoencoder_exam(autoencoder, digits):
     """The exam to which the autoencoder's export knows the answers."""
-    signatures = lab_signatures.autoencoder(autoencoder)
+    signatures = reconstruction().signatures(autoencoder)
     return exporting.exam(autoencoder, signatures, digits)
 
 
@@ -1025,8 +1026,8 @@ def test_a_half_of_another_autoencoder_is_found(
 ):
     tampered = shutil.copytree(autoencoder_export, tmp_path / "1")
     other = keras.models.clone_model(autoencoder)  # with weights of its own
-    signatures = lab_signatures.autoencoder(autoencoder)
-    signatures[half] = lab_signatures.autoencoder(other)[half]
+    signatures = reconstruction().signatures(autoencoder)
+    signatures[half] = reconstruction().signatures(other)[half]
     exporting._write_saved_model(tampered, signatures)
     found = verify(tampered, saved(autoencoder_exam))
     assert re.match(rf"{half} differs from the model: \w+ by", found)
@@ -1077,7 +1078,7 @@ def test_outputs_of_another_name_are_found(examine):
 def test_logits_are_no_probabilities(run):
     logits = small_model(classifier_activation=None)
     with pytest.raises(RecipeError, match="do not sum to 1"):
-        exporting.export_classifier(run, logits, METRICS)
+        exporting.export(run, classification(), logits, METRICS)
     assert listing(version_folder(run).parent) == []
 
 

@@ -18,12 +18,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_python
+from conftest import classification, run_python
 from PIL import ExifTags, Image
 
 import zoo
 from recipes.lab.export import exporting
-from recipes.lab.export.signatures import classifier
 from zoo import _archive, _loading, lenet
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -837,7 +836,7 @@ def swapped(export, tmp_path):
     model = zoo.load_model(export, verbose=False)
     kernel = model.get_layer("predictions").kernel
     kernel.assign(-kernel)
-    signatures = classifier(model, list("0123456789"))
+    signatures = classification().signatures(model)
     exporting._write_saved_model(tmp_path / "other", signatures)
     swapped = shutil.copytree(export, tmp_path / "swapped")
     shutil.rmtree(swapped / "variables")

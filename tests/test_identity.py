@@ -19,7 +19,6 @@ from recipes import mnist_cnn
 from recipes.lab.errors import UsageError
 from recipes.lab.runs import identity
 from recipes.lab.runs import record as lab_record
-from recipes.lab.runs import run as lab_run
 from recipes.lab.runs.folder import sum_of
 from recipes.lab.runs.run import _agree_on_settings
 from recipes.lab.settings import describe_loaded
@@ -30,7 +29,8 @@ RECIPE = '''
 import sys
 from dataclasses import dataclass
 
-from recipes.lab.command import RunOptions, Target, run_command
+from recipes.lab.command import Target, run_command
+from recipes.lab.flags import RunOptions
 
 TARGETS = (Target("test_accuracy", 0.5),)
 
@@ -49,34 +49,27 @@ def train(config):
     import keras
 
     import zoo
-    from recipes.lab.data import augmentation, sources
-    from recipes.lab.runs.run import open_run
-    from recipes.lab.tasks import scoring
-    from recipes.lab.training import fitting
-    from recipes.lab.training.devices import set_up
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
     from my_networks import make_network
 
-    devices = set_up(config)
-    data = sources.load("mnist", config.run)
-    with open_run(config, data, devices) as run:
-        with devices.scope():
+    with runs.open_run(config, "mnist") as run:
+        with run.scope():
             model = make_network(hidden_units=(16,))
             model.compile(
                 optimizer=keras.optimizers.Adam(0.01),
                 loss="sparse_categorical_crossentropy",
                 metrics=["accuracy"],
             )
-        history = fitting.fit(
+        history = training.fit(
             run,
             model,
-            data.validation,  # it is small
-            batch_size=config.batch_size,
-            epochs=config.epochs,
+            run.data.validation,  # it is small
             augment=augmentation.random_shift,
         )
-        metrics, _ = scoring.score_classifier(model, data.test)
-        metrics |= fitting.train_seconds(history)
-        return run.finish(model, metrics, run.folder)
+        task = tasks.Classification(run.data)
+        scores = task.score(model, run.data.test)
+        return run.finish(task, model, scores, history)
 
 
 def main(argv=None):
@@ -158,7 +151,7 @@ class Recipe:
 
 
 @pytest.fixture
-def recipe(tmp_path, monkeypatch, capsys):
+def recipe(tmp_path, monkeypatch, capsys, no_export):
     return Recipe(tmp_path, monkeypatch, capsys)
 
 
@@ -199,7 +192,7 @@ def test_an_edited_recipe_is_refused_and_the_old_one_resumes(recipe):
     # Words change nothing.
     recipe.edit("as a user would write one", "as nobody would write one")
     recipe.edit("How often training sees every image.", "Epochs.")
-    recipe.edit("    devices =", "    # What it computes on.\n\n    devices =")
+    recipe.edit("    with runs", "    # Open the run.\n\n    with runs")
     code, said = recipe.run()
     assert code == 0
     assert "resuming after epoch 2 of 4" in said
@@ -237,10 +230,10 @@ def test_an_edited_recipe_starts_anew_under_another_name(recipe):
 
 
 def test_a_slip_after_the_training_costs_no_training(recipe):
-    recipe.edit("metrics, _ =", "metrics = undefined,")
+    recipe.edit("return run.finish(task", "return run.finish(undefined")
     with pytest.raises(NameError):
         recipe.run()
-    recipe.edit("metrics = undefined,", "metrics, _ =")
+    recipe.edit("run.finish(undefined", "run.finish(task")
     code, said = recipe.run("--if-changed", "resume")
     assert code == 0
     assert "resuming after epoch 4 of 4" in said
@@ -393,7 +386,7 @@ def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        lab_run, "__file__", str(tmp_path / "recipes/lab/runs/run.py")
+        lab_record, "__file__", str(tmp_path / "recipes/lab/runs/record.py")
     )
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes/mine.py").touch()

@@ -8,10 +8,10 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import classification
 from PIL import Image, ImageDraw, ImageOps
 
 import zoo
-from recipes.lab.export import signatures
 from recipes.lab.inputs import image_files
 from zoo import _loading
 
@@ -474,7 +474,7 @@ def test_a_shipped_model_answers_all_versions_of_a_digit_alike():
         Image.fromarray(d.astype("uint8")).resize((56, 56)) for d in digits
     ]
     model = zoo.load_model(_loading.SHIPPED / "mnist_cnn/1", verbose=False)
-    signature = signatures.classifier(model, list("0123456789"))
+    signature = classification().signatures(model)
     ask = signature["image_bytes"].function
 
     def black_on_transparent(digit):

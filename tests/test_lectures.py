@@ -91,8 +91,8 @@ def fashion_mnist_holds_the_printed_boot():
         label
         for split in (data.train, data.validation)
         for label, same in zip(
-            split.labels,
-            (split.images[:, 15:19, :14, 0] == printed).all(axis=(1, 2)),
+            split.targets,
+            (split.inputs[:, 15:19, :14, 0] == printed).all(axis=(1, 2)),
             strict=True,
         )
         if same

@@ -43,7 +43,7 @@ def kernel(monkeypatch, tmp_path):
 CONFIG = """
 from dataclasses import dataclass, replace
 from recipes import mnist_softmax_regression as recipe
-from recipes.lab.command import RunOptions
+from recipes.lab.flags import RunOptions
 
 @dataclass(frozen=True)
 class Config:
@@ -117,8 +117,7 @@ def test_names_that_only_the_cell_knew_are_no_obstacle(kernel):
         "        more: Mine = None\n"
         "    return Config(epochs=0)\n"
     )
-    with pytest.raises(UsageError, match="--epochs must be between"):
-        flags.check(names["make"]())
+    flags.check(names["make"]())
 
 
 def test_the_flags_of_a_kernel_are_not_the_recipes(kernel, capsys):

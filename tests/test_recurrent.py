@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import classification
 
 import zoo
-from recipes.lab.export import signatures
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
 each_network = pytest.mark.parametrize("name", RECURRENT)
@@ -68,7 +68,7 @@ def test_no_layers_are_refused(name):
 @each_network
 def test_any_batch_size_is_served(name, images):
     model = small(name)
-    signature = signatures.classifier(model, list("0123456789"))
+    signature = classification().signatures(model)
     serve = signature["serving_default"].function
     together = serve(images)["probabilities"]
     for start, end in [(0, 1), (1, 4), (4, 8)]:

@@ -6,10 +6,13 @@ import types
 
 import numpy as np
 import pytest
+from conftest import classification, reconstruction
 from PIL import Image
 
-from recipes.lab.report import reports
+from recipes.lab.data.splits import Split
 from recipes.lab.report.page import lines_section
+from recipes.lab.runs.report import compose
+from recipes.lab.tasks.scores import Scores
 
 DIGITS = [str(i) for i in range(10)]
 
@@ -24,15 +27,37 @@ def write(folder, *, classes=10, wrong=3, epochs=3, names=None, **arguments):
     probabilities[np.arange(40), answers] += 0.9
     curve = list(np.linspace(1, 0.1, epochs))
     options = dict(
-        title="a title",
-        facts={"Fact": "a fact"},
         history={"loss": curve, "val_loss": curve, "seconds": curve},
         images=random.integers(0, 256, (40, 28, 28, 1)).astype("uint8"),
         labels=labels,
         probabilities=probabilities,
         class_names=names or [f"class {i}" for i in range(classes)],
+        filters=None,
     )
-    return reports.write_classifier_report(folder, **(options | arguments))
+    options |= arguments
+    task = classification(options.pop("class_names"))
+    scores = Scores(
+        Split(options.pop("images"), np.asarray(options.pop("labels"))),
+        options.pop("probabilities"),
+        {"test_accuracy": 0.5, "test_loss": 1.0},
+    )
+    filters = options.pop("filters")
+    model = types.SimpleNamespace(
+        layers=[]
+        if filters is None
+        else [types.SimpleNamespace(kernel=filters)],
+        input_shape=(None, *scores.split.inputs.shape[1:]),
+        output_shape=(None, classes),
+    )
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    return compose_report(folder, task.report(model, scores, plots), **options)
+
+
+def compose_report(folder, parts, *, history, notice="", more=(), **facts):
+    facts = {"Fact": "a fact", **facts.get("facts", {})}
+    parts = parts._replace(facts=parts.facts | facts)
+    return compose(folder, "a title", notice, parts, history, more)
 
 
 def write_autoencoder(
@@ -43,18 +68,26 @@ def write_autoencoder(
     shape = (count, 28, 28, channels)
     curve = [1.0, 0.5]
     options = dict(
-        title="a title",
-        facts={"Fact": "a fact", "PSNR": "10.00 dB"},
         history={"loss": curve, "val_loss": curve},
         images=random.integers(0, 256, shape).astype("uint8"),
         pictures=random.random(shape, "float32"),
         pixels=255 * random.random(shape, "float32") if noisy else None,
         labels=np.arange(count) % 10,
-        class_names=DIGITS,
         codes=random.standard_normal((count, length), "float32"),
         drawings=random.standard_normal((length, *shape[1:]), "float32"),
     )
-    return reports.write_autoencoder_report(folder, **(options | arguments))
+    options |= arguments
+    scores = Scores(
+        Split(options.pop("images"), options.pop("labels")),
+        options.pop("pictures"),
+        {"test_mse": 0.1, "test_excess_cross_entropy": 0.1, "test_psnr": 10},
+        options.pop("pixels"),
+    )
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    inside = options.pop("codes"), options.pop("drawings")
+    parts = reconstruction().report_of_codes(scores, *inside, plots)
+    return compose_report(folder, parts, **options)
 
 
 def size_of(plot):
@@ -269,16 +302,3 @@ def test_more_sections_stand_after_the_curves(tmp_path, write):
     assert "into plots" in page
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings[headings.index("more") - 1] == "Learning curves"
-
-
-@pytest.mark.parametrize(
-    "report", [reports.report_classifier, reports.report_autoencoder]
-)
-def test_the_chief_alone_draws(tmp_path, report):
-    def section(plots):
-        raise AssertionError("another worker draws, too")
-
-    worker = types.SimpleNamespace(is_chief=False)
-    run = types.SimpleNamespace(devices=worker, folder=tmp_path)
-    report(run, None, {}, {}, np.empty(0), more=[section])
-    assert list(tmp_path.iterdir()) == []

@@ -6,19 +6,17 @@ import pytest
 from conftest import RECIPES, ROOT
 
 LAB = ROOT / "recipes" / "lab"
-# A room knows those before it. One in brackets is a set: they do not know each
-# other.
+# A room knows those before it; rooms on one line do not know each other.
 ORDER = (
     {"errors", "metrics", "terminal"},
     {"files", "flags"},
     {"settings"},
     {"command", "results"},
+    {"inputs", "report"},
     {"data"},
-    {"inputs"},
     {"tasks"},
     {"training"},
     {"export"},
-    {"report"},
     {"runs"},
 )
 

@@ -5,8 +5,19 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from recipes.lab import tasks
 from recipes.lab.data.splits import Data, Split
-from recipes.lab.tasks import scoring
+from recipes.lab.tasks import reconstruction
+
+
+def score_classifier(model, split):
+    scores = tasks.Classification(None).score(model, split)
+    return scores.metrics, scores.outputs
+
+
+def score_autoencoder(model, split, inputs=None):
+    scores = tasks.Reconstruction(None).score(model, split, inputs)
+    return scores.metrics, scores.outputs
 
 
 def model_of(layer, shape=(2, 2, 1)):
@@ -48,7 +59,7 @@ def classifier():
 def test_accuracy_and_cross_entropy_are_means_over_the_images():
     images = np.array([[255, 0, 0], [51, 204, 0], [0, 102, 153]], "uint8")
     split = Split(images, np.array([0, 0, 2]))
-    metrics, probabilities = scoring.score_classifier(classifier(), split)
+    metrics, probabilities = score_classifier(classifier(), split)
     assert metrics["test_accuracy"] == pytest.approx(2 / 3)
     nats = -(np.log(1) + np.log(0.2) + np.log(0.6)) / 3
     assert metrics["test_loss"] == pytest.approx(nats)
@@ -58,7 +69,7 @@ def test_accuracy_and_cross_entropy_are_means_over_the_images():
 
 def test_what_was_held_for_impossible_costs_much_and_not_everything():
     split = Split(np.array([[255, 0, 0]], "uint8"), np.array([1]))
-    metrics, _ = scoring.score_classifier(classifier(), split)
+    metrics, _ = score_classifier(classifier(), split)
     assert metrics["test_accuracy"] == 0
     assert metrics["test_loss"] == pytest.approx(-np.log(1e-7))
 
@@ -67,7 +78,7 @@ def test_every_image_is_scored_in_order_whatever_the_batch():
     count = 2_007  # no multiple of a batch
     images = np.random.default_rng(0).integers(0, 256, (count, 3), "uint8")
     split = Split(images, images.argmax(axis=1))
-    metrics, probabilities = scoring.score_classifier(classifier(), split)
+    metrics, probabilities = score_classifier(classifier(), split)
     np.testing.assert_allclose(probabilities, images / 255, rtol=1e-6)
     assert metrics["test_accuracy"] == 1
 
@@ -75,29 +86,29 @@ def test_every_image_is_scored_in_order_whatever_the_batch():
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_features_take_the_place_of_images(dtype, noise):
     extractor = model_of(keras.layers.Flatten(dtype=dtype))
-    features = scoring.features_of(extractor, noise)
-    assert features.images.dtype == np.float32
+    features = tasks.features_of(extractor, noise)
+    assert features.inputs.dtype == np.float32
     # Pixels below 256 are whole numbers in bfloat16, too.
-    np.testing.assert_array_equal(features.images, noise.images.reshape(20, 4))
-    assert features.labels is noise.labels
+    np.testing.assert_array_equal(features.inputs, noise.inputs.reshape(20, 4))
+    assert features.targets is noise.targets
 
 
 # --- autoencoders -------------------------------------------------------
 
 
 def test_a_perfect_reconstruction_has_no_error(noise):
-    metrics, pictures = scoring.score_autoencoder(perfect(), noise)
+    metrics, pictures = score_autoencoder(perfect(), noise)
     assert metrics["test_mse"] == pytest.approx(0, abs=1e-12)
     assert metrics["test_excess_cross_entropy"] == pytest.approx(0, abs=1e-7)
     assert metrics["test_psnr"] == pytest.approx(100)  # and not infinite
     assert pictures.dtype == np.float32
-    np.testing.assert_allclose(pictures, noise.images / 255, rtol=1e-6)
+    np.testing.assert_allclose(pictures, noise.inputs / 255, rtol=1e-6)
 
 
 def test_the_entropy_of_the_images_is_the_floor_of_the_cross_entropy():
     # Black and white leave no doubt; 51 is 0.2.
     split = split_of([0, 255, 51, 51])
-    metrics, _ = scoring.score_autoencoder(constant(0.5), split)
+    metrics, _ = score_autoencoder(constant(0.5), split)
     entropy_of_a_fifth = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
     assert metrics["test_excess_cross_entropy"] == pytest.approx(
         np.log(2) - entropy_of_a_fifth / 2, abs=1e-5
@@ -109,14 +120,14 @@ def test_the_entropy_of_the_images_is_the_floor_of_the_cross_entropy():
 @pytest.mark.parametrize("value", [0.1, 0.19, 0.21, 0.9])
 def test_any_other_picture_is_above_the_floor(value):
     split = split_of([51] * 4)
-    metrics, _ = scoring.score_autoencoder(constant(value), split)
+    metrics, _ = score_autoencoder(constant(value), split)
     assert metrics["test_excess_cross_entropy"] > 1e-4
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0])
 def test_a_sure_mistake_has_a_finite_cross_entropy(wrong):
     split = split_of([255 - 255 * wrong] * 4)
-    metrics, _ = scoring.score_autoencoder(constant(wrong), split)
+    metrics, _ = score_autoencoder(constant(wrong), split)
     assert metrics["test_mse"] == 1
     assert 15 < metrics["test_excess_cross_entropy"] < 17  # -log(1e-7)
 
@@ -124,14 +135,14 @@ def test_a_sure_mistake_has_a_finite_cross_entropy(wrong):
 def test_pictures_are_clipped_before_they_are_scored():
     exaggerating = model_of(keras.layers.Rescaling(2 / 255, -0.5))
     split = split_of([0, 255, 0, 255])
-    metrics, pictures = scoring.score_autoencoder(exaggerating, split)
+    metrics, pictures = score_autoencoder(exaggerating, split)
     np.testing.assert_array_equal(pictures.ravel(), [0, 1, 0, 1])
     assert metrics["test_mse"] == 0
 
 
 def test_pictures_are_float32_whatever_the_model_computes_in():
     split = split_of([0, 255, 0, 255])
-    _, pictures = scoring.score_autoencoder(perfect(dtype="bfloat16"), split)
+    _, pictures = score_autoencoder(perfect(dtype="bfloat16"), split)
     assert pictures.dtype == np.float32
     np.testing.assert_array_equal(pictures.ravel(), [0, 1, 0, 1])
 
@@ -139,7 +150,7 @@ def test_pictures_are_float32_whatever_the_model_computes_in():
 def test_what_the_model_sees_is_not_what_it_is_judged_by():
     split = split_of([255] * 4)
     seen = np.full((1, 2, 2, 1), 127.5, "float32")
-    metrics, pictures = scoring.score_autoencoder(perfect(), split, seen)
+    metrics, pictures = score_autoencoder(perfect(), split, seen)
     assert (pictures == 0.5).all()
     assert metrics["test_mse"] == 0.25
 
@@ -147,11 +158,11 @@ def test_what_the_model_sees_is_not_what_it_is_judged_by():
 def test_psnr_is_the_mean_over_images_of_decibels():
     truth = np.zeros((2, 2, 2, 1), "float32")
     pictures = truth + np.reshape([0.1, 0.01], (2, 1, 1, 1))
-    assert scoring.psnr(pictures[:1], truth[:1]) == pytest.approx(20)
-    assert scoring.psnr(pictures[1:], truth[1:]) == pytest.approx(40)
-    assert scoring.psnr(pictures, truth) == pytest.approx(30)
+    assert tasks.psnr(pictures[:1], truth[:1]) == pytest.approx(20)
+    assert tasks.psnr(pictures[1:], truth[1:]) == pytest.approx(40)
+    assert tasks.psnr(pictures, truth) == pytest.approx(30)
     np.testing.assert_allclose(
-        scoring.squared_errors(pictures, truth), [0.01, 0.0001]
+        reconstruction.squared_errors(pictures, truth), [0.01, 0.0001]
     )
 
 
@@ -161,7 +172,7 @@ GREY = np.full((50, 28, 28, 1), 127, "uint8")
 
 
 def test_noise_has_the_deviation_that_was_asked_for():
-    noisy = scoring.add_noise(GREY, 0.1, seed=0)
+    noisy = tasks.add_noise(GREY, 0.1, seed=0)
     assert noisy.dtype == np.float32
     assert noisy.shape == GREY.shape
     assert noisy.mean() == pytest.approx(127, abs=0.5)
@@ -169,19 +180,19 @@ def test_noise_has_the_deviation_that_was_asked_for():
 
 
 def test_noise_is_a_function_of_its_seed():
-    noisy = scoring.add_noise(GREY, 0.1, seed=3)
-    np.testing.assert_array_equal(noisy, scoring.add_noise(GREY, 0.1, seed=3))
-    assert not np.array_equal(noisy, scoring.add_noise(GREY, 0.1, seed=4))
+    noisy = tasks.add_noise(GREY, 0.1, seed=3)
+    np.testing.assert_array_equal(noisy, tasks.add_noise(GREY, 0.1, seed=3))
+    assert not np.array_equal(noisy, tasks.add_noise(GREY, 0.1, seed=4))
 
 
 def test_noise_stays_within_the_range_of_pixels():
-    noisy = scoring.add_noise(GREY, 2.0, seed=0)
+    noisy = tasks.add_noise(GREY, 2.0, seed=0)
     assert (noisy.min(), noisy.max()) == (0, 255)
 
 
 def test_no_noise_leaves_the_pixels_as_they_are(noise):
-    noisy = scoring.add_noise(noise.images, 0.0, seed=0)
-    np.testing.assert_array_equal(noisy, noise.images)
+    noisy = tasks.add_noise(noise.inputs, 0.0, seed=0)
+    np.testing.assert_array_equal(noisy, noise.inputs)
 
 
 # --- principal component analysis ---------------------------------------
@@ -198,11 +209,14 @@ def data_of(train_images, pixels=12):
         return Split(images.reshape(count, pixels, 1, 1), np.zeros(count))
 
     train, test = split(train_images), split(10)
-    return Data("noise", train, split(0), test, (), "nowhere", "0" * 64)
+    return Data(
+        *("noise", train, split(0), test, None, None, ()),
+        *("nowhere", "0" * 64),
+    )
 
 
 def flat(split):
-    return split.images.reshape(len(split), -1).astype("float64") / 255
+    return split.inputs.reshape(len(split), -1).astype("float64") / 255
 
 
 def error_by_hand(data, length):
@@ -214,7 +228,7 @@ def error_by_hand(data, length):
 
 def test_pca_is_fitted_to_the_training_images_and_judged_on_the_others():
     data = data_of(train_images=200)
-    errors = scoring.score_pca(data, [5, 1, 11])
+    errors = tasks.score_pca(data, [5, 1, 11])
     assert list(errors) == [5, 1, 11]
     for length, error in errors.items():
         assert error == pytest.approx(error_by_hand(data, length), rel=1e-3)
@@ -222,7 +236,7 @@ def test_pca_is_fitted_to_the_training_images_and_judged_on_the_others():
 
 def test_pca_of_more_components_than_pixels_keeps_everything():
     data = data_of(train_images=200)
-    errors = scoring.score_pca(data, [4, 12, 13, 1_000])
+    errors = tasks.score_pca(data, [4, 12, 13, 1_000])
     assert errors[4] == pytest.approx(error_by_hand(data, 4), rel=1e-3)
     for length in (12, 13, 1_000):
         assert errors[length] == pytest.approx(0, abs=1e-10)
@@ -230,6 +244,6 @@ def test_pca_of_more_components_than_pixels_keeps_everything():
 
 def test_pca_of_more_components_than_images_has_as_many_as_images():
     data = data_of(train_images=5)
-    errors = scoring.score_pca(data, [4, 5, 100])
+    errors = tasks.score_pca(data, [4, 5, 100])
     assert errors[4] == pytest.approx(error_by_hand(data, 4), rel=1e-3)
     assert errors[100] == errors[5]

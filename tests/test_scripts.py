@@ -359,7 +359,7 @@ def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
         sources.load("mnist", RunOptions(dry_run=True)),
         **{"name": "mnist", "checksum": record["data_checksum"]},
     )
-    monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
+    monkeypatch.setattr(remake_exports.sources, "load", lambda *_: data)
     graph = (copy / "saved_model.pb").read_bytes()
     assert remade(copy) == 0
     assert "its answers are the same to the bit" in capsys.readouterr().out
@@ -372,7 +372,7 @@ def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
 
 def test_other_data_make_nothing_anew(copy, monkeypatch, capsys):
     data = sources.load("mnist", RunOptions(dry_run=True))
-    monkeypatch.setattr(remake_exports._data, "load", lambda *_: data)
+    monkeypatch.setattr(remake_exports.sources, "load", lambda *_: data)
     graph = (copy / "saved_model.pb").read_bytes()
     assert remade(copy) == 1
     assert "stays as it was: it was trained on" in capsys.readouterr().err

@@ -13,9 +13,9 @@ import zoo
 from recipes.lab.command import Target, run_command
 from recipes.lab.data import augmentation, sources, splits
 from recipes.lab.errors import Preempted, RecipeError, UsageError
-from recipes.lab.flags import RunOptions
-from recipes.lab.runs.run import open_run
-from recipes.lab.tasks import scoring
+from recipes.lab.flags import BatchSize, Epochs, RunOptions
+from recipes.lab.runs import open_run
+from recipes.lab.tasks import Classification
 from recipes.lab.training import fitting
 from recipes.lab.training.devices import set_up
 
@@ -27,8 +27,8 @@ TIMES = ("seconds", "cpu_seconds")
 class Config:
     """The settings of the small recipe below."""
 
-    epochs: int = 4
-    batch_size: int = 32
+    epochs: Epochs = 4
+    batch_size: BatchSize = 32
     learning_rate: float = 0.01
     code_lengths: tuple[int, ...] = (4, 2)  # JSON knows no tuples
     run: RunOptions = RunOptions()
@@ -40,7 +40,7 @@ def digits():
     data = sources.load("mnist", RunOptions(dry_run=True))
 
     def first(split, count):
-        return splits.Split(split.images[:count], split.labels[:count])
+        return splits.Split(split.inputs[:count], split.targets[:count])
 
     return dataclasses.replace(
         data,
@@ -72,7 +72,7 @@ def constant_rate(config):
 
 
 @pytest.fixture
-def recipe(digits, tmp_path, capsys):
+def recipe(digits, tmp_path, capsys, no_export):
     """A function that runs a small recipe, and says how it ended."""
 
     def run(
@@ -86,10 +86,9 @@ def recipe(digits, tmp_path, capsys):
         result = {}
 
         def train(config):
-            devices = set_up(config)
-            with open_run(config, digits, devices) as run:
+            with open_run(config, digits) as run:
                 result["folder"] = run.folder
-                with devices.scope():
+                with run.scope():
                     model, optimizer = build(config)
                     model.compile(
                         optimizer=optimizer,
@@ -100,23 +99,20 @@ def recipe(digits, tmp_path, capsys):
                     run,
                     model,
                     digits.train,
-                    batch_size=config.batch_size,
-                    epochs=config.epochs,
                     validation=digits.validation,
                     augment=augmentation.random_shift,
                     callbacks=[*callbacks(), *([cut] if cut else [])],
                 )
                 if cut_after_fit:
                     raise KeyboardInterrupt
-                metrics, result["probabilities"] = scoring.score_classifier(
-                    model, digits.test
-                )
-                metrics |= fitting.train_seconds(history)
+                task = Classification(digits)
+                scores = task.score(model, digits.test)
+                result["probabilities"] = scores.outputs
                 result["history"] = history
                 result["bits"] = [
                     v.numpy() for v in model.variables + optimizer.variables
                 ]
-                return run.finish(model, metrics, tmp_path / "no export")
+                return run.finish(task, model, scores, history)
 
         flags = [*map(str, flags), "--output-dir", str(output)]
         code = run_command(
@@ -301,8 +297,7 @@ def opened(digits, tmp_path):
             code_lengths=code_lengths,
             run=RunOptions(output_dir=tmp_path, **options),
         )
-        devices = set_up(config)
-        with open_run(config, data, devices) as run:
+        with open_run(config, data) as run:
             return run.folder.name
 
     return name
@@ -381,20 +376,19 @@ def test_a_run_that_is_open_is_refused_by_name_and_passed_over_else(
 ):
     named = Config(run=RunOptions(output_dir=tmp_path, run_name="mine"))
     unnamed = Config(run=RunOptions(output_dir=tmp_path))
-    devices = set_up(named)
-    with open_run(named, digits, devices):
+    with open_run(named, digits):
         with pytest.raises(RecipeError, match="in use by another process") as e:
-            with open_run(named, digits, devices):
+            with open_run(named, digits):
                 pass
         assert e.value.exit_code == 1
-    with open_run(named, digits, devices):
+    with open_run(named, digits):
         pass  # it is free again
     with (
-        open_run(unnamed, digits, devices) as first,
-        open_run(unnamed, digits, devices) as second,
+        open_run(unnamed, digits) as first,
+        open_run(unnamed, digits) as second,
     ):
         assert (first.folder.name, second.folder.name) == ("1", "2")
-    with open_run(unnamed, digits, devices) as newest:
+    with open_run(unnamed, digits) as newest:
         assert newest.folder.name == "2"
 
 

@@ -38,6 +38,16 @@ class Target(NamedTuple):
         return value <= self.floor
 
 
+def command(train: Callable, config_class: type, targets: Sequence[Target]):
+    """Return a recipe's `main(argv=None)`; see `run_command`."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        """Run the recipe from the command line; return the exit code."""
+        return run_command(train, config_class, targets, argv)
+
+    return main
+
+
 def run_command(
     train: Callable,
     config_class: type,

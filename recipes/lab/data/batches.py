@@ -34,7 +34,7 @@ def training_batches(
     differently.
 
     Args:
-        split: The images and labels to draw from.
+        split: The inputs and targets to draw from.
         batch_size: Images in a global batch, a multiple of `shares`.
         seed: Seed of the order and of the augmentation.
         initial_epoch: Epoch to begin with.
@@ -43,11 +43,11 @@ def training_batches(
         shares: Number of parts of each batch, equal and in order.
 
     Returns:
-        For each share a data set of `(images, labels)`; of `(images, pixels in
-        [0, 1])` for a split that is to be reconstructed, augmented or not.
+        For each share a data set of `(inputs, targets)`, augmented and then
+        prepared as the split says.
     """
     steps = steps_per_epoch(split, batch_size)
-    images, labels = _tensors(split)
+    inputs, targets = _to_tensor(split.inputs), _to_tensor(split.targets)
     size = batch_size // shares
 
     def share_of_batches(first):
@@ -63,14 +63,12 @@ def training_batches(
             )
 
         def gather(indices, number):
-            batch = tf.gather(images, indices)
+            batch = tf.gather(inputs, indices)
             if augment is not None:
                 seeds = tf.stack([seed, number])
                 draw = augmentation.drawing(seeds, batch_size, first, size)
                 batch = augment(batch, draw)
-            if split.reconstructs:
-                return batch, _pixels(batch)
-            return batch, tf.gather(labels, indices)
+            return _prepared(split, batch, tf.gather(targets, indices))
 
         return _endless(
             tf.data.Dataset.counter(initial_epoch)
@@ -87,7 +85,7 @@ def validation_batches(
     """Return all images in order, over and over.
 
     Args:
-        split: The images and labels.
+        split: The inputs and targets.
         replicas: How many models are to share a batch.
         shares: Number of parts of each batch: `replicas`, or 1.
 
@@ -97,14 +95,12 @@ def validation_batches(
         every replica gets an image of it.
     """
     batch_size = _evaluation_batch(len(split), replicas)
-    images, labels = _tensors(split)
+    inputs, targets = _to_tensor(split.inputs), _to_tensor(split.targets)
     size = batch_size // shares
 
     def cut(start):
         end = tf.minimum(start + size, len(split))
-        if split.reconstructs:
-            return images[start:end], _pixels(images[start:end])
-        return images[start:end], labels[start:end]
+        return _prepared(split, inputs[start:end], targets[start:end])
 
     datasets = [
         _endless(
@@ -145,15 +141,11 @@ def _endless(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.apply(endless).prefetch(2).with_options(options)
 
 
-def _pixels(images):
-    """Return uint8 images as numbers in [0, 1]."""
-    return tf.cast(images, tf.float32) / 255
-
-
-def _tensors(split: Split):
-    """Return images and labels as tensors; no labels to reconstruct."""
-    labels = None if split.reconstructs else _to_tensor(split.labels)
-    return _to_tensor(split.images), labels
+def _prepared(split: Split, inputs, targets):
+    """Return a batch as `fit` gets to see it."""
+    return (
+        split.prepare(inputs, targets) if split.prepare else (inputs, targets)
+    )
 
 
 def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:

@@ -20,9 +20,10 @@ import numpy as np
 
 from recipes.lab import files
 from recipes.lab.data import originals, sample, tfds
-from recipes.lab.data.splits import Data, Split
+from recipes.lab.data.splits import Data, Facts, Split
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.flags import RunOptions
+from recipes.lab.inputs.images import Images
 
 VALIDATION_SIZE = 5_000  # the last images of the training set
 
@@ -32,6 +33,8 @@ class Source:
     """Where a data set comes from, what its labels mean, and how it is known.
 
     Attributes:
+        facts: Title and licence.
+        inputs: What goes into a model.
         class_names: Name of each label.
         download_url: One of its files, asked for before TFDS is let loose.
         train_size: Number of training images, validation included.
@@ -41,6 +44,8 @@ class Source:
         digits: Whether the embedded digits may stand in for it.
     """
 
+    facts: Facts
+    inputs: Images
     class_names: tuple[str, ...]
     download_url: str
     train_size: int
@@ -51,6 +56,8 @@ class Source:
 
 SOURCES = {
     "mnist": Source(
+        facts=Facts("MNIST", "CC BY-SA 3.0"),
+        inputs=Images((28, 28, 1), "white on black"),
         class_names=tuple("0123456789"),
         download_url="https://storage.googleapis.com/cvdf-datasets/mnist/"
         "train-images-idx3-ubyte.gz",
@@ -60,6 +67,8 @@ SOURCES = {
         digits=True,
     ),
     "fashion_mnist": Source(
+        facts=Facts("Fashion-MNIST", "MIT"),
+        inputs=Images((28, 28, 1), "light on black"),
         class_names=(
             "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
             "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -246,6 +255,8 @@ def _cut(name: str, arrays: dict, source: str, checksum: str) -> Data:
         train=Split(images[:-VALIDATION_SIZE], labels[:-VALIDATION_SIZE]),
         validation=Split(images[-VALIDATION_SIZE:], labels[-VALIDATION_SIZE:]),
         test=Split(arrays["test_images"], arrays["test_labels"]),
+        inputs=SOURCES[name].inputs,
+        facts=SOURCES[name].facts,
         class_names=SOURCES[name].class_names,
         source=source,
         checksum=checksum,
@@ -273,6 +284,8 @@ def _embedded_digits(passes: int) -> Data:
         "digits",
         dataclasses.replace(first, passes=passes),
         *rest,
+        inputs=SOURCES["mnist"].inputs,
+        facts=Facts("scikit-learn digits", "CC BY 4.0"),
         class_names=SOURCES["mnist"].class_names,
         source="scikit-learn's embedded digits",
         checksum=hashlib.sha256(images.tobytes()).hexdigest(),

@@ -1,77 +1,93 @@
 """A data set in three splits, as arrays."""
 
-import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from recipes.lab.errors import UsageError
+from recipes.lab.inputs.images import Images
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and what a model is to say of them.
+    """What goes into a model, and what it is to say of it.
 
     Attributes:
-        images: uint8 `(n, height, width, channels)`, raw pixels; or the
-            features of images, float32 `(n, ...)`.
-        labels: int32 `(n,)`; float32 `(n, num_classes)` after `one_hot`; the
-            images themselves after `to_reconstruct`.
-        passes: How often an epoch of training shows each image; more than once
-            where there are too few of them for the epochs of a recipe.
+        inputs: An array `(n, ...)`: raw pixels, uint8 `(n, height, width,
+            channels)`, or the features of images, float32.
+        targets: An array `(n, ...)`: labels, int32 `(n,)`, or images without
+            noise, float32 in [0, 1].
+        prepare: Function `(inputs, targets) -> (inputs, targets)` of a batch of
+            tensors, after augmentation: what `fit` gets to see. None leaves
+            them as they are.
+        passes: How often an epoch of training shows each example; more than
+            once where there are too few of them for the epochs of a recipe.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    prepare: Callable | None = None
     passes: int = 1
 
     def __len__(self):
-        return len(self.labels)
+        return len(self.inputs)
 
     def __getitem__(self, chosen) -> "Split":
-        """Return some of the images with their labels, as NumPy would."""
-        images = self.images[chosen]
-        labels = images if self.reconstructs else self.labels[chosen]
-        return Split(images, labels, self.passes)
+        """Return some of the examples, as NumPy would."""
+        return replace(
+            self, inputs=self.inputs[chosen], targets=self.targets[chosen]
+        )
 
     def __add__(self, other: "Split") -> "Split":
-        images = np.concatenate([self.images, other.images])
-        if self.reconstructs and other.reconstructs:
-            return Split(images, images)
-        return Split(images, np.concatenate([self.labels, other.labels]))
+        return replace(
+            self,
+            inputs=np.concatenate([self.inputs, other.inputs]),
+            targets=np.concatenate([self.targets, other.targets]),
+        )
 
     def of_each_class(self, count: int, seed: int) -> "Split":
-        """Return so many images of each class, drawn at random."""
+        """Return so many examples of each class, drawn at random."""
         random = np.random.default_rng(seed)
         order = random.permutation(len(self))
         chosen = [
-            order[self.labels[order] == label][:count]
-            for label in np.unique(self.labels)
+            order[self.targets[order] == label][:count]
+            for label in np.unique(self.targets)
         ]
         return self[np.concatenate(chosen)]
 
-    def one_hot(self, num_classes: int = 10) -> "Split":
+    def one_hot(self, num_classes: int) -> "Split":
         """Return the split with a row of zeros and a one for each label."""
-        rows = np.eye(num_classes, dtype="float32")
-        return dataclasses.replace(self, labels=rows[self.labels])
+
+        def prepare(inputs, labels):
+            return inputs, tf.one_hot(labels, num_classes)
+
+        return replace(self, prepare=prepare)
 
     def to_reconstruct(self) -> "Split":
-        """Return the split with the images as their own targets.
+        """Return the split with the images as their own targets, in [0, 1].
 
-        They stay bytes: `targets` makes numbers in [0, 1] of a batch at a time.
+        They stay bytes until they are in a batch.
         """
-        return dataclasses.replace(self, labels=self.images)
+        return replace(self, prepare=_image_and_pixels)
 
-    @property
-    def reconstructs(self) -> bool:
-        """Whether the images are their own targets."""
-        return self.labels is self.images
 
-    def targets(self) -> np.ndarray:
-        """Return the labels, or the images' pixels as float32 in [0, 1]."""
-        if self.reconstructs:
-            return self.images.astype("float32") / 255
-        return self.labels
+def _image_and_pixels(images, labels):
+    return images, tf.cast(images, tf.float32) / 255
+
+
+def in_unit_range(images: np.ndarray) -> np.ndarray:
+    """Return raw pixels as float32 in [0, 1]."""
+    return images.astype("float32") / 255
+
+
+class Facts(NamedTuple):
+    """What people call a data set, and what they may do with it."""
+
+    title: str
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,8 @@ class Data:
         train: What the weights are fitted to.
         validation: What choices are made on.
         test: Scored once, at the end.
+        inputs: What goes into a model.
+        facts: Title and licence.
         class_names: Name of each label.
         source: Where it was read from, for people.
         checksum: SHA-256 of what was read.
@@ -94,6 +112,8 @@ class Data:
     train: Split
     validation: Split
     test: Split
+    inputs: Images
+    facts: Facts
     class_names: tuple[str, ...]
     source: str
     checksum: str
@@ -110,10 +130,10 @@ class Data:
             numbers[self.class_names.index(name)] = new
 
         def keep(split):
-            labels = numbers[split.labels]
-            return dataclasses.replace(split, labels=labels)[labels >= 0]
+            labels = numbers[split.targets]
+            return replace(split, targets=labels)[labels >= 0]
 
-        return dataclasses.replace(
+        return replace(
             self,
             train=keep(self.train),
             validation=keep(self.validation),

@@ -15,9 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -25,11 +23,8 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import files
-from recipes.lab.data.splits import Data
 from recipes.lab.errors import RecipeError
-from recipes.lab.export import signatures as lab_signatures
-from recipes.lab.export.card import autoencoder_card, classifier_card
-from recipes.lab.export.signatures import autoencoder
+from recipes.lab.export.card import card
 from recipes.lab.files import (
     SCHEMA,
     check_clock,
@@ -40,75 +35,11 @@ from recipes.lab.files import (
 )
 from zoo import _loading
 
-VERIFIED_IMAGES = 64
+VERIFIED = 64  # inputs
 LOW_PRECISION = 0.01  # mean difference of outputs that it may make
 
 
-class Kind(NamedTuple):
-    """What is exported of a model of some kind.
-
-    Attributes:
-        signatures: Function from the model, as it is exported, to its
-            signatures.
-        card: Function from run, record and version to the card.
-        assets: File name to text, for the folder `assets`.
-    """
-
-    signatures: Callable
-    card: Callable
-    assets: dict[str, str]
-
-
-def classifier(class_names) -> Kind:
-    """Return what is exported of a classifier of these classes."""
-    return Kind(
-        lambda model: lab_signatures.classifier(model, class_names),
-        classifier_card,
-        {"labels.txt": "\n".join(class_names) + "\n"},
-    )
-
-
-AUTOENCODER = Kind(autoencoder, autoencoder_card, {})
-
-
-def export_classifier(run, model: keras.Model, metrics: dict) -> Path:
-    """Export a trained classifier and verify the export.
-
-    Its signatures are those of `recipes.lab.export.signatures.classifier`.
-
-    Args:
-        run: The open run.
-        model: The bare model, without augmentation in front.
-        metrics: The test metrics, for the card.
-
-    Returns:
-        The version folder, `saved_models/<name>/<version>`.
-
-    Raises:
-        ValueError: If the model has another number of outputs than the data
-            has classes.
-        RecipeError: If the export cannot be written or differs from the model.
-    """
-    class_names = run.data.class_names
-    if model.output_shape != (None, len(class_names)):
-        raise ValueError(
-            f"A classifier of {len(class_names)} classes must have an output "
-            f"of shape {(None, len(class_names))}. "
-            f"Received: {model.output_shape}"
-        )
-    return _export(run, model, metrics, classifier(class_names))
-
-
-def export_autoencoder(run, model: keras.Model, metrics: dict) -> Path:
-    """Export a trained autoencoder and verify the export.
-
-    Its signatures are those of `recipes.lab.export.signatures.autoencoder`. See
-    `export_classifier`.
-    """
-    return _export(run, model, metrics, AUTOENCODER)
-
-
-def remake(version: Path, run, kind: Kind) -> None:
+def remake(version: Path, run, task) -> None:
     """Write an export anew around its own weights, and verify that.
 
     `model.keras`, `metrics.json`, the assets and the variables stay as they
@@ -118,7 +49,7 @@ def remake(version: Path, run, kind: Kind) -> None:
     Args:
         version: The version folder.
         run: A run with the recipe, the options and the data of the export's.
-        kind: What to export.
+        task: What the model does.
 
     Raises:
         ValueError: If the export is damaged.
@@ -129,20 +60,15 @@ def remake(version: Path, run, kind: Kind) -> None:
     record = json.loads((version / "metrics.json").read_text())
     order = _order_of_variables(version, model)
 
-    def signatures_of(model):
-        signatures = kind.signatures(model)
-        _order_variables(signatures, order)
-        return signatures
-
     with (
         _only_building_folder(version.parent) as building,
         _verifier_of(building) as verifier,
     ):
         signatures = _write(
             building,
-            *(run, record, version.name, model),
-            kind._replace(signatures=signatures_of),
+            *(run, task, record, version.name, model),
             lambda path: shutil.copyfile(version / path.name, path),
+            order,
         )
         for path in [
             *version.glob("variables/*"),
@@ -155,7 +81,7 @@ def remake(version: Path, run, kind: Kind) -> None:
                     f"{file} would change, and its numbers were measured "
                     "with what it is. Train it again instead."
                 )
-        _verify(verifier, model, signatures, run.data)
+        _verify(verifier, model, signatures, task)
         _sync(building)
         # Whoever is killed between these two finds it under another name.
         old = version.with_name(f".old-{version.name}")
@@ -165,14 +91,27 @@ def remake(version: Path, run, kind: Kind) -> None:
         shutil.rmtree(old)
 
 
-def _export(run, model, metrics: dict, kind: Kind) -> Path:
-    """Export a model of any kind; return the version folder.
+def export(run, task, model: keras.Model, metrics: dict) -> Path:
+    """Export a trained model and verify the export.
 
-    A worker that is not the chief exports nothing, and gets the family's.
+    Args:
+        run: The open run.
+        task: What the model does, see `recipes.lab.tasks`.
+        model: The bare model, without augmentation in front.
+        metrics: The test metrics, for the card.
+
+    Returns:
+        The version folder, `saved_models/<name>/<version>`; the family's for a
+        worker that is not the chief, which exports nothing.
+
+    Raises:
+        ValueError: If the model's outputs do not fit the task.
+        RecipeError: If the export cannot be written or differs from the model.
     """
     family = run.options.output_dir / "saved_models" / run.export_name
     if not run.devices.is_chief:
         return family
+    task.check(model)
     weights = _sum_of_weights(model)
     if version := _exported_before(run, family, weights):
         print(f"exported and verified {version} before")
@@ -184,15 +123,15 @@ def _export(run, model, metrics: dict, kind: Kind) -> Path:
             _verifier_of(building) as verifier,
         ):
             version = _next_version(family)
-            exported = _plain_copy(model, run.data)
+            exported = _plain_copy(model, _examples(task))
             record = run.record(model, metrics)
             signatures = _write(
                 building,
-                *(run, record, version.name, exported, kind),
+                *(run, task, record, version.name, exported),
                 exported.save,
             )
             print("verifying the export in a fresh process", flush=True)
-            _verify(verifier, exported, signatures, run.data)
+            _verify(verifier, exported, signatures, task)
             _sync(building)
             write_json(
                 run.folder / "export.json",
@@ -272,7 +211,12 @@ def _next_version(family: Path) -> Path:
     return family / str(max(taken, default=0) + 1)
 
 
-def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
+def _examples(task):
+    """Return real inputs to verify a model with."""
+    return task.data.test.inputs[:VERIFIED]
+
+
+def _plain_copy(model: keras.Model, examples) -> keras.Model:
     """Return the model as it is exported: float32 and uncompiled.
 
     An optimizer would triple the size of `model.keras`.
@@ -287,13 +231,12 @@ def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
             return {**node, "config": {"name": "float32"}}
         return {key: to_float32(child) for key, child in node.items()}
 
-    images = data.test.images[:VERIFIED_IMAGES]
     # GPUs may round float32 to ten bits; what others get is measured on a CPU.
     with tf.device("CPU:0"):
         copy = type(model).from_config(to_float32(model.get_config()))
         copy.set_weights(model.get_weights())
-        found = copy(images, training=False).numpy()
-    expected = model(images, training=False).numpy().astype("float32")
+        found = copy(examples, training=False).numpy()
+    expected = model(examples, training=False).numpy().astype("float32")
     difference = np.mean(np.abs(found - expected))
     if not difference <= LOW_PRECISION:
         raise RecipeError(
@@ -308,26 +251,28 @@ def _plain_copy(model: keras.Model, data: Data) -> keras.Model:
 # --- the files -----------------------------------------------------------
 
 
-def _write(folder, run, record, version, model, kind, save) -> dict:
+def _write(folder, run, task, record, version, model, save, order=None) -> dict:
     """Write all files of an export; return its signatures.
 
     Args:
         folder: An empty folder.
         run: The run.
+        task: What the model does.
         record: The run's record with its metrics.
         version: The number of the export, for the card.
         model: The Keras model as it is exported.
-        kind: What is exported of it.
         save: Function that writes `model.keras` to a path.
+        order: The model's variables as the SavedModel is to store them.
     """
-    signatures = kind.signatures(model)
+    signatures = task.signatures(model)
+    if order is not None:
+        _order_variables(signatures, order)
     _write_saved_model(folder, signatures)
-    _write_assets(folder, kind.assets)
+    _write_assets(folder, task.assets())
     check_clock()  # it may have gone back since
     save(folder / "model.keras")
     write_json(folder / "metrics.json", record)
-    card = kind.card(run, record, version)
-    write_atomically(folder / "README.md", card)
+    write_atomically(folder / "README.md", card(run, task, record, version))
     _write_sums(folder)
     return signatures
 
@@ -421,12 +366,11 @@ def _verifier_of(folder: Path):
             process.kill()  # it has ended by itself, unless we failed
 
 
-def _verify(verifier, model: keras.Model, signatures: dict, data: Data):
-    """Have the export loaded and compared with the model on real images."""
-    images = data.test.images[:VERIFIED_IMAGES]
+def _verify(verifier, model: keras.Model, signatures: dict, task):
+    """Have the export loaded and compared with the model on real inputs."""
     question = io.BytesIO()
     with tf.device("CPU:0"):
-        np.savez(question, **exam(model, signatures, images))
+        np.savez(question, **exam(model, signatures, _examples(task)))
     _, errors = verifier.communicate(question.getvalue())
     if verifier.returncode:
         lines = errors.decode(errors="replace").strip().splitlines()
@@ -437,25 +381,25 @@ def _verify(verifier, model: keras.Model, signatures: dict, data: Data):
         )
 
 
-def exam(model: keras.Model, signatures: dict, images) -> dict:
+def exam(model: keras.Model, signatures: dict, inputs) -> dict:
     """Return what to ask an export, and what it should answer.
 
     Args:
         model: The Keras model that was exported.
         signatures: Its signatures.
-        images: uint8 images.
+        inputs: Inputs of a split.
 
     Returns:
         Arrays, named `<signature>/ask/<argument>` and
         `<signature>/expect/<output>`; those of `model.keras` are among them.
     """
     arrays = {
-        "model.keras/ask/image": images,
-        "model.keras/expect/output": model(images, training=False).numpy(),
+        "model.keras/ask/inputs": inputs,
+        "model.keras/expect/output": model(inputs, training=False).numpy(),
     }
     for name, signature in signatures.items():
-        for argument, value in signature.ask(images).items():
+        for argument, value in signature.ask(inputs).items():
             arrays[f"{name}/ask/{argument}"] = value
-        for output, value in signature.expect(images).items():
+        for output, value in signature.expect(inputs).items():
             arrays[f"{name}/expect/{output}"] = value
     return arrays

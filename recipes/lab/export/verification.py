@@ -50,7 +50,7 @@ def main(export: str | Path, exam: BinaryIO) -> str | None:
         )
     for name, expected in expect.items():
         if name == "model.keras":
-            answers = {"output": model(ask[name]["image"], training=False)}
+            answers = {"output": model(ask[name]["inputs"], training=False)}
         else:
             arguments = {k: tf.constant(v) for k, v in ask[name].items()}
             answers = loaded.signatures[name](**arguments)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +184,17 @@ def create_folder(home: Path):
             folder.mkdir()
             if lock := _lock(folder):
                 return folder, lock
+
+
+def leave_nothing(folder: Path, output_dir: Path) -> None:
+    """Remove the folder of a run that was refused before it trained."""
+    if has_trained(folder):
+        return
+    shutil.rmtree(folder)
+    for parent in folder.parents:
+        if parent == output_dir or any(parent.iterdir()):
+            return
+        parent.rmdir()
 
 
 def _numbers(home: Path) -> list[int]:

@@ -4,16 +4,18 @@ import contextlib
 import datetime
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tensorflow as tf
 
 import zoo
 from recipes.lab import files, flags, terminal
-from recipes.lab.data.splits import Data
-from recipes.lab.errors import UsageError
+from recipes.lab.data import sources
+from recipes.lab.data.splits import Data, steps_per_epoch
+from recipes.lab.errors import DataError, UsageError
+from recipes.lab.export.exporting import export
 from recipes.lab.files import SCHEMA, check_clock
 from recipes.lab.runs import identity, summary
 from recipes.lab.runs.folder import (
@@ -22,6 +24,7 @@ from recipes.lab.runs.folder import (
     has_trained,
     home_of_runs,
     is_empty,
+    leave_nothing,
     name_what_is_lost,
     open_changed,
     open_named,
@@ -35,9 +38,12 @@ from recipes.lab.runs.record import (
     environment,
     trainable_parameters,
 )
+from recipes.lab.runs.report import write_report
 from recipes.lab.settings import describe, describe_loaded, recipe_name, said
+from recipes.lab.tasks.scores import Scores
 from recipes.lab.training import workers
-from recipes.lab.training.devices import Devices, numerics
+from recipes.lab.training.devices import Devices, numerics, set_up
+from recipes.lab.training.fitting import train_seconds
 
 
 @dataclass(frozen=True)
@@ -79,24 +85,52 @@ class Run:
         """What a report is headed by."""
         return f"{self.export_name}, run {self.folder.name}"
 
-    def finish(self, model, metrics: dict, export: Path) -> dict:
-        """Record the result, which also marks the run as finished; print it.
+    def scope(self):
+        """Return the context in which models and optimizers are made."""
+        return self.devices.scope()
+
+    def finish(
+        self,
+        task,
+        model,
+        scores: Scores,
+        *histories: dict[str, list[float]],
+        sections: Sequence[Callable] = (),
+    ) -> dict[str, float]:
+        """Export, report and record the result, and print it.
+
+        The record also marks the run as finished.
 
         Args:
-            model: The trained model.
-            metrics: Metric name to value, `train_seconds` among them.
-            export: The version folder that was exported.
+            task: What the model does, see `recipes.lab.tasks`.
+            model: The trained model, without augmentation in front.
+            scores: What the task made of the model and the test set.
+            *histories: What `fit` returned: first the one to draw, then those
+                whose time counts as well.
+            sections: Further sections of the report: functions of the folder
+                of figures, such as `recipes.lab.report.page.lines_section`.
 
         Returns:
             The metrics.
         """
+        metrics = scores.metrics | train_seconds(*histories)
+        version = export(self, task, model, metrics)
         if not self.devices.is_chief:
             return metrics
+        print("drawing the report", flush=True)
+        write_report(
+            self,
+            task,
+            model,
+            replace(scores, metrics=metrics),
+            histories[0],
+            sections,
+        )
         files.write_json(
             self.folder / "metrics.json",
-            {**self.record(model, metrics), "export": str(export)},
+            {**self.record(model, metrics), "export": str(version)},
         )
-        terminal.say(summary.summary(self, metrics, export))
+        terminal.say(summary.summary(self, metrics, version))
         return metrics
 
     def record(self, model, metrics: dict) -> dict:
@@ -120,14 +154,15 @@ class Run:
 
 
 def open_run(
-    config, data: Data, devices: Devices, *, loads: Iterable[str | None] = ()
+    config, dataset: str | Data, *, loads: Iterable[str | None] = ()
 ) -> contextlib.AbstractContextManager[Run]:
-    """Open the folder of a run: an unfinished one of these settings, or a new.
+    """Seed everything, choose the devices, load the data, open the folder.
+
+    The folder is that of an unfinished run of these settings, or a new one.
 
     Args:
         config: The recipe's Config.
-        data: The data set.
-        devices: What the run computes on.
+        dataset: Name of the data set, or the data set itself.
         loads: Names of the exports, and files of weights, that the run starts
             from. Other names are passed over.
 
@@ -135,13 +170,20 @@ def open_run(
         A context that gives the `Run`; nobody else can open it meanwhile.
 
     Raises:
-        UsageError: If the run that was named has other settings, or the code
-            or what it loads is not what an unfinished run began with.
+        UsageError: If the machine has no such devices, there is no such data
+            set, the run that was named has other settings, or the code or what
+            it loads is not what an unfinished run began with.
+        DataError: If the data cannot be had.
         RecipeError: If the run that was named is in use, or the folder of
             runs or of exports cannot be written.
         OSError: If the folder of the run cannot be written.
     """
     source = identity.source(config, caller=sys._getframe(1))
+    devices = set_up(config)
+    data = dataset
+    if not isinstance(dataset, Data):
+        data = sources.load(dataset, config.run)
+    steps_per_epoch(data.train, config.batch_size)  # or refuse now
     return _open_run(config, data, devices, source, loads)
 
 
@@ -196,11 +238,15 @@ def _open_run(config, data, devices, source, loads):
             changes = _begin(folder, settings, devices, data, started_by)
             devices.gather(0 if options.run_name else int(folder.name))
             _agree_on_folder(folder, settings, devices)
-            yield Run(
-                *(recipe, folder, settings, options, data, devices),
-                *(tuple(changes), started_by),
-                config=config,
-            )
+            try:
+                yield Run(
+                    *(recipe, folder, settings, options, data, devices),
+                    *(tuple(changes), started_by),
+                    config=config,
+                )
+            except (UsageError, DataError):
+                leave_nothing(folder, options.output_dir)
+                raise
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):
                 devices.gather(0)

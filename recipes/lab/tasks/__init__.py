@@ -1,1 +1,23 @@
-"""What comes out of a model: how it is scored."""
+"""What comes out of a model, one file a kind; a task never trains.
+
+A task takes the data. It scores a model on a split, makes the signatures of its
+export, and says what card and report say of it.
+"""
+
+from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.reconstruction import (
+    Reconstruction,
+    add_noise,
+    psnr,
+    score_pca,
+)
+from recipes.lab.tasks.scores import features_of
+
+__all__ = [
+    "Classification",
+    "Reconstruction",
+    "add_noise",
+    "features_of",
+    "psnr",
+    "score_pca",
+]

@@ -1,1 +1,6 @@
-"""Devices, fit, checkpoints and schedules."""
+"""How a model is trained: `fit` resumes what was cut off, on any devices."""
+
+from recipes.lab.training.fitting import fit, steps
+from recipes.lab.training.schedules import one_cycle
+
+__all__ = ["fit", "one_cycle", "steps"]

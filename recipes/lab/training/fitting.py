@@ -42,12 +42,12 @@ def fit(
     model: keras.Model,
     train: Split,
     *,
-    batch_size: int,
-    epochs: int,
     validation: Split | None = None,
     augment: Callable | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     phase: str = "train",
+    epochs: int | None = None,
+    batch_size: int | None = None,
     quiet: bool = False,
 ) -> dict[str, list[float]]:
     """Train a compiled model, or finish the training that was cut off.
@@ -55,15 +55,15 @@ def fit(
     Args:
         run: The open run.
         model: A compiled model; it is trained in place.
-        train: Images and labels to fit.
-        batch_size: Global batch size.
-        epochs: Number of epochs.
-        validation: Images and labels to watch after each epoch.
+        train: Inputs and targets to fit.
+        validation: Inputs and targets to watch after each epoch.
         augment: Function `(images, draw) -> images` on a training batch, see
             `recipes.lab.data.augmentation`.
         callbacks: Further Keras callbacks. `EarlyStopping` and
             `ReduceLROnPlateau` are resumed, too.
         phase: Name of this fit, for recipes with several.
+        epochs: Number of epochs; None for the Config's.
+        batch_size: Global batch size; None for the Config's.
         quiet: Say one line at the end, for recipes with many.
 
     Returns:
@@ -74,6 +74,8 @@ def fit(
         RecipeError: If the loss or a variable became NaN or infinite.
         KeyboardInterrupt: After saying what is kept.
     """
+    epochs = epochs or run.config.epochs
+    batch_size = batch_size or run.config.batch_size
     steps = splits.steps_per_epoch(train, batch_size)
     distributed.prepare_model(model, run.devices)
     run.losses[phase] = _loss_in_words(model)
@@ -124,6 +126,18 @@ def fit(
         raise
     distributed.restore_model(model)
     return recorder.history
+
+
+def steps(run, train: Split | None = None) -> int:
+    """Return the number of steps of a whole fit, for a learning rate schedule.
+
+    Args:
+        run: The open run.
+        train: What is fitted; None for the run's own training split.
+    """
+    train = run.data.train if train is None else train
+    per_epoch = splits.steps_per_epoch(train, run.config.batch_size)
+    return run.config.epochs * per_epoch
 
 
 def train_seconds(*histories: dict) -> dict[str, float]:

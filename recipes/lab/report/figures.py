@@ -1,17 +1,12 @@
-"""The report of a run: one page to read and to mail, its figures as files."""
+"""Sections of reports: classes, mistakes, kernels, pictures, codes."""
 
 import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import zoo
-from recipes.lab import files
-from recipes.lab.metrics import in_words, remark_on_losses
 from recipes.lab.report import page
-from recipes.lab.tasks import scoring
 
 MISTAKES = 24  # pictures of mistakes
 FILTERS = 64  # pictures of kernels
@@ -22,167 +17,7 @@ COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
 
 
-def report_classifier(
-    run,
-    model: keras.Model,
-    history: dict[str, list[float]],
-    metrics: dict[str, float],
-    probabilities: np.ndarray,
-    *,
-    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
-) -> Path:
-    """Write the report of a run that trained a classifier.
-
-    Args:
-        run: The open run.
-        model: The trained model, for its first layer.
-        history: Metric name to one value an epoch.
-        metrics: The test metrics and the training's seconds.
-        probabilities: The model's answers to the test set.
-        more: Further sections: functions of the folder of figures, such as
-            `recipes.lab.report.page.lines_section`.
-
-    Returns:
-        The path of `report.html` in the run's folder.
-    """
-    if not run.devices.is_chief:
-        return run.folder
-    print("drawing the report", flush=True)
-    test = run.data.test
-    facts = {
-        "Test accuracy": f"{metrics['test_accuracy']:.2%}",
-        "Test cross-entropy": f"{metrics['test_loss']:.4f} nats"
-        + _remark(run, "test_loss"),
-    }
-    path = write_classifier_report(
-        run.folder,
-        title=run.title,
-        notice=_notice(run),
-        facts=facts | _facts(run, model, history, metrics),
-        history=history,
-        images=test.images,
-        labels=test.labels,
-        probabilities=probabilities,
-        class_names=run.data.class_names,
-        filters=_first_kernels(model),
-        more=more,
-    )
-    return path
-
-
-def report_autoencoder(
-    run,
-    model: keras.Model,
-    history: dict[str, list[float]],
-    metrics: dict[str, float],
-    pictures: np.ndarray,
-    *,
-    pixels: np.ndarray | None = None,
-    more: Sequence[Callable[[Path], tuple[str, str, str]]] = (),
-) -> Path:
-    """Write the report of a run that trained an autoencoder.
-
-    Args:
-        run: The open run.
-        model: The trained model.
-        history: Metric name to one value an epoch.
-        metrics: The test metrics and the training's seconds.
-        pictures: What the model made of the test set, in [0, 1].
-        pixels: What the model got to see instead of the test images.
-        more: Further sections: functions of the folder of figures.
-
-    Returns:
-        The path of `report.html` in the run's folder.
-    """
-    if not run.devices.is_chief:
-        return run.folder
-    print("drawing the report", flush=True)
-    test = run.data.test
-    encoder, decoder = zoo.feature_extractor(model), model.get_layer("decoder")
-    codes = scoring.predict(encoder, test.images)
-    facts = {
-        "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]"
-        + _remark(run, "test_mse"),
-        "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats per "
-        "pixel above the entropy of the images, which is the floor",
-        "PSNR": f"{metrics['test_psnr']:.2f} dB",
-        "Code": f"{codes.shape[1]} numbers for {test.images[0].size}, of mean "
-        f"size {np.abs(codes).mean():.2g}; {np.mean(codes == 0):.0%} are zero",
-    }
-    path = write_autoencoder_report(
-        run.folder,
-        title=run.title,
-        notice=_notice(run),
-        facts=facts | _facts(run, model, history, metrics),
-        history=history,
-        images=test.images,
-        pictures=pictures,
-        pixels=pixels,
-        labels=test.labels,
-        class_names=run.data.class_names,
-        codes=codes,
-        drawings=_unit_drawings(decoder, codes),
-        more=more,
-    )
-    return path
-
-
-def _notice(run) -> str:
-    """Return what is to be said first of a run that is no result."""
-    if run.export_name == run.recipe:
-        return ""
-    train, test = run.data.train, run.data.test
-    return (
-        f"A demonstration, not a result: trained on {len(train):,} images of a "
-        f"small sample ({run.data.source}), tested on {len(test):,}."
-    )
-
-
-def _remark(run, metric: str) -> str:
-    remark = remark_on_losses(run, metric)
-    return f"; {remark}" if remark else ""
-
-
-def _facts(run, model, history: dict, metrics: dict) -> dict[str, str]:
-    """Return the rows that every table of facts ends with."""
-    record = run.record(model, metrics)
-    environment = record["environment"]
-    versions = environment["versions"]
-    return {
-        **{
-            in_words(name): f"{value:.4g}"
-            for name, value in metrics.items()
-            if not name.startswith(("test_", "train_"))
-        },
-        "Model": f"{model.name}, {record['params']:,} parameters",
-        "Data": run.data.describe(),
-        "Training": f"{len(history['loss'])} epochs, "
-        f"{metrics['train_seconds']:.1f} s "
-        f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
-        "Devices": run.devices.description,
-        "Machine": environment["hardware"],
-        "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
-        "Command": record["command"],
-        "Commit": record["commit"] or "unknown",
-        "Date": record["date"],
-    }
-
-
-def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:
-    """Return what each unit of the code adds to the mean picture.
-
-    That is the picture of the mean code with one unit a standard deviation
-    higher, less the picture with it as much lower.
-    """
-    steps = np.diag(codes.std(axis=0))
-    ahead, behind = (
-        scoring.predict(decoder, codes.mean(axis=0) + side * steps)
-        for side in (1, -1)
-    )
-    return ahead - behind
-
-
-def _first_kernels(model: keras.Model):
+def first_kernels(model: keras.Model):
     """Return the first convolution's kernels, a linear model's as images."""
     for layer in model.layers:
         kernel = getattr(layer, "kernel", None)
@@ -196,138 +31,14 @@ def _first_kernels(model: keras.Model):
     return None
 
 
-def write_classifier_report(
-    folder: Path,
-    *,
-    title: str,
-    facts: dict[str, str],
-    history: dict[str, list[float]],
-    images,
-    labels,
-    probabilities,
-    class_names,
-    filters=None,
-    more=(),
-    notice="",
-) -> Path:
-    """Write the report of a classifier and its figures.
-
-    Args:
-        folder: The run's folder; `report.html` and `plots/` go into it.
-        title: What was trained, for example "mnist_cnn, run 3".
-        facts: Rows of the first table, as text.
-        history: Metric name to one value an epoch. Metrics with a `val_`
-            partner are drawn.
-        images: Test images, uint8, `(n, height, width, 1)` or 3 channels.
-        labels: Their true classes, `(n,)`.
-        probabilities: What the model says, `(n, num_classes)`.
-        class_names: Names of the classes.
-        filters: First-layer kernels `(height, width, in_channels, maps)`, or a
-            linear model's weights as kernels of the image's size.
-        more: Further sections, after the curves: functions of `plots/`.
-        notice: What is to be known before anything else, "" if nothing is.
-
-    Returns:
-        The path of `report.html`.
-
-    Raises:
-        OSError: If the folder cannot be written.
-    """
-    labels = np.asarray(labels, "int64")  # uint8 would overflow below
-    probabilities = np.asarray(probabilities)
-    names = [str(name) for name in class_names]
-    predicted = probabilities.argmax(axis=1)
-    confidences = probabilities.max(axis=1)
-    classes = len(names)
+def count_confusions(labels, predicted, classes: int) -> np.ndarray:
+    """Return how often each class was taken for each, `(classes, classes)`."""
     counts = np.bincount(labels * classes + predicted, minlength=classes**2)
-    counts = counts.reshape(classes, classes)
-
-    plots = folder / "plots"
-    plots.mkdir(parents=True, exist_ok=True)
-    sections = [
-        page.facts_section(facts),
-        page.curves_section(plots, history),
-        *(section(plots) for section in more),
-        _confusion_section(plots, counts, names),
-        _classes_section(counts, names),
-        _mistakes_section(plots, images, labels, predicted, confidences, names),
-    ]
-    if filters is not None:
-        image_size = np.shape(images)[1:3]
-        sections.append(_filters_section(plots, filters, names, image_size))
-    headline = _headline(labels == predicted, confidences)
-    report = folder / "report.html"
-    files.write_atomically(report, page.page(title, headline, sections, notice))
-    return report
+    return counts.reshape(classes, classes)
 
 
-def write_autoencoder_report(
-    folder: Path,
-    *,
-    title: str,
-    facts: dict[str, str],
-    history: dict[str, list[float]],
-    images,
-    pictures,
-    pixels,
-    labels,
-    class_names,
-    codes,
-    drawings,
-    more=(),
-    notice="",
-) -> Path:
-    """Write the report of an autoencoder and its figures.
-
-    Args:
-        folder: The run's folder; `report.html` and `plots/` go into it.
-        title: What was trained, for example "mnist_autoencoder, run 3".
-        facts: Rows of the first table, as text.
-        history: Metric name to one value an epoch.
-        images: Test images, uint8, `(n, height, width, 1)` or 3 channels.
-        pictures: Their reconstructions, float32 in [0, 1].
-        pixels: What the model got to see, 0 to 255, or None: the images.
-        labels: The images' classes, `(n,)`.
-        class_names: Names of the classes.
-        codes: Their codes, `(n, latent_dim)`.
-        drawings: What each unit of the code draws, `(latent_dim, height, width,
-            channels)`.
-        more: Further sections, after the curves: functions of `plots/`.
-        notice: What is to be known before anything else, "" if nothing is.
-
-    Returns:
-        The path of `report.html`.
-
-    Raises:
-        OSError: If the folder cannot be written.
-    """
-    plots = folder / "plots"
-    plots.mkdir(parents=True, exist_ok=True)
-    truth = images.astype("float32") / 255
-    rows = [truth, pictures]
-    if pixels is not None:
-        rows.insert(1, pixels / 255)
-    errors = scoring.squared_errors(pictures, truth)
-    labels, names = np.asarray(labels), [str(name) for name in class_names]
-    sections = [
-        page.facts_section(facts),
-        _strips_section(plots, rows, errors, labels),
-        page.curves_section(plots, history),
-        *(section(plots) for section in more),
-        _code_map_section(plots, codes, labels, names),
-        _drawings_section(plots, drawings),
-    ]
-    headline = (
-        f'<p class="number">{errors.mean():.4f}</p>\n'
-        "<p>is the mean squared error of a pixel, on a scale from 0 to 1, over "
-        f"the {len(images):,} test images: {facts['PSNR']}.</p>"
-    )
-    report = folder / "report.html"
-    files.write_atomically(report, page.page(title, headline, sections, notice))
-    return report
-
-
-def _headline(correct: np.ndarray, confidences: np.ndarray) -> str:
+def headline(correct: np.ndarray, confidences: np.ndarray) -> str:
+    """Return the headline of a classifier: its share of right answers."""
     mistakes = int((~correct).sum())
     return (
         f'<p class="number">{correct.mean():.2%}</p>\n'
@@ -342,7 +53,8 @@ def _headline(correct: np.ndarray, confidences: np.ndarray) -> str:
 # --- a classifier's sections --------------------------------------------------
 
 
-def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
+def confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
+    """Return the section with the confusion matrix, `(classes, classes)`."""
     from matplotlib.figure import Figure
 
     classes = len(names)
@@ -396,7 +108,9 @@ def _confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
     return "Confusion matrix", caption, html
 
 
-def _classes_section(counts: np.ndarray, names: list[str]):
+def classes_section(counts: np.ndarray, names: list[str]):
+    """Return the section with recall and precision of each class."""
+
     def share(part, whole):
         return f"{part / whole:.1%}" if whole else "–"
 
@@ -418,7 +132,8 @@ def _classes_section(counts: np.ndarray, names: list[str]):
     return "Class by class", caption, html
 
 
-def _mistakes_section(plots, images, labels, predicted, confidences, names):
+def mistakes_section(plots, images, labels, predicted, confidences, names):
+    """Return the section with the surest mistakes."""
     heading = "The worst mistakes"
     wrong = np.flatnonzero(labels != predicted)
     if not len(wrong):
@@ -448,7 +163,8 @@ def _mistakes_section(plots, images, labels, predicted, confidences, names):
     )
 
 
-def _filters_section(plots: Path, filters, names: list[str], image_size):
+def filters_section(plots: Path, filters, names: list[str], image_size):
+    """Return the section with kernels `(height, width, channels, maps)`."""
     filters = np.moveaxis(np.asarray(filters, "float32"), -1, 0)
     maps, *size, channels = filters.shape
     if channels != 3:
@@ -491,7 +207,7 @@ def _filters_section(plots: Path, filters, names: list[str], image_size):
 # --- an autoencoder's sections ------------------------------------------------
 
 
-def _strips_section(plots: Path, rows: list, errors, labels):
+def strips_section(plots: Path, rows: list, errors, labels):
     """Show an image of each class, or ten, and then the worst ones.
 
     Args:
@@ -524,7 +240,8 @@ def _strips_section(plots: Path, rows: list, errors, labels):
     return "Originals and reconstructions", caption, html
 
 
-def _code_map_section(plots: Path, codes, labels, names: list[str]):
+def code_map_section(plots: Path, codes, labels, names: list[str]):
+    """Return the section with a map of codes `(n, latent_dim)`."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -566,7 +283,8 @@ def _code_map_section(plots: Path, codes, labels, names: list[str]):
     return "Map of the codes", caption, html
 
 
-def _drawings_section(plots: Path, drawings: np.ndarray):
+def drawings_section(plots: Path, drawings: np.ndarray):
+    """Return the section with what each unit of the code draws."""
     count = len(drawings)
     drawings = drawings[:FILTERS, ..., :1]
     largest = np.abs(drawings).max(axis=(1, 2, 3), keepdims=True)

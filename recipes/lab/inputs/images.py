@@ -1,0 +1,113 @@
+"""Images go in: as raw pixels, or as PNG and JPEG files."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from recipes.lab.inputs import image_files
+from recipes.lab.inputs.signatures import Signature, signature
+
+
+@dataclass(frozen=True)
+class Images:
+    """Raw pixels, 0 to 255, uint8 `(batch, height, width, channels)`.
+
+    Attributes:
+        shape: Height, width and channels of an image.
+        polarity: What is bright, such as `"white on black"`.
+    """
+
+    shape: tuple[int, int, int]
+    polarity: str
+
+    def endpoint(self, answer, expect) -> Signature:
+        """Return the signature that takes `image`, raw pixels.
+
+        Args:
+            answer: Function from a batch of float32 pixels to a dictionary of
+                tensors.
+            expect: Function from the inputs of a split to the same dictionary
+                of arrays, as the Keras model and NumPy have them.
+        """
+
+        @signature(image=tf.TensorSpec((None, *self.shape), tf.uint8))
+        def of_pixels(image):
+            return answer(tf.cast(image, tf.float32))
+
+        return Signature(of_pixels, lambda images: {"image": images}, expect)
+
+    def endpoints(self, answer, expect) -> dict[str, Signature]:
+        """Return the signatures `serving_default` and `image_bytes`.
+
+        - `serving_default`: `image` uint8 `(batch, height, width, channels)`
+        - `image_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files
+
+        See `endpoint`.
+        """
+
+        @signature(image_bytes=tf.TensorSpec((None,), tf.string))
+        def of_files(image_bytes):
+            images = tf.map_fn(
+                lambda contents: image_files.decode(contents, self.shape),
+                image_bytes,
+                fn_output_signature=tf.TensorSpec(self.shape, tf.uint8),
+            )
+            return answer(tf.cast(images, tf.float32))
+
+        return {
+            "serving_default": self.endpoint(answer, expect),
+            "image_bytes": Signature(of_files, _png_files, expect),
+        }
+
+    def card(self) -> str:
+        """Return the paragraph of the card on what goes in."""
+        height, width, channels = self.shape
+        return (
+            f"Raw pixels, 0 to 255, `({height}, {width}, {channels})`, "
+            f"**{self.polarity}**.\n"
+            "Do not divide by 255: the model does that."
+        )
+
+    def comment(self) -> str:
+        """Return what an example on the card says of its `images`."""
+        height, width, channels = self.shape
+        return f"# images: uint8, (n, {height}, {width}, {channels})"
+
+    def use_of_files(self, name: str) -> str:
+        """Return what the card says of the signature `image_bytes`.
+
+        Args:
+            name: Name of the export.
+        """
+        grey = self.shape[-1] == 1
+        colors = "grey" if grey else "RGB"
+        ink = (
+            "; ink of one\n"
+            "tone on a transparent sheet becomes white, in any color"
+            if grey
+            else ""
+        )
+        return f"""\
+The signature `image_bytes` takes PNG or JPEG files instead, in any size up to
+{image_files.LARGEST_SIDE:,} pixels a side. It turns them upright as their \
+EXIF says, makes
+them {colors} and resizes them. What is transparent becomes black{ink}.
+It refuses transparent pictures too dark to be seen on black, PNG files of 16
+bits that use less than half of their range, and JPEG files for print (CMYK).
+
+With the package installed, `zoo.load_model("{name}")` returns the Keras model.
+
+With TensorFlow Serving watching `saved_models/{name}`:
+
+```sh
+printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
+  "$(base64 < image.png | tr -d '\\n')" |
+  curl -s -d @- http://localhost:8501/v1/models/{name}:predict
+```
+"""
+
+
+def _png_files(images) -> dict[str, np.ndarray]:
+    files = [tf.io.encode_png(image).numpy() for image in images]
+    return {"image_bytes": np.array(files)}

@@ -1,0 +1,56 @@
+"""Signatures of an export: graphs with guards, and what it takes to ask them.
+
+A SavedModel checks the type of what a signature gets and nothing else. So each
+of these checks the shape, and that there is something at all.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Signature(NamedTuple):
+    """One signature of an export, with what it takes to verify it.
+
+    Attributes:
+        function: The `tf.function`, from its argument to a dictionary.
+        ask: Function from the inputs of a split to the arguments, by name, as
+            arrays.
+        expect: Function from the same inputs to the outputs, by name, as the
+            Keras model and NumPy have them.
+    """
+
+    function: Callable
+    ask: Callable
+    expect: Callable
+
+
+def signature(**specification):
+    """Make a guarded `tf.function` of one batched argument.
+
+    Args:
+        **specification: The argument's name and its `tf.TensorSpec`.
+
+    Returns:
+        The decorator of a function from that argument to a dictionary.
+    """
+    [(name, spec)] = specification.items()
+    spec = tf.TensorSpec(spec.shape, spec.dtype, name=name)
+
+    def decorate(function):
+        @tf.function(input_signature=[spec], autograph=False)
+        def guarded(batch):
+            return function(_at_least_one(tf.ensure_shape(batch, spec.shape)))
+
+        return guarded
+
+    return decorate
+
+
+def _at_least_one(batch):
+    check = tf.debugging.assert_positive(
+        tf.shape(batch)[0], message="the batch is empty; send one or more"
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(batch)

@@ -1,0 +1,102 @@
+"""The report of a run: what its task says, the curves, the facts."""
+
+from pathlib import Path
+
+from recipes.lab import files
+from recipes.lab.metrics import in_words, remark_on_losses
+from recipes.lab.report import page
+
+
+def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
+    """Write `report.html` and its figures into the run's folder.
+
+    Args:
+        run: The open run.
+        task: What the model does.
+        model: The trained model.
+        scores: The task's scores of it, and all other metrics.
+        history: Metric name to one value an epoch. Metrics with a `val_`
+            partner are drawn.
+        sections: Further sections, after the curves: functions of `plots/`.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    plots = run.folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    parts = task.report(model, scores, plots)
+    facts = dict(parts.facts)
+    metric, fact = task.loss
+    if remark := remark_on_losses(run, metric):
+        facts[fact] += f"; {remark}"
+    facts |= _facts(run, model, history, scores.metrics)
+    return compose(
+        *(run.folder, run.title, _notice(run)),
+        *(parts._replace(facts=facts), history, sections),
+    )
+
+
+def compose(
+    folder: Path, title: str, notice: str, parts, history: dict, sections=()
+) -> Path:
+    """Put a report together and write it; see `write_report`.
+
+    Args:
+        folder: The run's folder.
+        title: What was trained, for example "mnist_cnn, run 3".
+        notice: What is to be known before anything else, "" if nothing is.
+        parts: What the task says of the model, a `Parts` with all facts.
+        history: Metric name to one value an epoch.
+        sections: Further sections, after the curves: functions of `plots/`.
+    """
+    plots = folder / "plots"
+    content = [
+        page.facts_section(parts.facts),
+        *parts.before,
+        page.curves_section(plots, history),
+        *(section(plots) for section in sections),
+        *parts.after,
+    ]
+    report = folder / "report.html"
+    html = page.page(title, parts.headline, content, notice)
+    files.write_atomically(report, html)
+    return report
+
+
+def _notice(run) -> str:
+    """Return what is to be said first of a run that is no result."""
+    if run.export_name == run.recipe:
+        return ""
+    train, test = run.data.train, run.data.test
+    return (
+        f"A demonstration, not a result: trained on {len(train):,} images of a "
+        f"small sample ({run.data.source}), tested on {len(test):,}."
+    )
+
+
+def _facts(run, model, history: dict, metrics: dict) -> dict[str, str]:
+    """Return the rows that every table of facts ends with."""
+    record = run.record(model, metrics)
+    environment = record["environment"]
+    versions = environment["versions"]
+    return {
+        **{
+            in_words(name): f"{value:.4g}"
+            for name, value in metrics.items()
+            if not name.startswith(("test_", "train_"))
+        },
+        "Model": f"{model.name}, {record['params']:,} parameters",
+        "Data": run.data.describe(),
+        "Training": f"{len(history['loss'])} epochs, "
+        f"{metrics['train_seconds']:.1f} s "
+        f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
+        "Devices": run.devices.description,
+        "Machine": environment["hardware"],
+        "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
+        "Command": record["command"],
+        "Commit": record["commit"] or "unknown",
+        "Date": record["date"],
+    }
