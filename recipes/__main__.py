@@ -6,6 +6,7 @@ it shows the recipe's flags.
 
 import difflib
 import importlib
+import runpy
 import sys
 import textwrap
 from pathlib import Path
@@ -39,9 +40,11 @@ def main(argv=None) -> int:
             close = longer or close
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         return _refuse(f"There is no recipe {name!r}.{hint}")
-    recipe = importlib.import_module(f"recipes.{name}")
-    sys.argv = [recipe.__file__, *flags]  # a run writes down its command
-    return recipe.main(flags)
+    # The very thing that `python -m recipes.NAME` does, so that the run writes
+    # down the same command.
+    sys.argv = ["", *flags]
+    runpy.run_module(f"recipes.{name}", run_name="__main__", alter_sys=True)
+    return 0  # a recipe has ended the process before, with its own code
 
 
 def _refuse(reason: str) -> int:

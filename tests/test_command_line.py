@@ -433,19 +433,23 @@ def test_the_list_names_every_recipe_and_fits_a_terminal():
 
 
 def test_a_recipe_is_run_by_its_name(monkeypatch, capsys):
-    """With its flags, and as the command that the run writes down."""
-    from recipes import __main__, mnist_cnn
+    """With its flags, and recorded as the command that it is the same as."""
+    from recipes import __main__, _config, _runs
 
-    def ask(flags):
-        print("asked", flags, *sys.argv)
+    def record(train, config_class, targets, argv):
+        assert argv is None  # the process's own
+        print(_runs.command(config_class(epochs=1)), sys.argv[1:])
         return 3
 
     monkeypatch.setattr(sys, "argv", ["-m"])
-    monkeypatch.setattr(mnist_cnn, "main", ask)
+    monkeypatch.setattr(_config, "run_command", record)
     for name in ("mnist_cnn", "recipes.mnist_cnn"):
-        assert __main__.main([name, "--epochs", "1"]) == 3
-        asked = f"asked ['--epochs', '1'] {mnist_cnn.__file__} --epochs 1\n"
-        assert capsys.readouterr().out == asked
+        monkeypatch.delitem(sys.modules, "recipes.mnist_cnn", raising=False)
+        with pytest.raises(SystemExit) as end:
+            __main__.main([name, "--epochs", "1"])
+        assert end.value.code == 3
+        said = "python -m recipes.mnist_cnn --epochs 1 ['--epochs', '1']\n"
+        assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize(
