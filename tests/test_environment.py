@@ -24,7 +24,7 @@ from recipes.lab.files import sync, write_atomically
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs import run as lab_run
 from recipes.lab.terminal import prepare, say
-from recipes.mnist_softmax_regression import Config
+from recipes.mnist_softmax_regression import Config as RecipesConfig
 
 RECIPE = "mnist_softmax_regression"
 NOTEBOOK = "module://matplotlib_inline.backend_inline"
@@ -209,6 +209,10 @@ def synced(request, monkeypatch):
     return files
 
 
+class Config(RecipesConfig):
+    """The settings of runs that are only opened."""
+
+
 def open_run(tmp_path):
     config = Config(run=RunOptions(dry_run=True, output_dir=tmp_path))
     with lab_run.open_run(config, "mnist") as run:
@@ -220,9 +224,8 @@ def test_a_disk_without_locks_is_named_once(no_locks, tmp_path, capsys):
         assert open_run(tmp_path).name == number
     said = capsys.readouterr().err
     assert said.count("knows no locks") == 1
-    assert (
-        f"the disk of {tmp_path}/runs/{RECIPE}-sample/1 knows no locks" in said
-    )
+    folder = tmp_path / "runs" / "test_environment-sample" / "1"
+    assert f"the disk of {folder} knows no locks" in said
 
 
 def test_a_lock_that_fails_otherwise_is_an_error(tmp_path, monkeypatch):

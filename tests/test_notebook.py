@@ -105,6 +105,26 @@ def test_a_config_may_be_derived_in_a_cell(kernel):
         flags.check(names["Wide"](label_smoothing=7))
 
 
+def test_a_config_of_another_recipe_is_refused(kernel, tmp_path):
+    """Its run would be recorded as a result of that recipe."""
+    names = kernel(
+        "from recipes import _config, mnist_lstm, mnist_softmax_regression\n"
+        "from recipes import _data, _devices, _runs\n"
+        "from recipes._config import RunOptions\n"
+        "options = RunOptions(dry_run=True, output_dir='out')\n"
+        "config = mnist_lstm.Config(epochs=1, run=options)\n"
+        "def train(config):\n"
+        "    devices = _devices.set_up(config)\n"
+        "    data = _data.load('mnist', config.run)\n"
+        "    with _runs.open_run(config, data, devices):\n"
+        "        pass\n"
+    )
+    for train in (names["mnist_softmax_regression"].train, names["train"]):
+        with pytest.raises(UsageError, match="to the train of mnist_lstm, and"):
+            train(names["config"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_that_only_the_cell_knew_are_no_obstacle(kernel):
     names = kernel(
         "from __future__ import annotations\n"

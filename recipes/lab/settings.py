@@ -3,9 +3,11 @@
 import dataclasses
 import os
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
+from recipes.lab.errors import UsageError
 from recipes.lab.flags import fields_of
 
 # Where a run is written, and what it is measured against, decide no result.
@@ -23,6 +25,33 @@ def recipe_name(config) -> str:
     """
     file = file_of(type(config))
     return Path(file).stem if file else "notebook"
+
+
+def check_is_own(config, caller: types.FrameType) -> None:
+    """Refuse the Config of a recipe in the `train` of another.
+
+    The run would bear the name of the one, and be recorded as its result.
+
+    Args:
+        config: A recipe's Config.
+        caller: The frame of the `train` that was given it, or of a function
+            that this has called.
+
+    Raises:
+        UsageError: If the `train` beside the Config is not what is running.
+    """
+    module = sys.modules[type(config).__module__]
+    # It may have been imported to where the Config was typed.
+    names = getattr(getattr(module, "train", None), "__globals__", None)
+    frame = caller
+    while frame is not None and frame.f_globals is not names:
+        frame = frame.f_back
+    if names is not None and frame is None:
+        raise UsageError(
+            f"This {type(config).__name__} belongs to the train of "
+            f"{recipe_name(config)}, and another train was given it. Import "
+            "both from the same recipe, or define both yourself."
+        )
 
 
 def file_of(config_class: type) -> str | None:

@@ -39,7 +39,13 @@ from recipes.lab.runs.record import (
     trainable_parameters,
 )
 from recipes.lab.runs.report import write_report
-from recipes.lab.settings import describe, describe_loaded, recipe_name, said
+from recipes.lab.settings import (
+    check_is_own,
+    describe,
+    describe_loaded,
+    recipe_name,
+    said,
+)
 from recipes.lab.tasks.scores import Scores
 from recipes.lab.training import workers
 from recipes.lab.training.devices import Devices, numerics, set_up
@@ -170,7 +176,8 @@ def open_run(
         A context that gives the `Run`; nobody else can open it meanwhile.
 
     Raises:
-        UsageError: If the machine has no such devices, there is no such data
+        UsageError: If the Config is of another recipe than the `train` that
+            calls, the machine has no such devices, there is no such data
             set, the run that was named has other settings, or the code or what
             it loads is not what an unfinished run began with.
         DataError: If the data cannot be had.
@@ -178,7 +185,9 @@ def open_run(
             runs or of exports cannot be written.
         OSError: If the folder of the run cannot be written.
     """
-    source = identity.source(config, caller=sys._getframe(1))
+    caller = sys._getframe(1)
+    check_is_own(config, caller)
+    source = identity.source(config, caller)
     devices = set_up(config)
     data = dataset
     if not isinstance(dataset, Data):
