@@ -117,10 +117,16 @@ def test_exports_load_as_they_were_saved(name, images):
         ("epsilon", 1e-3),
     ],
 )
-def test_recipes_train_with_the_defaults_of_keras_alone(setting, value):
+def test_recipes_train_with_the_defaults_of_keras_alone(
+    setting, value, monkeypatch
+):
     getattr(keras.config, f"set_{setting}")(value)
-    with pytest.raises(UsageError, match=f"{setting} to {value}.*keras.json"):
-        devices.set_up(Config())
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    for home in ("~/.keras", "/somewhere/else"):
+        said = f"{setting} to {value}.* into {home}/keras.json"
+        with pytest.raises(UsageError, match=said):
+            devices.set_up(Config())
+        monkeypatch.setenv("KERAS_HOME", "/somewhere/else")
 
 
 @pytest.mark.thorough

@@ -159,9 +159,10 @@ def _check_keras_json() -> None:
     for name, default in defaults.items():
         value = getattr(keras.config, name)()
         if value != default:
+            home = os.environ.get("KERAS_HOME", "~/.keras")
             raise UsageError(
                 f"Keras sets {name} to {value} here, and recipes need "
-                f"{default}. Put that into ~/.keras/keras.json, or set "
+                f"{default}. Put that into {home}/keras.json, or set "
                 "KERAS_HOME to an empty folder."
             )
 
