@@ -59,6 +59,18 @@ def test_pixels_that_were_divided_are_warned_of_once(call, model, divided):
     assert "from 0 to 1." in str(warned[0].message)
 
 
+@pytest.mark.parametrize(("mean", "deviation"), [(0.5, 0.5), (0.1307, 0.3081)])
+def test_standardized_pixels_are_warned_of(mean, deviation, model, divided):
+    """As other libraries' tutorials have them."""
+    standardized = (divided - mean) / deviation
+    with pytest.warns(UserWarning, match=DIVIDED):
+        model.predict(standardized, verbose=0)
+
+
+def test_noise_may_take_raw_pixels_below_zero(model, pixels):
+    model.predict(pixels - np.float32(20), verbose=0)
+
+
 @pytest.mark.parametrize("name", ["call", "fit", "predict"])
 def test_nothing_is_said_of_pixels_as_they_are(name, model, pixels):
     """Warnings are errors here."""

@@ -1,5 +1,7 @@
 """Warn of pixels on the wrong scale: divided by 255, or not where they must be.
 
+Pixels of mean 0 and deviation 1 count among those that were divided.
+
 The watch is kept by the object that this package hands out. It is in no graph,
 in no file and in no copy of the model.
 """
@@ -15,6 +17,8 @@ METHODS = (
     *("train_on_batch", "test_on_batch", "predict_on_batch"),
 )
 LOOKED_AT = 64  # images of each call
+# No pixel of a standardized image is as many standard deviations from the mean.
+STANDARDIZED = 16
 
 
 def watch(model):
@@ -28,7 +32,9 @@ def watch(model):
         return model
 
     def divided(images):
-        if images.dtype.kind == "f" and images.max() <= 1 and images.any():
+        if images.dtype.kind != "f" or not images.any():
+            return None
+        if images.max() <= (STANDARDIZED if images.min() < 0 else 1):
             return (
                 f"{model.name} takes raw pixels, 0 to 255, and got floats from "
                 f"{images.min():.3g} to {images.max():.3g}. Do not divide by "
