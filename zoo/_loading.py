@@ -251,7 +251,8 @@ def check_sums(export: Path) -> list[str]:
         else:
             continue
         if file == UNREAD or (file not in expected and not _is_read(file)):
-            passed_over.append(f"{file}, which {problem}")
+            shown = file if file.isprintable() else ascii(file)
+            passed_over.append(f"{shown}, which {problem}")
             continue
         raise ValueError(
             f"{export} is damaged: {file} {problem} after it was written. "

@@ -128,7 +128,9 @@ def cnn(
         synchronized: Whether the normalisations take their statistics over all
             replicas. With a `tf.distribute` strategy of your own they must, or
             each replica trains by statistics of its own, and what is saved
-            answers differently. The recipes see to it themselves. It needs
+            answers differently. Use one strategy object for all models of a
+            process: TensorFlow confuses the sums of a second one with those of
+            the first. The recipes see to all of this themselves. It needs
             TensorFlow, to load what is saved as well.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         rescale: Scale and offset that the first layer applies to raw pixels.

@@ -113,7 +113,9 @@ def read(name: str, version: Path) -> dict[str, np.ndarray]:
             arrays[f"{split}_labels"] = labels.astype("int32")
     except Exception as error:  # TFDS raises whatever its many layers raise
         reason = getattr(error, "message", None) or str(error) or repr(error)
-        reason = reason.splitlines()[0]
+        # TensorFlow puts its operation around what there is to say.
+        reason = reason.splitlines()[0].rpartition("}} ")[-1]
+        reason = reason.partition(" [Op:")[0]
         if form not in (None, *_READERS):
             raise DataError(
                 f"The prepared data in {version} may be whole, but are in the "

@@ -236,8 +236,10 @@ class _Recorder(keras.callbacks.Callback):
                 seconds = sum(self.history["seconds"])
                 print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
         elif not terminal.shows_bars():
+            phase = "" if self.phase == "train" else f"{self.phase}: "
             print(
-                f"epoch {epoch + 1}/{self.epochs}  {values}  {seconds:.1f} s",
+                f"{phase}epoch {epoch + 1}/{self.epochs}  {values}  "
+                f"{seconds:.1f} s",
                 flush=True,
             )
 
