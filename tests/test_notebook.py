@@ -108,15 +108,13 @@ def test_a_config_may_be_derived_in_a_cell(kernel):
 def test_a_config_of_another_recipe_is_refused(kernel, tmp_path):
     """Its run would be recorded as a result of that recipe."""
     names = kernel(
-        "from recipes import _config, mnist_lstm, mnist_softmax_regression\n"
-        "from recipes import _data, _devices, _runs\n"
-        "from recipes._config import RunOptions\n"
+        "from recipes import mnist_lstm, mnist_softmax_regression\n"
+        "from recipes.lab.flags import RunOptions\n"
+        "from recipes.lab.runs import open_run\n"
         "options = RunOptions(dry_run=True, output_dir='out')\n"
         "config = mnist_lstm.Config(epochs=1, run=options)\n"
         "def train(config):\n"
-        "    devices = _devices.set_up(config)\n"
-        "    data = _data.load('mnist', config.run)\n"
-        "    with _runs.open_run(config, data, devices):\n"
+        "    with open_run(config, 'mnist'):\n"
         "        pass\n"
     )
     for train in (names["mnist_softmax_regression"].train, names["train"]):

@@ -32,9 +32,9 @@ def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
     metric, fact = task.loss
     if remark := remark_on_losses(run, metric):
         facts[fact] += f"; {remark}"
-    facts |= _facts(run, model, history, scores.metrics)
+    facts |= _facts(run, task.data, model, history, scores.metrics)
     return compose(
-        *(run.folder, run.title, _notice(run)),
+        *(run.folder, run.title, _notice(run, task.data)),
         *(parts._replace(facts=facts), history, sections),
     )
 
@@ -66,18 +66,18 @@ def compose(
     return report
 
 
-def _notice(run) -> str:
+def _notice(run, data) -> str:
     """Return what is to be said first of a run that is no result."""
     if run.export_name == run.recipe:
         return ""
-    train, test = run.data.train, run.data.test
     return (
-        f"A demonstration, not a result: trained on {len(train):,} images of a "
-        f"small sample ({run.data.source}), tested on {len(test):,}."
+        "A demonstration, not a result: trained on "
+        f"{len(data.train):,} images of a small sample ({data.source}), tested "
+        f"on {len(data.test):,}."
     )
 
 
-def _facts(run, model, history: dict, metrics: dict) -> dict[str, str]:
+def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
     """Return the rows that every table of facts ends with."""
     record = run.record(model, metrics)
     environment = record["environment"]
@@ -89,7 +89,7 @@ def _facts(run, model, history: dict, metrics: dict) -> dict[str, str]:
             if not name.startswith(("test_", "train_"))
         },
         "Model": f"{model.name}, {record['params']:,} parameters",
-        "Data": run.data.describe(),
+        "Data": data.describe(),
         "Training": f"{len(history['loss'])} epochs, "
         f"{metrics['train_seconds']:.1f} s "
         f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",

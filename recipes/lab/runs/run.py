@@ -1,4 +1,4 @@
-"""The folder of a run: its number, its lock, its settings and its records."""
+"""One training, from its first epoch to its report."""
 
 import contextlib
 import datetime
