@@ -4,9 +4,9 @@
     python -m recipes.mnist_lecture_cnn --training lecture
 
 The deck says 99.25 % after 12 epochs. Its own training, Adadelta on all 60,000
-images with no validation set, is `--training lecture`. Ours gets 99.4 % out of
-the same network: Adam with one cycle of the learning rate, images shifted by a
-pixel, smoothed labels.
+images with no validation set, is `--training lecture`. Expect 99.4 % of ours,
+with the same network: Adam with one cycle of the learning rate, images shifted
+by a pixel, smoothed labels.
 """
 
 import sys

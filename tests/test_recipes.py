@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import re
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from conftest import RECIPES, ROOT, run_recipe
 
 import zoo
+from recipes.lab import results
 from recipes.lab.flags import RunOptions
 
 
@@ -171,3 +173,24 @@ def test_list_of_recipes_names_them_all(capsys):
     listed = capsys.readouterr().out
     for name in RECIPES:
         assert name in listed
+
+
+# --- what is promised ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", results.of_plain_commands())
+def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
+    row = results.of_plain_commands()[name]
+    text = " ".join(importlib.import_module(f"recipes.{name}").__doc__.split())
+    said = re.search(
+        r"[Ee]xpect [^\d]*(\d+(?:\.(\d+))?)(?: to (\d+(?:\.\d+)?))?", text
+    )
+    assert said, "it does not say what to expect"
+    low, digits, high = said.groups()
+    rounding = 0.5 * 10 ** -len(digits or "")
+    measured = float(row["mean"])
+    if row["metric"] == "test_accuracy":
+        measured *= 100
+        if float(low) < 50:  # it speaks of errors
+            measured = 100 - measured
+    assert float(low) - rounding <= measured <= float(high or low) + rounding
