@@ -292,7 +292,7 @@ def test_the_code_of_a_run_is_what_it_trains_with():
         *(
             "recipes/mnist_cnn.py",
             "recipes/lab/training/fitting.py",
-            "zoo/cnn.py",
+            "zoo/convolutional.py",
         ),
         *(
             "recipes/lab/data/sources.py",

@@ -24,55 +24,31 @@ def _is_command() -> bool:
 
 if not _is_command():
     import zoo._keras  # noqa: F401  # imports Keras, before all that need it
-    from zoo._loading import load_model
-    from zoo._registry import (
-        create_model,
-        list_models,
-        model_info,
-        register_model,
-    )
+    from zoo._loading import load_model as load_model
+    from zoo._registry import create_model as create_model
+    from zoo._registry import list_models as list_models
+    from zoo._registry import model_info as model_info
+    from zoo._registry import register_model as register_model
+    from zoo._surgery import classifier_head as classifier_head
+    from zoo._surgery import feature_extractor as feature_extractor
+    from zoo._surgery import replace_head as replace_head
 
     # The families register themselves in this order, the order of teaching.
     # isort: off
-    from zoo.linear import softmax_regression
-    from zoo.mlp import mlp
-    from zoo.lenet import lenet5
-    from zoo.cnn import lecture_cnn, cnn
-    from zoo.transfer import (
-        transfer_classifier,
-        feature_extractor,
-        classifier_head,
-        replace_head,
+    from zoo.linear import softmax_regression as softmax_regression
+    from zoo.perceptrons import mlp as mlp
+    from zoo.lenet import lenet5 as lenet5
+    from zoo.convolutional import lecture_cnn as lecture_cnn
+    from zoo.convolutional import cnn as cnn
+    from zoo.transfer import transfer_classifier as transfer_classifier
+    from zoo.autoencoders import autoencoder as autoencoder
+    from zoo.autoencoders import deep_autoencoder as deep_autoencoder
+    from zoo.autoencoders import (
+        convolutional_autoencoder as convolutional_autoencoder,
     )
-    from zoo.autoencoder import (
-        autoencoder,
-        deep_autoencoder,
-        convolutional_autoencoder,
-    )
-    from zoo.recurrent import simple_rnn, lstm, gru
+    from zoo.recurrent import simple_rnn as simple_rnn
+    from zoo.recurrent import lstm as lstm
+    from zoo.recurrent import gru as gru
     # isort: on
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "autoencoder",
-    "classifier_head",
-    "cnn",
-    "convolutional_autoencoder",
-    "create_model",
-    "deep_autoencoder",
-    "feature_extractor",
-    "gru",
-    "lecture_cnn",
-    "lenet5",
-    "list_models",
-    "load_model",
-    "lstm",
-    "mlp",
-    "model_info",
-    "register_model",
-    "replace_head",
-    "simple_rnn",
-    "softmax_regression",
-    "transfer_classifier",
-]

@@ -1,9 +1,7 @@
 """Transfer learning: what one network has learnt, put to work in another.
 
-`transfer_classifier` puts a new head on a trained body, the backbone.
-`feature_extractor` and `classifier_head` take a model apart where its features
-are, so that features can be computed once and the head trained on them;
-`replace_head` gives a model a head for other classes.
+`transfer_classifier` puts a new head on a trained body, the backbone. What
+takes models apart for it is in `zoo/_surgery.py`.
 """
 
 import difflib
@@ -14,8 +12,16 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from zoo import _loading, _pixels
+from zoo import _loading
 from zoo._registry import create_model, list_models, register_model
+from zoo._surgery import (
+    check_classes,
+    copy_of,
+    feature_extractor,
+    functional,
+    layers_by_path,
+    unknown_layer,
+)
 
 MODES = ("frozen", "partial", "full")
 
@@ -183,7 +189,7 @@ def transfer_classifier(
     - J. Yosinski, J. Clune, Y. Bengio, H. Lipson, How transferable are features
       in deep neural networks?, 2014.
     """
-    _check_classes(num_classes)
+    check_classes(num_classes)
     thaw = (thaw,) if isinstance(thaw, str) else tuple(thaw)
     if mode not in MODES:
         raise ValueError(f"`mode` must be one of {MODES}. Received: {mode!r}")
@@ -224,184 +230,6 @@ def transfer_classifier(
         num_classes, activation=classifier_activation, name="predictions"
     )(body(x))
     return keras.Model(image, outputs, name=name)
-
-
-def feature_extractor(model, layers=None):
-    """Return the model that gives what some layers of another one give.
-
-    The two share their weights: what trains one changes the other. It is for
-    inference: what is frozen in the model may drop features in the extractor.
-
-    Args:
-        model: A functional model.
-        layers: Name of a layer, for its output; or a list of names, for a
-            dictionary from each name to the output of that layer. A layer of a
-            sub-model is `"backbone/conv1"`. `None` means the features: what
-            enters `predictions` (see `transfer_classifier` for LeNet-5), else
-            what the sub-model `encoder` gives, else what the last layer gives.
-
-    Returns:
-        An uncompiled `keras.Model` from the inputs of `model`.
-
-    Raises:
-        ValueError: If the model is not functional or has no such layer.
-
-    Example:
-    >>> extractor = zoo.feature_extractor(zoo.create_model("cnn"))
-    >>> extractor.output_shape
-    (None, 128)
-    """
-    names = [layers] if isinstance(layers, str) else list(layers or ())
-    known = _layers_by_path(_functional(model))
-    for layer in names:
-        if layer not in known:
-            raise ValueError(_unknown_layer(model, layer, known))
-    graph = _Graph(model, names)
-    if layers is None:
-        outputs = graph.features()
-    elif isinstance(layers, str):
-        outputs = graph.leaving[layers]
-    else:
-        outputs = {layer: graph.leaving[layer] for layer in names}
-    extractor = keras.Model(
-        graph.inputs, outputs, name=f"{model.name}_features"
-    )
-    return _pixels.watch(extractor)
-
-
-def classifier_head(model):
-    """Return the model from the features of a classifier to its predictions.
-
-    It shares its layers with the classifier. So to train the head on features
-    that were computed once is to train the classifier, as long as its backbone
-    is frozen.
-
-    Args:
-        model: A functional classifier that ends in a layer `predictions`.
-
-    Returns:
-        An uncompiled `keras.Model` that takes what
-        `feature_extractor(model)` gives.
-
-    Raises:
-        ValueError: If the model does not end in `predictions`.
-
-    Example:
-    >>> model = zoo.create_model("transfer_classifier")
-    >>> features = zoo.feature_extractor(model).predict(images, verbose=0)
-    >>> probabilities = zoo.classifier_head(model).predict(features, verbose=0)
-    """
-    graph = _Graph(_classifier(model))
-    x = features = keras.Input(graph.features().shape[1:], name="features")
-    for layer in graph.head():
-        x = layer(x)
-    return keras.Model(features, x, name=f"{model.name}_head")
-
-
-def replace_head(
-    model, num_classes, *, classifier_activation="softmax", name=None
-):
-    """Return a copy of a classifier with a new head, for other classes.
-
-    The body starts with the weights of the model, which is left as it is; what
-    was frozen stays frozen. LeNet-5 of 1998 exchanges its bitmaps of the ten
-    digits, too, for a dense layer.
-
-    Args:
-        model: A functional classifier that ends in a layer `predictions`.
-        num_classes: Number of classes, two or more.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        name: Name of the new model; `None` for that of the old one.
-
-    Returns:
-        An uncompiled `keras.Model`.
-
-    Raises:
-        ValueError: If the model does not end in `predictions`, or there are
-            fewer than two classes.
-
-    Example:
-    >>> letters = zoo.replace_head(zoo.create_model("lenet5"), 26)
-    """
-    _check_classes(num_classes)
-    body = _copy(feature_extractor(_classifier(model)))
-    outputs = layers.Dense(
-        num_classes, activation=classifier_activation, name="predictions"
-    )(body.output)
-    return _pixels.watch(
-        keras.Model(body.input, outputs, name=name or model.name)
-    )
-
-
-class _Graph:
-    """What enters and what leaves each layer of a model, by the layer's name.
-
-    `layer.output` would not do: it belongs to the first call of the layer, and
-    for a sub-model to its inside. So each layer is called once more.
-    """
-
-    def __init__(self, model, paths=()):
-        self.model = model
-        self.operations, self.entering, self.leaving = {}, {}, {}
-
-        def call(layer, *args, **kwargs):
-            inside = f"{layer.name}/"
-            inner = [
-                path.removeprefix(inside)
-                for path in paths
-                if path.startswith(inside)
-            ]
-            if inner:
-                # One sub-model gives all: Keras would save a layer that is in
-                # two of them once, and find it in one.
-                graph = _Graph(layer, inner)
-                found = {path: graph.leaving[path] for path in inner}
-                several = [graph.outputs, found]
-                several = keras.Model(graph.inputs, several, name=layer.name)
-                leaving, found = several(*args)
-                self.leaving |= {inside + path: found[path] for path in inner}
-            else:
-                leaving = layer(*args, **kwargs)
-            self.operations[layer.name] = layer
-            self.entering[layer.name] = args[0] if args else None
-            self.leaving[layer.name] = leaving
-            return leaving
-
-        twin = keras.models.clone_model(
-            _plain(model),
-            clone_function=lambda layer: layer,
-            call_function=call,
-        )
-        self.inputs, self.outputs = twin.input, twin.output
-
-    def head(self):
-        """Return the layers after the features of a classifier."""
-        made_by = {
-            id(self.leaving[name]): layer
-            for name, layer in self.operations.items()
-        }
-        head = [self.operations["predictions"]]
-        while not head[0].weights:
-            before = made_by.get(id(self.entering[head[0].name]))
-            alone = isinstance(before, layers.Layer)
-            if not alone or isinstance(before, keras.Model):
-                return [self.operations["predictions"]]
-            head.insert(0, before)
-        return head
-
-    def features(self):
-        """Return what `feature_extractor` calls the features."""
-        last = self.model.layers[-1].name
-        if last == "predictions":
-            features = self.entering[self.head()[0].name]
-        else:
-            features = self.leaving.get("encoder", self.leaving[last])
-        if not isinstance(features, keras.KerasTensor):
-            raise ValueError(
-                f"The features of {self.model.name!r} are not one tensor: "
-                f"{features}. Name the layer to take them from."
-            )
-        return features
 
 
 def _kind_of(backbone):
@@ -460,7 +288,7 @@ def _zoo_body(kind, backbone, shape, weights):
             raise ValueError(_no_such_images(backbone, shape, error)) from error
     else:
         if kind == "model":
-            model = _copy(_functional(backbone))
+            model = copy_of(functional(backbone))
         else:
             model = _loading.load_model(backbone)
         _check_shape(model, shape)
@@ -468,7 +296,7 @@ def _zoo_body(kind, backbone, shape, weights):
         _load_weights(model, weights)
     # A copy, for the layers of the extractor were called twice on the way here:
     # their layer.output would belong to the model that it was taken from.
-    body = _copy(feature_extractor(model))
+    body = copy_of(feature_extractor(model))
     features = body.output
     if len(features.shape) != 2:
         features = layers.Flatten(name="flat_features")(features)
@@ -527,11 +355,11 @@ def _set_trainable(body, mode, thaw):
     A model's own flag hands itself down to its layers, but on TensorFlow only
     when it changes: thawing a thawed model leaves its frozen layers frozen.
     """
-    by_path = _layers_by_path(body)
+    by_path = layers_by_path(body)
     known = {path: layer for path, layer in by_path.items() if layer.weights}
     for name in thaw:
         if name not in known:
-            raise ValueError(_unknown_layer(body, name, known))
+            raise ValueError(unknown_layer(body, name, known))
     for path, layer in by_path.items():
         # A frozen model would hide the trainable layers in it.
         layer.trainable = isinstance(layer, keras.Model) or (
@@ -543,69 +371,9 @@ def _set_trainable(body, mode, thaw):
 
 
 def _synchronize(body):
-    for layer in _layers_by_path(body).values():
+    for layer in layers_by_path(body).values():
         if isinstance(layer, layers.BatchNormalization):
             layer.synchronized = True
-
-
-def _layers_by_path(model):
-    """Return all layers, those of sub-models as `"encoder/hidden1"`."""
-    found = {}
-    for layer in model.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        found[layer.name] = layer
-        if isinstance(layer, keras.Model):
-            inner = _layers_by_path(layer)
-            found |= {f"{layer.name}/{path}": inner[path] for path in inner}
-    return found
-
-
-def _copy(model):
-    """Return a model of new layers with the same weights, not compiled."""
-    twin = keras.models.clone_model(_plain(model))
-    twin.set_weights(model.get_weights())
-    return twin
-
-
-def _plain(model):
-    """Return the model not compiled, for cloning copies what is compiled."""
-    if isinstance(model, keras.Sequential):
-        # As long as nothing has called it, it has no `input`.
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    return keras.Model(model.input, model.output, name=model.name)
-
-
-def _functional(model):
-    """Return the model, or say that only functional ones can be taken apart."""
-    try:
-        functional = bool(model.inputs and model.outputs)
-    except (AttributeError, ValueError):
-        functional = False
-    if not functional:
-        raise ValueError(
-            "Only a functional model, or a Sequential one that is built, can "
-            f"be taken apart. Received: {model!r}"
-        )
-    return model
-
-
-def _classifier(model):
-    if _functional(model).layers[-1].name != "predictions":
-        raise ValueError(
-            "A classifier's last layer is called `predictions`. Received: the "
-            f"model {model.name!r}, whose last layer is "
-            f"{model.layers[-1].name!r}"
-        )
-    return model
-
-
-def _check_classes(num_classes):
-    if num_classes < 2:
-        raise ValueError(
-            "A head for one class has nothing to tell apart: `num_classes` "
-            f"must be 2 or more. Received: {num_classes}"
-        )
 
 
 def _check_shape(model, shape):
@@ -627,13 +395,4 @@ def _no_such_images(backbone, shape, error):
     return (
         f"The backbone {backbone!r} cannot be built for images of "
         f"{height}x{width} pixels; choose another `image_size`. ({error})"
-    )
-
-
-def _unknown_layer(model, name, known):
-    close = difflib.get_close_matches(str(name), known)
-    hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return (
-        f"{model.name!r} has no layer {name!r}.{hint} "
-        f"There is: {', '.join(known)}"
     )
