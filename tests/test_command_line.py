@@ -434,15 +434,17 @@ def test_the_list_names_every_recipe_and_fits_a_terminal():
 
 def test_a_recipe_is_run_by_its_name(monkeypatch, capsys):
     """With its flags, and recorded as the command that it is the same as."""
-    from recipes import __main__, _config, _runs
+    from recipes import __main__
+    from recipes.lab import command as lab_command
+    from recipes.lab.runs import record as lab_record
 
     def record(train, config_class, targets, argv):
         assert argv is None  # the process's own
-        print(_runs.command(config_class(epochs=1)), sys.argv[1:])
+        print(lab_record.command(config_class(epochs=1)), sys.argv[1:])
         return 3
 
     monkeypatch.setattr(sys, "argv", ["-m"])
-    monkeypatch.setattr(_config, "run_command", record)
+    monkeypatch.setattr(lab_command, "run_command", record)
     for name in ("mnist_cnn", "recipes.mnist_cnn"):
         monkeypatch.delitem(sys.modules, "recipes.mnist_cnn", raising=False)
         with pytest.raises(SystemExit) as end:

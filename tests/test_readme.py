@@ -48,6 +48,7 @@ assert extra in (None, *project["optional-dependencies"]), extra
 if arguments == ["pip"]:
     source = pathlib.Path(__file__).read_text()
     (packages / "pip").mkdir(exist_ok=True)
+    (packages / "pip" / "__init__.py").touch()  # or a real one goes first
     (packages / "pip" / "__main__.py").write_text(source)
     command = venv / "bin" / "pip"
     command.write_text(f"#!{venv.absolute()}/bin/python\\n{source}")
