@@ -245,6 +245,7 @@ def array_record(array_record_written, tmp_path, monkeypatch):
     return tmp_path / "tfds"
 
 
+@pytest.mark.thorough
 def test_array_records_are_read_and_cached(array_record, monkeypatch):
     data = load(array_record)
     everything = np.concatenate([numbers_of(getattr(data, p)) for p in ARRAYS])

@@ -246,6 +246,7 @@ def small_transfer(**arguments):
     "build",
     [small_cnn, pytest.param(small_transfer, marks=pytest.mark.thorough)],
 )
+@pytest.mark.thorough
 def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
     """One replica gets brighter images, so its statistics are others."""
     bright = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1))

@@ -48,6 +48,7 @@ os.environ.pop("KERAS_HOME", None)
 @pytest.mark.parametrize(
     "backend", [NOTEBOOK, pytest.param("mine", marks=pytest.mark.thorough)]
 )
+@pytest.mark.thorough
 def test_import_without_matplotlibs_backend_or_a_home(backend, tmp_path):
     code = f"""{NOBODY}
 import zoo

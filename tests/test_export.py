@@ -632,6 +632,7 @@ def test_export_is_verified_by_the_same_packages_and_in_silence(
     assert output.err == ""
 
 
+@pytest.mark.thorough
 def test_exports_at_the_same_time_take_turns(run, unverified, monkeypatch):
     monkeypatch.setattr(exporting, "_verify", lambda *_: time.sleep(0.3))
     versions = []
@@ -884,6 +885,7 @@ def test_an_export_is_made_anew_around_its_weights(run, tampered):
     assert answer["class_name"].shape == (3,)
 
 
+@pytest.mark.thorough
 def test_an_autoencoder_is_made_anew(run, autoencoder_export, tmp_path):
     export = shutil.copytree(autoencoder_export, tmp_path / "1")
     before = content_of(export)
@@ -906,6 +908,7 @@ def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):
     assert listing(tampered.parent) == ["1", "run"]
 
 
+@pytest.mark.thorough
 def test_what_is_not_verified_takes_no_place(run, tampered):
     before = content_of(tampered)
     with pytest.raises(RecipeError, match="class_name in"):

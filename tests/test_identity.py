@@ -201,6 +201,7 @@ def test_an_edited_recipe_is_refused_and_the_old_one_resumes(recipe):
     assert [path.name for path in recipe.runs.iterdir()] == ["1"]
 
 
+@pytest.mark.thorough
 def test_an_edited_recipe_starts_anew_when_told(recipe):
     assert recipe.run(stop=1)[0] == 130
     recipe.edit("Adam(0.01)", "SGD(0.01)")

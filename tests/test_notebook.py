@@ -59,6 +59,7 @@ metrics = recipe.train(replace(Config(), epochs=1, run=options))
 """
 
 
+@pytest.mark.thorough
 def test_a_config_of_a_cell_trains(kernel, tmp_path, capsys):
     kernel(CONFIG)
     assert 0 < kernel(TRAIN)["metrics"]["test_accuracy"] < 1

@@ -352,6 +352,7 @@ def remade(copy):
     return remake_exports.main(names)
 
 
+@pytest.mark.thorough
 def test_a_shipped_export_is_made_anew(copy, monkeypatch, capsys):
     """On the embedded digits, under the name of the real ones."""
     record = json.loads((copy / "metrics.json").read_text())

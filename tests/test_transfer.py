@@ -493,6 +493,7 @@ def test_thawed_layers_of_an_application_are_trained(mobile_net):
     assert len(mobile_net.trainable_weights) == 5
 
 
+@pytest.mark.thorough
 def test_application_comes_back_from_a_keras_file(mobile_net, images, tmp_path):
     mobile_net.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
@@ -560,6 +561,7 @@ def test_without_a_network_imagenet_weights_are_a_clear_error(monkeypatch):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.thorough
 def test_imagenet_weights_and_a_file_of_them_reach_the_backbone(
     monkeypatch, tmp_path
 ):
