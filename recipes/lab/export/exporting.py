@@ -25,14 +25,7 @@ import zoo
 from recipes.lab import files
 from recipes.lab.errors import RecipeError
 from recipes.lab.export.card import card
-from recipes.lab.files import (
-    SCHEMA,
-    check_clock,
-    sha256,
-    sync,
-    write_atomically,
-    write_json,
-)
+from recipes.lab.files import SCHEMA
 from zoo import _loading
 
 VERIFIED = 64  # inputs
@@ -87,7 +80,7 @@ def remake(version: Path, run, task) -> None:
         old = version.with_name(f".old-{version.name}")
         os.rename(version, old)
         os.rename(building, version)
-        sync(version.parent)
+        files.sync(version.parent)
         shutil.rmtree(old)
 
 
@@ -133,18 +126,18 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
             print("verifying the export in a fresh process", flush=True)
             _verify(verifier, exported, signatures, task)
             _sync(building)
-            write_json(
+            files.write_json(
                 run.folder / "export.json",
                 {
                     "schema": SCHEMA,
                     "version": zoo.__version__,
                     "export": version.name,
-                    "sums": sha256(building / _loading.SUMS),
+                    "sums": files.sha256(building / _loading.SUMS),
                     "weights": weights,
                 },
             )
             os.rename(building, version)
-            sync(family)
+            files.sync(family)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "message", None) or str(error) or repr(error)
         reason = reason.splitlines()[0].rpartition("}} ")[-1]  # TensorFlow's op
@@ -165,7 +158,7 @@ def _exported_before(run, family: Path, weights: str) -> Path | None:
     try:
         record = json.loads((run.folder / "export.json").read_bytes())
         version = family / record["export"]
-        sums = sha256(version / _loading.SUMS)
+        sums = files.sha256(version / _loading.SUMS)
         if (sums, weights) != (record["sums"], record["weights"]):
             return None
         _loading.check_sums(version)
@@ -269,10 +262,12 @@ def _write(folder, run, task, record, version, model, save, order=None) -> dict:
         _order_variables(signatures, order)
     _write_saved_model(folder, signatures)
     _write_assets(folder, task.assets())
-    check_clock()  # it may have gone back since
+    files.check_clock()  # it may have gone back since
     save(folder / "model.keras")
-    write_json(folder / "metrics.json", record)
-    write_atomically(folder / "README.md", card(run, task, record, version))
+    files.write_json(folder / "metrics.json", record)
+    files.write_atomically(
+        folder / "README.md", card(run, task, record, version)
+    )
     _write_sums(folder)
     return signatures
 
@@ -280,7 +275,7 @@ def _write(folder, run, task, record, version, model, save, order=None) -> dict:
 def _sync(folder: Path) -> None:
     """Make sure that a folder is on the disk, with all that is in it."""
     for path in [*folder.rglob("*"), folder]:
-        sync(path)
+        files.sync(path)
 
 
 def _write_saved_model(folder: Path, signatures: dict) -> None:
@@ -327,16 +322,16 @@ def _order_variables(signatures: dict, order: list) -> None:
 def _write_assets(folder: Path, assets: dict[str, str]) -> None:
     for name, text in assets.items():
         (folder / "assets").mkdir(exist_ok=True)
-        write_atomically(folder / "assets" / name, text)
+        files.write_atomically(folder / "assets" / name, text)
 
 
 def _write_sums(folder: Path) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [
-        f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n"
-        for path in files
+        f"{files.sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in paths
     ]
-    write_atomically(folder / _loading.SUMS, "".join(lines))
+    files.write_atomically(folder / _loading.SUMS, "".join(lines))
 
 
 # --- the verification ---------------------------------------------------
