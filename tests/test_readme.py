@@ -71,8 +71,9 @@ def newcomer(tmp_path):
     There is a `python3` with pip, but no `python`, no `pip` and no network.
     """
     copy, tools = tmp_path / "checkout", tmp_path / "tools"
-    unwanted = (".git", ".venv", "runs", "*-sample", "__pycache__", ".*_cache")
+    unwanted = (".git", ".venv", "*-sample", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*unwanted))
+    shutil.rmtree(copy / "runs", ignore_errors=True)
     tools.mkdir()
     pip = tools / "pip.py"
     pip.write_text(f"HERE = {sysconfig.get_path('purelib')!r}\n{PIP}")
