@@ -41,7 +41,7 @@ class Source:
         test_counts: Number of test images of each class: files that do not say
             what they hold are told apart by these.
         folders: Names under which others keep its files.
-        digits: Whether the embedded digits may stand in for it.
+        digits: Whether the embedded digits may be used in its place.
     """
 
     facts: Facts

@@ -118,7 +118,7 @@ def _moments_of_all(layer, sum_over_replicas, inputs, mask):
 
 
 def _all_reduced(value):
-    """Return the sum of what the replicas have, for one to ask."""
+    """Return the sum of a value over all replicas."""
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
