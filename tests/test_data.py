@@ -691,6 +691,7 @@ def flip_a_bit_of_the_header(path):
     ],
     ids=["cut", "empty", "flipped", "header", "garbage", "other arrays"],
 )
+@pytest.mark.thorough
 def test_a_damaged_cache_file_is_rebuilt(damage, prepared, monkeypatch):
     first = load(prepared)
     good = cache_file(prepared).read_bytes()

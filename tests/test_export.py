@@ -869,6 +869,7 @@ def with_new_sums(export):
 KEPT = r"README.md|metrics.json|model.keras|assets/.*|variables/.*"
 
 
+@pytest.mark.thorough
 def test_an_export_is_made_anew_around_its_weights(run, tampered):
     """By the same code, so that the card stays as well."""
     (tampered / "saved_model.pb").write_bytes(b"of other code")
@@ -986,12 +987,14 @@ def test_other_variables_are_found(tampered, exam, other_weights):
     assert "differs from the model: probabilities by" in found
 
 
+@pytest.mark.thorough
 def test_another_keras_model_is_found(tampered, exam, other_weights):
     other_weights.save(tampered / "model.keras")
     found = verify(tampered, exam)
     assert "model.keras differs from the model: output by" in found
 
 
+@pytest.mark.thorough
 def test_other_class_names_are_found(tampered, exam):
     model = zoo.load_model(tampered, verbose=False)
     exporting._write_saved_model(tampered, signatures_of(model, "0123456798"))

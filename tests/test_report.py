@@ -184,6 +184,7 @@ def test_colour_images_and_filters(tmp_path):
 
 
 @pytest.mark.parametrize("write", [write, write_autoencoder])
+@pytest.mark.thorough
 def test_same_run_same_page(tmp_path, write):
     first = write(tmp_path / "a").read_bytes()
     assert write(tmp_path / "b").read_bytes() == first
@@ -248,6 +249,7 @@ def test_colour_images_of_an_autoencoder(tmp_path):
     write_autoencoder(tmp_path, channels=3)
 
 
+@pytest.mark.thorough
 def test_an_image_of_each_class_comes_first(tmp_path):
     """Those of the class that the data begin with do not fill the row."""
     labels = np.repeat(range(10), 4)

@@ -18,6 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 # --- under load ---------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_callers_get_answers_and_memory_stays(export, capsys):
     arguments = ["serving", "--export", str(export)]
     arguments += ["--callers", "4", "--seconds", "1"]

@@ -264,6 +264,7 @@ PATIENT = {"build": constant_rate, "callbacks": patient_callbacks}
         pytest.param({"cut_after_fit": True}, id="after"),
     ],
 )
+@pytest.mark.thorough
 def test_early_stopping_stops_where_it_would_have(cut, recipe, unbroken):
     whole = unbroken(recipe, **PATIENT)
     assert len(whole.history["loss"]) == 4
@@ -272,6 +273,7 @@ def test_early_stopping_stops_where_it_would_have(cut, recipe, unbroken):
     assert_same_end(resumed, whole)
 
 
+@pytest.mark.thorough
 def test_a_finished_run_starts_anew_under_the_next_number(recipe):
     first = recipe("--epochs", 1)
     second = recipe("--epochs", 1)
@@ -345,6 +347,7 @@ def test_a_folder_that_nobody_began_in_is_used(opened, tmp_path):
 # --- a run with a name --------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_named_run_goes_on_and_is_refused_when_it_is_finished(recipe):
     flags = ("--run-name", "mine", "--epochs", 2)
     assert recipe(*flags, cut=Cut(1)).code == 130

@@ -229,7 +229,16 @@ def test_seed_decides_the_initial_weights(name):
     )
 
 
-@each_classifier
+@pytest.mark.parametrize(
+    "name",
+    [
+        # These two train like simple_rnn, for longer.
+        pytest.param(name, marks=pytest.mark.thorough)
+        if name in ("gru", "lstm")
+        else name
+        for name in CLASSIFIERS
+    ],
+)
 def test_training_lowers_the_loss_on_a_few_images(name):
     keras.utils.set_random_seed(0)
     # A head alone on random features learns too slowly to be seen.
