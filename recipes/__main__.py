@@ -7,6 +7,7 @@ it shows the recipe's flags.
 import difflib
 import importlib
 import runpy
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -24,6 +25,9 @@ def main(argv=None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     terminal.prepare()
     if not arguments:
+        if argv is None and hasattr(signal, "SIGPIPE"):
+            # `python -m recipes | head` ends in silence.
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         print_list()
         return 0
     name, *flags = arguments

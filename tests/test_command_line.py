@@ -474,6 +474,18 @@ def test_a_name_that_is_no_recipes_is_refused(words, reason, capsys):
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("package", ["recipes", "zoo"])
+def test_a_list_that_is_not_read_to_its_end(package):
+    code = (
+        "import subprocess, sys\n"
+        f"command = [sys.executable, '-u', '-m', '{package}']\n"
+        "listing = subprocess.Popen(command, stdout=-1, stderr=-1)\n"
+        "listing.stdout.close()\n"
+        "print(listing.stderr.read().decode())"
+    )
+    assert run_python("-c", code).stdout == "\n"
+
+
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
     monkeypatch.setattr("recipes.lab.flags.find_spec", lambda name: None)
     assert run_recipe("mnist_cnn", "--tensorboard") == 2

@@ -8,6 +8,7 @@ import inspect
 import io
 import os
 import re
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -130,4 +131,6 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # `python -m zoo | head` ends in silence
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())
