@@ -42,7 +42,7 @@ from recipes.lab.flags import RunOptions
 from recipes.lab.runs import folder as lab_folder
 from recipes.lab.runs import open_run
 from recipes.lab.runs.folder import _lock
-from recipes.lab.training import fitting
+from recipes.lab.training.progress import Progress, training_state
 
 RECIPE = "mnist_softmax_regression"
 PLACES = 200  # at which a checkpoint is damaged
@@ -108,17 +108,17 @@ class Checkpoints:
     def folder(self):
         return self.run.folder / "checkpoints" / "train"
 
-    def recorder(self, **settings):
+    def progress(self, model=None, **settings):
+        """Return what a training of these settings resumes from."""
         run = types.SimpleNamespace(**vars(self.run))
         run.settings = self.run.settings | settings
-        recorder = fitting._Recorder(run, "train", 9, (), True)
-        recorder.set_model(self.model)
-        return recorder
+        state = training_state(model or self.model)
+        return Progress(run, state, epochs=9, quiet=True)
 
     def restore(self):
         """Return the epoch that is restored, and the bits."""
         set_all(self.model, -1)
-        return self.recorder().restore(self.model), bits(self.model)
+        return self.progress().epoch, bits(self.model)
 
 
 @pytest.fixture
@@ -128,15 +128,18 @@ def checkpoints(tmp_path):
         folder=tmp_path / "run",
         settings={"seed": 0},
         devices=types.SimpleNamespace(
-            is_chief=True, scope=contextlib.nullcontext
+            is_chief=True,
+            scope=contextlib.nullcontext,
+            gather=lambda value: [value],
         ),
+        trainings={},
     )
     made = Checkpoints(run, small_model())
-    recorder = made.recorder()
+    progress = made.progress()
     for epoch in (3, 4):
         set_all(made.model, epoch)
-        recorder.on_train_begin()
-        recorder.on_epoch_end(epoch - 1, {"loss": 0.5})
+        progress.epoch = epoch - 1
+        progress.end_epoch({"loss": 0.5})
     return made
 
 
@@ -298,7 +301,7 @@ def test_a_checkpoint_of_a_larger_model_is_refused(checkpoints):
     smaller.optimizer = types.SimpleNamespace(variables=[])
     checkpoints.model = smaller
     with pytest.raises(RecipeError, match="model: it has more variables"):
-        checkpoints.recorder().restore(smaller)
+        checkpoints.progress(smaller)
 
 
 # --- a damaged record of a run ------------------------------------------

@@ -68,6 +68,7 @@ class Run:
         command: What starts it again: a command, or a call from Python.
         config: The recipe's Config.
         losses: What `loss` means in each phase of the training, in words.
+        trainings: The `Progress` of each phase, in order.
     """
 
     recipe: str
@@ -80,6 +81,7 @@ class Run:
     command: str = ""
     config: object = None
     losses: dict[str, str] = field(default_factory=dict)
+    trainings: dict = field(default_factory=dict)
 
     @property
     def export_name(self) -> str:
@@ -220,11 +222,13 @@ def _open_run(config, data, devices, source, loads):
             number = devices.gather(0)[0]
             folder = home / (options.run_name or str(number))
             _agree_on_folder(folder, settings, devices)
-            yield Run(
+            run = Run(
                 *(recipe, folder, settings, options, data, devices),
                 command=started_by,
                 config=config,
             )
+            with _saying_what_is_kept(run):
+                yield run
             devices.gather(0)  # the chief has written everything
             return
         check_clock()
@@ -247,18 +251,36 @@ def _open_run(config, data, devices, source, loads):
             changes = _begin(folder, settings, devices, data, started_by)
             devices.gather(0 if options.run_name else int(folder.name))
             _agree_on_folder(folder, settings, devices)
+            run = Run(
+                *(recipe, folder, settings, options, data, devices),
+                *(tuple(changes), started_by),
+                config=config,
+            )
             try:
-                yield Run(
-                    *(recipe, folder, settings, options, data, devices),
-                    *(tuple(changes), started_by),
-                    config=config,
-                )
+                with _saying_what_is_kept(run):
+                    yield run
             except (UsageError, DataError):
                 leave_nothing(folder, options.output_dir)
                 raise
             # Who is lost by now had nothing left to do.
             with contextlib.suppress(tf.errors.OpError):
                 devices.gather(0)
+
+
+@contextlib.contextmanager
+def _saying_what_is_kept(run: Run):
+    """Tell who stops a run by hand how much of it is not lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if run.trainings:
+            *_, progress = run.trainings.values()
+            print(
+                f"\nstopped; {progress.epoch} of {progress.epochs} epochs are "
+                f"kept in {progress.folder}",
+                file=sys.stderr,
+            )
+        raise
 
 
 def _begin(

@@ -1,6 +1,7 @@
 """How a model is trained: `fit` resumes what was cut off, on any devices."""
 
 from recipes.lab.training.fitting import fit, steps
+from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
 
-__all__ = ["fit", "one_cycle", "steps"]
+__all__ = ["Progress", "fit", "one_cycle", "steps"]

@@ -1,40 +1,20 @@
 """`model.fit` that can be killed at any moment, and resumes as if it had not.
 
-At the end of every epoch all variables (weights, optimizer, the seeds of random
-layers), the history and the state of early stopping go into one file. The data
-of an epoch depend on seed and epoch alone. So a run that was killed ends with
-the same bits as one that was not.
+What it has reached is kept by `Progress`, and the data of an epoch depend on
+seed and epoch alone. So a run that was killed ends with the same bits as one
+that was not.
 """
 
-import csv
-import io
-import json
-import sys
-import time
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 
-from recipes.lab import files, terminal
+from recipes.lab import terminal
 from recipes.lab.data import splits
 from recipes.lab.data.batches import training_batches, validation_batches
 from recipes.lab.data.splits import Split
-from recipes.lab.errors import RecipeError
-from recipes.lab.files import SCHEMA
 from recipes.lab.training import distributed
-from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
-
-# What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
-# them is restored: they flip the sign of min_delta when they begin.
-CALLBACK_STATE = (
-    "best",
-    "best_epoch",
-    "best_weights",
-    "cooldown_counter",
-    "stopped_epoch",
-    "wait",
-)
+from recipes.lab.training.progress import Progress, training_state
 
 
 def fit(
@@ -79,19 +59,19 @@ def fit(
     steps = splits.steps_per_epoch(train, batch_size)
     distributed.prepare_model(model, run.devices)
     run.losses[phase] = _loss_in_words(model)
-    recorder = _Recorder(run, phase, epochs, callbacks, quiet)
-    done = recorder.restore(model)
-    if len(set(run.devices.gather(done))) > 1:
-        raise RecipeError(
-            f"The workers see different checkpoints in {recorder.folder}: "
-            "--output-dir must be a folder that all of them share."
-        )
+    progress = Progress(
+        *(run, training_state(model)),
+        phase=phase,
+        epochs=epochs,
+        callbacks=callbacks,
+        quiet=quiet,
+    )
     shares = run.devices.shares
     batches = training_batches(
         train,
         batch_size,
         seed=run.options.seed,
-        initial_epoch=done,
+        initial_epoch=progress.epoch,
         augment=augment,
         shares=shares,
     )
@@ -106,26 +86,18 @@ def fit(
         }
     if run.options.tensorboard and run.devices.is_chief:
         callbacks = [*callbacks, _tensorboard(run, phase)]
-    try:
-        model.fit(
-            run.devices.distribute(batches),
-            steps_per_epoch=steps,
-            initial_epoch=epochs if recorder.stopped else done,
-            epochs=epochs,
-            shuffle=False,  # the batches are shuffled already
-            callbacks=[*callbacks, recorder],
-            verbose=1 if terminal.shows_bars() and not recorder.quiet else 0,
-            **watched,
-        )
-    except KeyboardInterrupt:
-        print(
-            f"\nstopped; {recorder.epoch} of {epochs} epochs are kept in "
-            f"{recorder.folder}",
-            file=sys.stderr,
-        )
-        raise
+    model.fit(
+        run.devices.distribute(batches),
+        steps_per_epoch=steps,
+        initial_epoch=epochs if progress.stopped else progress.epoch,
+        epochs=epochs,
+        shuffle=False,  # the batches are shuffled already
+        callbacks=[*callbacks, _Recorder(progress)],
+        verbose=1 if terminal.shows_bars() and not progress.quiet else 0,
+        **watched,
+    )
     distributed.restore_model(model)
-    return recorder.history
+    return progress.history
 
 
 def steps(run, train: Split | None = None) -> int:
@@ -183,146 +155,16 @@ def _tensorboard(run, phase: str) -> keras.callbacks.Callback:
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Keeps the history, the log and the checkpoints of one fit.
+    """Tells `Progress` what Keras' `fit` does."""
 
-    A checkpoint is `checkpoints/<phase>/<epoch>-<sum>.npz`: written for
-    complete, finite epochs only, by temporary file and rename, with the first
-    half of its SHA-256 in the name. Two are kept, so a damaged one costs an
-    epoch.
-    """
-
-    def __init__(self, run, phase, epochs, callbacks, quiet):
+    def __init__(self, progress: Progress):
         super().__init__()
-        self.run = run
-        self.phase = phase
-        self.epochs = epochs
-        self.quiet = quiet or not run.devices.is_chief
-        self.others = [c for c in callbacks if hasattr(c, "wait")]
-        self.folder = run.folder / "checkpoints" / phase
-        if run.devices.is_chief:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        self.epoch = 0  # number of complete epochs
-        self.stopped = False  # by early stopping
-        self.history = {}
-        self._restored_others = []
-
-    # Keras calls these.
+        self.progress = progress
 
     def on_train_begin(self, logs=None):
-        # Early stopping has just forgotten everything; remind it.
-        for callback, state in zip(
-            self.others, self._restored_others, strict=False
-        ):
-            vars(callback).update(state)
-        self._marks = time.perf_counter(), time.process_time()
+        # Early stopping has just forgotten everything.
+        self.progress.remind_callbacks()
+        self.progress.begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        marks = time.perf_counter(), time.process_time()
-        seconds, cpu_seconds = np.subtract(marks, self._marks)
-        self._marks = marks
-        logs = {name: float(value) for name, value in logs.items()}
-        self._refuse_nan(epoch, logs)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
-        self.history.setdefault("seconds", []).append(float(seconds))
-        self.history.setdefault("cpu_seconds", []).append(float(cpu_seconds))
-        self.stopped = bool(self.model.stop_training)
-        self._save(epoch + 1)
-        self.epoch = epoch + 1
-        self._write_history()
-        values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
-        if self.quiet:
-            if self.epoch == self.epochs and self.run.devices.is_chief:
-                seconds = sum(self.history["seconds"])
-                print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
-        elif not terminal.shows_bars():
-            phase = "" if self.phase == "train" else f"{self.phase}: "
-            print(
-                f"{phase}epoch {epoch + 1}/{self.epochs}  {values}  "
-                f"{seconds:.1f} s",
-                flush=True,
-            )
-
-    # The state of a run.
-
-    def restore(self, model) -> int:
-        """Load the newest good checkpoint; return its number of epochs."""
-        variables = model.variables + model.optimizer.variables
-        for path in sorted(self.folder.glob("*.npz"), reverse=True):
-            state = read_checkpoint(path, variables, self.run.settings)
-            if state is None:
-                print(
-                    f"{path} is damaged; going back to the one before it",
-                    file=sys.stderr,
-                )
-                continue
-            values, meta, others = state
-            with self.run.devices.scope():
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value)
-            self.epoch, self.stopped = meta["epoch"], meta["stopped"]
-            self.history = meta["history"]
-            self._restored_others = others
-            self._write_history()  # it may be an epoch behind or ahead
-            if not self.quiet:
-                print(
-                    f"{self.phase}: resuming after epoch {self.epoch} of "
-                    f"{self.epochs}"
-                )
-            break
-        return self.epoch
-
-    def _save(self, epoch):
-        if not self.run.devices.is_chief:
-            return
-        variables = self.model.variables + self.model.optimizer.variables
-        arrays = {f"v{i}": v.numpy() for i, v in enumerate(variables)}
-        others = []
-        for i, callback in enumerate(self.others):
-            state = {}
-            for name in CALLBACK_STATE:
-                value = getattr(callback, name, None)
-                if name == "best_weights" and value is not None:
-                    arrays |= {f"b{i}_{j}": w for j, w in enumerate(value)}
-                    value = len(value)
-                state[name] = value
-            others.append(state)
-        meta = {
-            "schema": SCHEMA,
-            "settings": self.run.settings,
-            "epoch": epoch,
-            "stopped": self.stopped,
-            "history": self.history,
-            "others": others,
-        }
-        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        write_checkpoint(self.folder, epoch, arrays)
-
-    def _refuse_nan(self, epoch, logs):
-        bad = [name for name, value in logs.items() if not np.isfinite(value)]
-        # Fused operations may turn a NaN weight into a finite loss.
-        bad += [
-            variable.path
-            for variable in self.model.variables
-            if not np.all(np.isfinite(variable.numpy()))
-        ]
-        if bad:
-            raise RecipeError(
-                f"Training diverged in epoch {epoch + 1}: {bad[0]} is NaN or "
-                "infinite. Nothing was exported. Try a smaller "
-                "--learning-rate, or --precision float32."
-            )
-
-    def _write_history(self):
-        if not self.run.devices.is_chief:
-            return
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["schema", "epoch", *self.history])
-        columns = list(self.history.values())
-        for i, row in enumerate(zip(*columns, strict=True), start=1):
-            writer.writerow([SCHEMA, i, *row])
-        name = "history" if self.phase == "train" else f"history-{self.phase}"
-        files.write_atomically(
-            self.run.folder / f"{name}.csv", buffer.getvalue()
-        )
+        self.progress.end_epoch(logs, stopped=bool(self.model.stop_training))

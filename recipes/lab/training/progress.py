@@ -1,0 +1,245 @@
+"""How far a training has come: in memory, on the screen and on the disk.
+
+At the end of every epoch all variables (weights, optimizers, the seeds of
+random layers), the history and the state of early stopping go into one file.
+Whatever trains from epoch to epoch can be killed at any moment, and resumes
+from there.
+"""
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from recipes.lab import files, terminal
+from recipes.lab.errors import RecipeError
+from recipes.lab.files import SCHEMA
+from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
+
+# What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
+# them is restored: they flip the sign of min_delta when they begin.
+CALLBACK_STATE = (
+    "best",
+    "best_epoch",
+    "best_weights",
+    "cooldown_counter",
+    "stopped_epoch",
+    "wait",
+)
+
+
+def training_state(model: keras.Model) -> list:
+    """Return all variables that a training of a compiled model moves."""
+    return model.variables + model.optimizer.variables
+
+
+class Progress:
+    """The epochs of one training, those before it was cut off included.
+
+    A loop of one's own:
+
+        progress = Progress(run, model.variables)
+        for epoch in progress:
+            ...
+            progress.end_epoch({"loss": loss})
+
+    A checkpoint is `checkpoints/<phase>/<epoch>-<sum>.npz`: written for
+    complete, finite epochs only, by temporary file and rename, with the first
+    half of its SHA-256 in the name. Two are kept, so a damaged one costs an
+    epoch.
+
+    Attributes:
+        epoch: Number of complete epochs.
+        stopped: Whether early stopping has ended the training.
+        history: Metric name to one value an epoch; `seconds` and `cpu_seconds`
+            of each epoch are among them.
+        quiet: Whether it says only one line, at the end.
+        folder: Where the checkpoints are.
+    """
+
+    def __init__(
+        self,
+        run,
+        variables: Sequence,
+        *,
+        phase: str = "train",
+        epochs: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        quiet: bool = False,
+    ):
+        """Restore what the newest good checkpoint has kept, if there is one.
+
+        Args:
+            run: The open run.
+            variables: The variables that training moves.
+            phase: Name of this training, for recipes with several.
+            epochs: Number of epochs; None for the Config's.
+            callbacks: Keras callbacks, whose state is kept, too.
+            quiet: Say one line at the end, for recipes with many.
+
+        Raises:
+            RecipeError: If a checkpoint is of another run or model, or the
+                workers see different ones.
+        """
+        self.run = run
+        self.variables = list(variables)
+        self.phase = phase
+        self.epochs = epochs or run.config.epochs
+        self.quiet = quiet or not run.devices.is_chief
+        self.folder = run.folder / "checkpoints" / phase
+        self.epoch = 0
+        self.stopped = False
+        self.history = {}
+        self._callbacks = [c for c in callbacks if hasattr(c, "wait")]
+        self._states_of_callbacks = []
+        if run.devices.is_chief:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self._restore()
+        run.trainings[phase] = self
+        if len(set(run.devices.gather(self.epoch))) > 1:
+            raise RecipeError(
+                f"The workers see different checkpoints in {self.folder}: "
+                "--output-dir must be a folder that all of them share."
+            )
+        self.begin()
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the number of each epoch that is still to be trained."""
+        self.begin()
+        while self.epoch < self.epochs and not self.stopped:
+            epoch = self.epoch
+            yield epoch
+            if self.epoch != epoch + 1:
+                raise RuntimeError("An epoch ends with progress.end_epoch().")
+
+    def begin(self) -> None:
+        """Start the clock of the next epoch."""
+        self._marks = time.perf_counter(), time.process_time()
+
+    def remind_callbacks(self) -> None:
+        """Give the callbacks the state that was restored."""
+        for callback, state in zip(
+            self._callbacks, self._states_of_callbacks, strict=False
+        ):
+            vars(callback).update(state)
+
+    def end_epoch(self, logs: dict[str, float], stopped: bool = False) -> None:
+        """Write an epoch down: history, checkpoint, and a line for people.
+
+        Args:
+            logs: Metric name to value.
+            stopped: Whether this was the last, whatever the number of epochs.
+
+        Raises:
+            RecipeError: If a metric or a variable became NaN or infinite.
+        """
+        marks = time.perf_counter(), time.process_time()
+        seconds, cpu_seconds = np.subtract(marks, self._marks)
+        self._marks = marks
+        logs = {name: float(value) for name, value in logs.items()}
+        self._refuse_nan(logs)
+        times = {"seconds": float(seconds), "cpu_seconds": float(cpu_seconds)}
+        for name, value in (logs | times).items():
+            self.history.setdefault(name, []).append(value)
+        self.stopped = stopped
+        self._save(self.epoch + 1)
+        self.epoch += 1
+        self._write_history()
+        self._say(logs, seconds)
+
+    def _say(self, logs, seconds):
+        values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
+        if self.quiet:
+            if self.epoch == self.epochs and self.run.devices.is_chief:
+                seconds = sum(self.history["seconds"])
+                print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
+        elif not terminal.shows_bars():
+            phase = "" if self.phase == "train" else f"{self.phase}: "
+            print(
+                f"{phase}epoch {self.epoch}/{self.epochs}  {values}  "
+                f"{seconds:.1f} s",
+                flush=True,
+            )
+
+    def _restore(self):
+        for path in sorted(self.folder.glob("*.npz"), reverse=True):
+            state = read_checkpoint(path, self.variables, self.run.settings)
+            if state is None:
+                print(
+                    f"{path} is damaged; going back to the one before it",
+                    file=sys.stderr,
+                )
+                continue
+            values, meta, states_of_callbacks = state
+            with self.run.devices.scope():
+                for variable, value in zip(self.variables, values, strict=True):
+                    variable.assign(value)
+            self.epoch, self.stopped = meta["epoch"], meta["stopped"]
+            self.history = meta["history"]
+            self._states_of_callbacks = states_of_callbacks
+            self._write_history()  # it may be an epoch behind or ahead
+            if not self.quiet:
+                print(
+                    f"{self.phase}: resuming after epoch {self.epoch} of "
+                    f"{self.epochs}"
+                )
+            break
+
+    def _save(self, epoch):
+        if not self.run.devices.is_chief:
+            return
+        arrays = {f"v{i}": v.numpy() for i, v in enumerate(self.variables)}
+        others = []
+        for i, callback in enumerate(self._callbacks):
+            state = {}
+            for name in CALLBACK_STATE:
+                value = getattr(callback, name, None)
+                if name == "best_weights" and value is not None:
+                    arrays |= {f"b{i}_{j}": w for j, w in enumerate(value)}
+                    value = len(value)
+                state[name] = value
+            others.append(state)
+        meta = {
+            "schema": SCHEMA,
+            "settings": self.run.settings,
+            "epoch": epoch,
+            "stopped": self.stopped,
+            "history": self.history,
+            "others": others,
+        }
+        arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        write_checkpoint(self.folder, epoch, arrays)
+
+    def _refuse_nan(self, logs):
+        bad = [name for name, value in logs.items() if not np.isfinite(value)]
+        # Fused operations may turn a NaN weight into a finite loss.
+        bad += [
+            variable.path
+            for variable in self.variables
+            if not np.all(np.isfinite(variable.numpy()))
+        ]
+        if bad:
+            raise RecipeError(
+                f"Training diverged in epoch {self.epoch + 1}: {bad[0]} is NaN "
+                "or infinite. Nothing was exported. Try a smaller "
+                "--learning-rate, or --precision float32."
+            )
+
+    def _write_history(self):
+        if not self.run.devices.is_chief:
+            return
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["schema", "epoch", *self.history])
+        columns = list(self.history.values())
+        for i, row in enumerate(zip(*columns, strict=True), start=1):
+            writer.writerow([SCHEMA, i, *row])
+        name = "history" if self.phase == "train" else f"history-{self.phase}"
+        files.write_atomically(
+            self.run.folder / f"{name}.csv", buffer.getvalue()
+        )
