@@ -30,9 +30,16 @@ def own_table(monkeypatch):
     monkeypatch.setattr(_registry, "_models", dict(_registry._models))
 
 
+FACTS = {
+    "task": "classification",
+    "inputs": "images",
+    "lecture": "none",
+    "reference": "none",
+}
+
+
 def register(builder):
-    facts = {"task": "classification", "lecture": "none", "reference": "none"}
-    return zoo.register_model(**facts)(builder)
+    return zoo.register_model(**FACTS)(builder)
 
 
 def test_decorator_registers_the_builder_that_it_returns(own_table):
@@ -58,11 +65,15 @@ def test_second_model_of_a_name_is_refused(own_table):
     assert zoo.model_info("mlp").builder is before
 
 
-def test_unknown_task_is_refused():
-    with pytest.raises(ValueError, match="classification.*'cooking'"):
-        zoo.register_model(task="cooking", lecture="", reference="")
-    with pytest.raises(ValueError, match="classification.*'cooking'"):
-        zoo.list_models(task="cooking")
+@pytest.mark.parametrize(
+    ("argument", "known"), [("task", "classification"), ("inputs", "images")]
+)
+def test_unknown_kind_is_refused(argument, known):
+    message = f"`{argument}` must be .*{known}.*'cooking'"
+    with pytest.raises(ValueError, match=message):
+        zoo.register_model(**FACTS | {argument: "cooking"})
+    with pytest.raises(ValueError, match=message):
+        zoo.list_models(**{argument: "cooking"})
 
 
 @pytest.mark.parametrize("look_up", [zoo.create_model, zoo.model_info])
@@ -110,14 +121,18 @@ def test_wildcards_choose_among_the_names():
 def test_tasks_divide_the_models():
     by_task = [zoo.list_models(task=task) for task in _registry.TASKS]
     assert sorted(sum(by_task, [])) == sorted(zoo.list_models())
+    by_inputs = [zoo.list_models(inputs=kind) for kind in _registry.INPUTS]
+    assert sorted(sum(by_inputs, [])) == sorted(zoo.list_models())
     assert "lenet5" in zoo.list_models(task="classification")
     assert zoo.list_models("lenet*", task="generation") == []
+    assert zoo.list_models("lenet*", inputs="tables") == []
 
 
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_info_says_all_there_is_to_say(name):
     info = zoo.model_info(name)
     assert info.task in _registry.TASKS
+    assert info.inputs in _registry.INPUTS
     assert info.lecture
     assert any(character.isdigit() for character in info.reference)  # a year
     assert info.summary.endswith(".")

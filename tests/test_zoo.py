@@ -13,20 +13,23 @@ import tensorflow as tf
 
 import zoo
 
+
+def arguments_of(name):
+    """Return the names of a builder's arguments."""
+    return [*inspect.signature(zoo.model_info(name).builder).parameters]
+
+
 MODELS = zoo.list_models()
-CLASSIFIERS = zoo.list_models(task="classification")
+IMAGE_MODELS = zoo.list_models(inputs="images")
+IMAGE_CLASSIFIERS = zoo.list_models(task="classification", inputs="images")
 
 each_model = pytest.mark.parametrize("name", MODELS)
-each_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
+each_image_model = pytest.mark.parametrize("name", IMAGE_MODELS)
+each_image_classifier = pytest.mark.parametrize("name", IMAGE_CLASSIFIERS)
 # The others leave it to the network inside of them.
 each_model_that_rescales = pytest.mark.parametrize(
     "name",
-    [
-        name
-        for name in MODELS
-        if "rescale"
-        in inspect.signature(zoo.model_info(name).builder).parameters
-    ],
+    [name for name in MODELS if "rescale" in arguments_of(name)],
 )
 
 
@@ -41,6 +44,14 @@ def build(name, **arguments):
 def pixels():
     """Four images of noise, uint8 `(4, 28, 28, 1)`."""
     return noise(4, 28, 28, 1)
+
+
+def examples(name, count=4):
+    """Return what a model may be given, by what its registry entry says."""
+    shape = (count, *build(name).input_shape[1:])
+    if zoo.model_info(name).inputs == "images":
+        return noise(*shape)
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
 def noise(*shape, seed=0):
@@ -68,13 +79,13 @@ def test_model_comes_uncompiled(name):
     assert not build(name).compiled
 
 
-@each_model
+@each_image_model
 def test_every_argument_has_a_default_that_suits_28x28_images(name):
     assert build(name).input_shape == (None, 28, 28, 1)
     assert build(name).input.dtype == "float32"
 
 
-@each_model
+@each_image_model
 def test_uint8_and_float_pixels_give_the_same(name, pixels):
     model = build(name)
     np.testing.assert_array_equal(
@@ -82,7 +93,7 @@ def test_uint8_and_float_pixels_give_the_same(name, pixels):
     )
 
 
-@each_classifier
+@each_image_classifier
 def test_outputs_are_probabilities(name, pixels):
     probabilities = outputs(build(name), pixels)
     assert probabilities.shape == (4, 10)
@@ -92,32 +103,32 @@ def test_outputs_are_probabilities(name, pixels):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-@each_classifier
+@each_image_classifier
 def test_different_images_give_different_outputs(name, pixels):
     # Logits: fresh weights can drive a softmax to 0 and 1, the same for all.
     logits = outputs(build(name, classifier_activation=None), pixels)
     assert (np.ptp(logits, axis=0) > 0).all()
 
 
-@each_classifier
+@each_image_classifier
 def test_num_classes_is_the_width_of_the_output(name, pixels):
     assert outputs(build(name, num_classes=5), pixels).shape == (4, 5)
 
 
-@each_classifier
+@each_image_classifier
 def test_no_classes_at_all_are_refused(name):
     with pytest.raises(ValueError, match="0"):
         zoo.create_model(name, num_classes=0)
 
 
-@each_classifier
+@each_image_classifier
 def test_input_shape_may_be_larger_and_in_colour(name):
     model = build(name, input_shape=(32, 32, 3))
     assert model.input_shape == (None, 32, 32, 3)
     assert outputs(model, noise(2, 32, 32, 3)).shape == (2, 10)
 
 
-@each_classifier
+@each_image_classifier
 def test_without_classifier_activation_the_outputs_are_logits(name, pixels):
     model = build(name)
     bare = with_weights_of(model, build(name, classifier_activation=None))
@@ -151,7 +162,7 @@ def test_rescaling_is_the_first_layer_after_any_padding(name):
     )
 
 
-@each_classifier
+@each_image_classifier
 def test_last_layer_is_predictions(name):
     model = build(name)
     assert model.layers[-1].name == "predictions"
@@ -170,9 +181,10 @@ def test_every_layer_is_named_by_hand(name):
 
 @each_model
 def test_every_trainable_weight_gets_a_gradient(name):
-    bare = {"classifier_activation": None} if name in CLASSIFIERS else {}
-    model = build(name, **bare)
-    x = noise(16, 28, 28, 1)
+    model = build(name)
+    if "classifier_activation" in arguments_of(name):
+        model = build(name, classifier_activation=None)
+    x = examples(name, 16)
     target = np.random.default_rng(1).normal(size=model(x).shape)
     with tf.GradientTape() as tape:
         error = model(x, training=True) - target.astype("float32")
@@ -189,19 +201,19 @@ def test_every_trainable_weight_gets_a_gradient(name):
 
 
 @each_model
-def test_keras_file_brings_the_model_back_in_safe_mode(name, pixels, tmp_path):
-    model = build(name)
+def test_keras_file_brings_the_model_back_in_safe_mode(name, tmp_path):
+    model, inputs = build(name), examples(name)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert loaded.to_json() == model.to_json()
     np.testing.assert_allclose(
-        outputs(loaded, pixels), outputs(model, pixels), rtol=1e-6
+        outputs(loaded, inputs), outputs(model, inputs), rtol=1e-6
     )
 
 
 @each_model
-def test_weights_file_fits_a_fresh_build(name, pixels, tmp_path):
-    model = build(name)
+def test_weights_file_fits_a_fresh_build(name, tmp_path):
+    model, inputs = build(name), examples(name)
     model.save_weights(tmp_path / "model.weights.h5")
     keras.utils.set_random_seed(1)
     fresh = zoo.create_model(name)
@@ -210,7 +222,7 @@ def test_weights_file_fits_a_fresh_build(name, pixels, tmp_path):
     )
     fresh.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_allclose(
-        outputs(fresh, pixels), outputs(model, pixels), rtol=1e-6
+        outputs(fresh, inputs), outputs(model, inputs), rtol=1e-6
     )
 
 
@@ -236,7 +248,7 @@ def test_seed_decides_the_initial_weights(name):
         pytest.param(name, marks=pytest.mark.thorough)
         if name in ("gru", "lstm")
         else name
-        for name in CLASSIFIERS
+        for name in IMAGE_CLASSIFIERS
     ],
 )
 def test_training_lowers_the_loss_on_a_few_images(name):
@@ -324,8 +336,7 @@ def test_docstring_describes_each_argument(name):
     described = re.findall(
         r"^    (\w+): \S", sections(name)["Args"], flags=re.MULTILINE
     )
-    signature = inspect.signature(zoo.model_info(name).builder)
-    assert described == list(signature.parameters)
+    assert described == arguments_of(name)
 
 
 @each_model
@@ -364,10 +375,10 @@ def count(weights):
 
 
 @each_model
-def test_docstring_example_runs(name, pixels):
+def test_docstring_example_runs(name):
     builder = zoo.model_info(name).builder
     finder = doctest.DocTestFinder(recurse=False)
-    known = {"zoo": zoo, "keras": keras, "np": np, "images": pixels}
+    known = {"zoo": zoo, "keras": keras, "np": np, "images": examples(name)}
     [example] = finder.find(builder, name, globs=known)
     assert example.examples
     report = []

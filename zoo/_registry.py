@@ -17,7 +17,8 @@ import keras
 
 from zoo import _pixels, _settings
 
-TASKS = ("classification", "reconstruction", "generation")
+TASKS = ("classification", "regression", "reconstruction", "generation")
+INPUTS = ("images", "tables", "noise")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class ModelInfo:
 
     Attributes:
         name: Registry name; also the name of the function and of the model.
-        task: One of `TASKS`.
+        task: What comes out, one of `TASKS`.
+        inputs: What goes in, one of `INPUTS`.
         builder: The function that returns the uncompiled `keras.Model`.
         lecture: Where an introductory course meets this network.
         reference: The paper that introduced it.
@@ -34,6 +36,7 @@ class ModelInfo:
 
     name: str
     task: str
+    inputs: str
     builder: Callable[..., keras.Model]
     lecture: str
     reference: str
@@ -47,24 +50,27 @@ class ModelInfo:
 _models: dict[str, ModelInfo] = {}
 
 
-def register_model(*, task: str, lecture: str, reference: str):
+def register_model(*, task: str, inputs: str, lecture: str, reference: str):
     """Enter the decorated builder into the registry under its own name.
 
     Args:
-        task: What the model does, one of `TASKS`.
+        task: What comes out of the model, one of `TASKS`.
+        inputs: What goes in, one of `INPUTS`: raw pixels, rows of a table, or
+            random numbers.
         lecture: Where an introductory course meets this network.
         reference: Authors and year of the paper, with a link if there is one.
 
     Returns:
         The decorator. The builder that it returns takes no half precision and
-        no other order of channels from Keras' settings, and the model that
-        this returns warns of pixels that were divided by 255.
+        no other order of channels from Keras' settings, and a model of images
+        that this returns warns of pixels that were divided by 255.
 
     Raises:
-        ValueError: If the task is unknown or the name is already taken.
+        ValueError: If the task or the inputs are unknown, or the name is
+            already taken.
     """
-    if task not in TASKS:
-        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+    _check_is_one_of(TASKS, task=task)
+    _check_is_one_of(INPUTS, inputs=inputs)
 
     def register(builder):
         name = builder.__name__
@@ -76,18 +82,23 @@ def register_model(*, task: str, lecture: str, reference: str):
             with _settings.for_building():
                 return _pixels.watch(builder(*arguments, **options))
 
-        _models[name] = ModelInfo(name, task, build, lecture, reference)
+        _models[name] = ModelInfo(
+            *(name, task, inputs, build, lecture, reference)
+        )
         return build
 
     return register
 
 
-def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
+def list_models(
+    pattern: str = "*", *, task: str | None = None, inputs: str | None = None
+) -> list[str]:
     """List the names of the registered models, in teaching order.
 
     Args:
         pattern: Shell-style wildcard, for example `"lenet*"`.
         task: Keep only the models for this task.
+        inputs: Keep only the models that take these.
 
     Returns:
         The names that match; an empty list if none does.
@@ -96,13 +107,25 @@ def list_models(pattern: str = "*", *, task: str | None = None) -> list[str]:
     >>> zoo.list_models("lenet*")
     ['lenet5']
     """
-    if task is not None and task not in TASKS:
-        raise ValueError(f"`task` must be one of {TASKS}. Received: {task!r}")
+    if task is not None:
+        _check_is_one_of(TASKS, task=task)
+    if inputs is not None:
+        _check_is_one_of(INPUTS, inputs=inputs)
     return [
         name
         for name, info in _models.items()
-        if fnmatch.fnmatchcase(name, pattern) and task in (None, info.task)
+        if fnmatch.fnmatchcase(name, pattern)
+        and task in (None, info.task)
+        and inputs in (None, info.inputs)
     ]
+
+
+def _check_is_one_of(choices: tuple[str, ...], **argument):
+    [(name, value)] = argument.items()
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {value!r}"
+        )
 
 
 def model_info(name: str) -> ModelInfo:

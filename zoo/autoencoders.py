@@ -16,6 +16,7 @@ from zoo._registry import register_model
 
 @register_model(
     task="reconstruction",
+    inputs="images",
     lecture="autoencoders: 784 pixels to 32 numbers and back",
     reference="Baldi and Hornik 1989",
 )
@@ -92,6 +93,7 @@ def autoencoder(
 
 @register_model(
     task="reconstruction",
+    inputs="images",
     lecture="deep autoencoders: several layers each way",
     reference="Hinton and Salakhutdinov 2006",
 )
@@ -174,6 +176,7 @@ def deep_autoencoder(
 
 @register_model(
     task="reconstruction",
+    inputs="images",
     lecture="autoencoders, with the convolutions of the course",
     reference="Masci, Meier, Ciresan and Schmidhuber 2011",
 )

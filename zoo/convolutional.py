@@ -8,6 +8,7 @@ from zoo._registry import register_model
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="convolutional networks in Keras: the 12-epoch example",
     reference="Chollet et al., Keras examples: mnist_cnn, 2015",
 )
@@ -71,6 +72,7 @@ def lecture_cnn(
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="convolution, pooling and batch normalisation, put to work",
     reference="Ioffe and Szegedy 2015",
 )

@@ -195,6 +195,7 @@ class DigitCodeDistances(layers.Layer):
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="convolutional networks: LeNet-5 and its C3 table",
     reference="LeCun, Bottou, Bengio and Haffner 1998",
 )

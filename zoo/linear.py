@@ -8,6 +8,7 @@ from zoo._registry import register_model
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="logistic regression with several classes; the softmax layer",
     reference="Cox 1958; Bridle 1990",
 )

@@ -8,6 +8,7 @@ from zoo._registry import register_model
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="feed-forward networks, back-propagation, dropout",
     reference="Rumelhart, Hinton and Williams 1986",
 )

@@ -24,6 +24,7 @@ _NAMES = {
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="recurrent networks, rolled over time",
     reference="Elman 1990",
 )
@@ -91,6 +92,7 @@ def simple_rnn(
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="long short-term memory",
     reference="Hochreiter and Schmidhuber 1997",
 )
@@ -161,6 +163,7 @@ def lstm(
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="gated recurrent units, a lighter long short-term memory",
     reference="Cho et al. 2014",
 )

@@ -104,6 +104,7 @@ class ApplicationPreprocessing(layers.Layer):
 
 @register_model(
     task="classification",
+    inputs="images",
     lecture="transfer learning: three ways to use a trained network",
     reference="Yosinski, Clune, Bengio and Lipson 2014",
 )
@@ -242,7 +243,7 @@ def _kind_of(backbone):
             "'transfer_classifier' cannot be its own backbone; give a model "
             "that was built and trained instead of the name."
         )
-    if name in list_models():
+    if name in list_models(inputs="images"):
         return "zoo"
     if name in _applications():
         return "application"
@@ -265,7 +266,8 @@ def _kind_of(backbone):
 
 def _backbones():
     """Return all names that a backbone may have."""
-    ours = [m for m in list_models() if m != "transfer_classifier"]
+    ours = list_models(inputs="images")
+    ours.remove("transfer_classifier")
     return dict.fromkeys(ours + _applications() + _loading.families())
 
 
