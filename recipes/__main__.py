@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 
 from recipes.lab import terminal
-from recipes.lab.metrics import in_words
+from recipes.lab.metrics import named
 from recipes.lab.results import describe_values, of_plain_commands
 
 _HERE = Path(__file__).parent
@@ -89,7 +89,7 @@ def _describe(row) -> tuple[str, str]:
     """Return a result with its seeds, and its time: `9 s`."""
     if row is None:
         return "not measured yet", ""
-    metric = in_words(row["metric"]).removeprefix("Test ")
+    metric = named(row["metric"]).words.removeprefix("Test ")
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
     return (

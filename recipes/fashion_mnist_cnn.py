@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "fashion_mnist"
-TARGETS = (Target("test_accuracy", 0.925),)
+TARGETS = (Target(ACCURACY, 0.925),)
 
 
 @dataclass(frozen=True)

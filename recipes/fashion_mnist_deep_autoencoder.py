@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import MSE
 
 DATASET = "fashion_mnist"
-TARGETS = (Target("test_mse", 0.0085, "min"),)
+TARGETS = (Target(MSE, 0.0085),)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "fashion_mnist"
-TARGETS = (Target("test_accuracy", 0.8950),)
+TARGETS = (Target(ACCURACY, 0.8950),)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import MSE
 
 DATASET = "mnist"
-TARGETS = (Target("test_mse", 0.0100, "min"),)
+TARGETS = (Target(MSE, 0.0100),)
 
 
 @dataclass(frozen=True)

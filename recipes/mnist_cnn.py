@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.9930),)
+TARGETS = (Target(ACCURACY, 0.9930),)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import MSE
 
 DATASET = "mnist"
-TARGETS = (Target("test_mse", 0.0055, "min"),)
+TARGETS = (Target(MSE, 0.0055),)
 
 
 @dataclass(frozen=True)

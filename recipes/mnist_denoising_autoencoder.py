@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import PSNR
 
 DATASET = "mnist"
-TARGETS = (Target("test_psnr", 18.5),)
+TARGETS = (Target(PSNR, 18.5),)
 NOISE_SEED = 0  # of the test images' noise, the same for every run
 
 

@@ -15,9 +15,10 @@ from typing import Literal
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.9930),)
+TARGETS = (Target(ACCURACY, 0.9930),)
 
 
 @dataclass(frozen=True)

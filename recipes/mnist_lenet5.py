@@ -18,9 +18,10 @@ from typing import Literal
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.9905),)
+TARGETS = (Target(ACCURACY, 0.9905),)
 
 
 @dataclass(frozen=True)

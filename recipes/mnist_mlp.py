@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.9840),)
+TARGETS = (Target(ACCURACY, 0.9840),)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.923),)
+TARGETS = (Target(ACCURACY, 0.923),)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from typing import Literal
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "fashion_mnist"
-TARGETS = (Target("test_accuracy", 0.9050),)
+TARGETS = (Target(ACCURACY, 0.9050),)
 
 
 @dataclass(frozen=True)

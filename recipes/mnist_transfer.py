@@ -22,9 +22,10 @@ from typing import Literal
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target("test_accuracy", 0.9920),)
+TARGETS = (Target(ACCURACY, 0.9920),)
 DRAWS = 3  # of the labels, for each point of the picture
 
 

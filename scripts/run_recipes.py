@@ -102,7 +102,7 @@ def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
 
 def aggregate(recipe: str, flags: list, target, records: list) -> dict:
     """Return the row of `results.csv` for the runs of one command."""
-    values = [record["metrics"][target.metric] for record in records]
+    values = [record["metrics"][target.metric.name] for record in records]
     seconds = [record["metrics"]["train_seconds"] for record in records]
     first, last = records[0], records[-1]
     if first["dataset"] == "digits":
@@ -118,8 +118,8 @@ def aggregate(recipe: str, flags: list, target, records: list) -> dict:
         "dataset": first["dataset"],
         "model": first["model"],
         "params": first["params"],
-        "metric": target.metric,
-        "direction": target.direction,
+        "metric": target.metric.name,
+        "direction": target.metric.better,
         "mean": f"{statistics.mean(values):.6f}",
         "std": f"{statistics.stdev(values) if len(values) > 1 else 0:.6f}",
         "seeds": len(values),

@@ -31,8 +31,9 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, run_command
 from recipes.lab.flags import RunOptions
+from recipes.lab.metrics import ACCURACY
 
-TARGETS = (Target("test_accuracy", 0.5),)
+TARGETS = (Target(ACCURACY, 0.5),)
 
 
 @dataclass(frozen=True)

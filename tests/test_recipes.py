@@ -149,7 +149,7 @@ def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
     assert "<html" in (run / "report.html").read_text()
     metrics = json.loads((run / "metrics.json").read_text())["metrics"]
     recipe = importlib.import_module(f"recipes.{name}")
-    assert recipe.TARGETS[0].metric in metrics
+    assert recipe.TARGETS[0].metric.name in metrics
     assert np.isfinite(list(metrics.values())).all()
     assert metrics.get("test_accuracy", 0) < 1
     export = tmp_path / "saved_models" / f"{name}-sample" / "1"

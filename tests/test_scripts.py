@@ -19,6 +19,7 @@ from recipes.lab.command import Target
 from recipes.lab.data import sources
 from recipes.lab.data.tfds import find
 from recipes.lab.flags import RunOptions
+from recipes.lab.metrics import ACCURACY
 from zoo import _loading
 
 
@@ -38,7 +39,7 @@ def record(accuracy, seconds=2.0, dataset="mnist"):
 def test_row_has_mean_deviation_and_median():
     records = [record(0.98, 1.0), record(0.99, 2.0), record(1.0, 9.0)]
     row = run_recipes.aggregate(
-        "mnist_cnn", ["--epochs", "3"], Target("test_accuracy", 0.9), records
+        "mnist_cnn", ["--epochs", "3"], Target(ACCURACY, 0.9), records
     )
     assert tuple(row) == run_recipes.COLUMNS
     assert float(row["mean"]) == pytest.approx(0.99)
@@ -51,7 +52,7 @@ def test_row_has_mean_deviation_and_median():
 def test_sample_never_becomes_a_row():
     with pytest.raises(SystemExit, match="no results"):
         run_recipes.aggregate(
-            *("mnist_cnn", [], Target("test_accuracy", 0.9)),
+            *("mnist_cnn", [], Target(ACCURACY, 0.9)),
             [record(0.9, dataset="digits")],
         )
 
@@ -60,7 +61,7 @@ def test_a_run_that_changed_on_the_way_never_becomes_a_row():
     changed = record(0.9) | {"changes": ["recipes/mnist_cnn.py has changed"]}
     with pytest.raises(SystemExit, match="as it began: recipes/mnist_cnn.py"):
         run_recipes.aggregate(
-            *("mnist_cnn", [], Target("test_accuracy", 0.9)),
+            *("mnist_cnn", [], Target(ACCURACY, 0.9)),
             [record(0.9), changed],
         )
 
@@ -78,7 +79,7 @@ def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
 def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
     results = tmp_path / "results.csv"
     monkeypatch.setattr(run_recipes, "RESULTS", results)
-    target = Target("test_accuracy", 0.9)
+    target = Target(ACCURACY, 0.9)
     for accuracy in (0.97, 0.98):
         run_recipes.enter(
             run_recipes.aggregate("mnist_cnn", [], target, [record(accuracy)])

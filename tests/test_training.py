@@ -15,6 +15,7 @@ from recipes.lab.command import Target, run_command
 from recipes.lab.data import augmentation, sources, splits
 from recipes.lab.errors import Preempted, RecipeError, UsageError
 from recipes.lab.flags import BatchSize, Epochs, RunOptions
+from recipes.lab.metrics import ACCURACY, Metric
 from recipes.lab.runs import open_run
 from recipes.lab.tasks import Classification
 from recipes.lab.training import fitting
@@ -116,9 +117,7 @@ def recipe(digits, tmp_path, capsys, no_export):
                 return run.finish(task, model, scores, history)
 
         flags = [*map(str, flags), "--output-dir", str(output)]
-        code = run_command(
-            train, Config, (Target("test_accuracy", 0.5),), flags
-        )
+        code = run_command(train, Config, (Target(ACCURACY, 0.5),), flags)
         return Ending(code, *capsys.readouterr(), **result)
 
     return run
@@ -545,7 +544,8 @@ def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(recipe):
     ],
 )
 def test_the_direction_of_a_target_counts(direction, value, reached):
-    assert Target("error", 0.5, direction).reached_by(value) is reached
+    metric = Metric("error", "Error", better=direction)
+    assert Target(metric, 0.5).reached_by(value) is reached
 
 
 def test_settings_from_python_are_checked_like_flags():

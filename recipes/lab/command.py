@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from recipes.lab import terminal
 from recipes.lab.errors import NothingToDo, Preempted, RecipeError
 from recipes.lab.flags import check
+from recipes.lab.metrics import Metric
 from recipes.lab.settings import file_of, is_program
 
 
@@ -22,20 +23,16 @@ class Target(NamedTuple):
     """What a recipe promises.
 
     Attributes:
-        metric: Name of the metric.
+        metric: What is measured.
         floor: Value that the mean over seeds must reach.
-        direction: `"max"` if larger is better, `"min"` if smaller is.
     """
 
-    metric: str
+    metric: Metric
     floor: float
-    direction: Literal["max", "min"] = "max"
 
     def reached_by(self, value: float) -> bool:
         """Whether a value is as good as the floor; NaN never is."""
-        if self.direction == "max":
-            return value >= self.floor
-        return value <= self.floor
+        return self.metric.is_reached(value, self.floor)
 
 
 def command(train: Callable, config_class: type, targets: Sequence[Target]):
@@ -107,10 +104,10 @@ def run_command(
     print(f"done in {seconds:.1f} s, of which training {training:.1f} s")
     if config.run.target is not None:
         target = targets[0]._replace(floor=config.run.target)
-        value = metrics[target.metric]
+        value = metrics[target.metric.name]
         if not target.reached_by(value):
             return _fail(
-                f"{target.metric} {value:.4f} misses the target "
+                f"{target.metric.name} {value:.4f} misses the target "
                 f"{target.floor:.4f}",
                 1,
             )

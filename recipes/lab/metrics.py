@@ -1,28 +1,92 @@
-"""Metrics in words."""
+"""What is measured: the name of each number, its words, unit and direction."""
 
-import re
+from dataclasses import dataclass, replace
+from typing import Literal
 
-COMPARABLE = {
-    # metric: the loss of training that is the same thing
-    "test_loss": "cross-entropy",
-    "test_mse": "mean squared error",
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good a model is.
+
+    Attributes:
+        name: Its key in `metrics.json` and `results.csv`.
+        words: Its name for people.
+        unit: What it is counted in.
+        digits: How many are written after the point.
+        factor: What it is multiplied by to be in that unit.
+        better: `"max"` if larger is better, `"min"` if smaller is.
+        loss: What the losses of training are called if they are the same
+            thing, and can be compared.
+    """
+
+    name: str
+    words: str
+    unit: str = ""
+    digits: int = 5
+    factor: float = 1
+    better: Literal["max", "min"] = "min"
+    loss: str | None = None
+
+    def write(self, value: float) -> str:
+        """Return a value with its unit: `99.47 %`."""
+        return f"{self.factor * value:.{self.digits}f} {self.unit}".rstrip()
+
+    def write_mean(self, mean: float, deviation: float) -> str:
+        """Return a mean and its spread: `99.47 ± 0.05 %`."""
+        deviation = f"{self.factor * deviation:.{self.digits}f}"
+        mean = f"{self.factor * mean:.{self.digits}f}"
+        return f"{mean} ± {deviation} {self.unit}".rstrip()
+
+    def is_reached(self, value: float, floor: float) -> bool:
+        """Whether a value is as good as another; NaN never is."""
+        return value >= floor if self.better == "max" else value <= floor
+
+
+ACCURACY = Metric(
+    *("test_accuracy", "Test accuracy", "%", 2), factor=100, better="max"
+)
+# Called as Keras calls it, which names any loss so.
+CROSS_ENTROPY = Metric(
+    *("test_loss", "Test cross-entropy", "nats", 4), loss="cross-entropy"
+)
+MSE = Metric("test_mse", "Test MSE", loss="mean squared error")
+PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
+EXCESS_CROSS_ENTROPY = Metric(
+    *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
+)
+
+_METRICS = {
+    metric.name: metric
+    for metric in (ACCURACY, CROSS_ENTROPY, MSE, PSNR, EXCESS_CROSS_ENTROPY)
 }
+_ABBREVIATIONS = ("pca",)
 
 
-def in_words(metric: str) -> str:
-    """Return a metric's name for people: `Test MSE` for `test_mse`."""
-    # The cross-entropy is called as Keras calls it, which names any loss so.
-    metric = re.sub("loss$|cross_entropy$", "cross-entropy", metric)
+def named(name: str) -> Metric:
+    """Return the metric of a name.
+
+    What comes before `test_` says whose it is: `pca_test_mse` is the test MSE
+    of PCA. A name that nobody has described is written as it is.
+    """
+    owner, found, rest = name.rpartition("test_")
     words = [
-        word.upper() if word in ("mse", "pca", "psnr") else word
-        for word in metric.split("_")
+        word.upper() if word in _ABBREVIATIONS else word
+        for word in owner.split("_")[:-1]
     ]
-    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+    metric = _METRICS.get(found + rest)
+    if metric is None:
+        words, metric = name.split("_"), Metric(name, "")
+    elif words:
+        words.append(metric.words[0].lower() + metric.words[1:])
+    else:
+        return metric
+    words[0] = words[0][0].upper() + words[0][1:]
+    return replace(metric, name=name, words=" ".join(words))
 
 
-def remark_on_losses(run, metric: str) -> str | None:
+def remark_on_losses(run, metric: Metric) -> str | None:
     """Return why a metric is not what training called `loss`, or None."""
-    loss = run.losses.get("train", COMPARABLE[metric])
-    if loss == COMPARABLE[metric]:
+    loss = run.losses.get("train", metric.loss)
+    if metric.loss in (None, loss):
         return None
     return f"not comparable with the losses of training, which are {loss}"

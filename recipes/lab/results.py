@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from recipes.lab.metrics import in_words
+from recipes.lab.metrics import named
 from recipes.lab.settings import describe, recipe_name
 
 _RECIPES = Path(__file__).resolve().parent.parent
@@ -84,28 +84,10 @@ def _what_counts(config) -> dict:
 
 def describe_result(row: dict[str, str]) -> str:
     """Return a result for people: `Test accuracy 99.47 ± 0.05 %`."""
-    return f"{in_words(row['metric'])} {describe_values(row)}"
+    return f"{named(row['metric']).words} {describe_values(row)}"
 
 
 def describe_values(row: dict[str, str]) -> str:
     """Return a mean and its spread: `99.47 ± 0.05 %`."""
-    scale, digits, unit = _shown(row["metric"])
-    mean, std = scale * float(row["mean"]), scale * float(row["std"])
-    return f"{mean:.{digits}f} ± {std:.{digits}f} {unit}".rstrip()
-
-
-def describe_value(metric: str, value: float) -> str:
-    """Return a value with its unit: `99.47 %`."""
-    scale, digits, unit = _shown(metric)
-    return f"{scale * value:.{digits}f} {unit}".rstrip()
-
-
-def _shown(metric: str) -> tuple[float, int, str]:
-    """Return by what a metric is multiplied, its digits and its unit."""
-    if metric.endswith("accuracy"):
-        return 100, 2, "%"
-    if metric.endswith("psnr"):
-        return 1, 2, "dB"
-    if metric == "test_loss":
-        return 1, 4, "nats"
-    return 1, 5, "nats" if metric.endswith("cross_entropy") else ""
+    metric = named(row["metric"])
+    return metric.write_mean(float(row["mean"]), float(row["std"]))

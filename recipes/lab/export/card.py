@@ -19,12 +19,12 @@ def card(run, task, record: dict, version: str) -> str:
     """
     data, tag = task.data, task.hub_task
     title, licence = data.facts
-    metric_type, metric_name, metric = task.hub_metric
-    value = record["metrics"][metric]
+    metrics = record["metrics"]
+    headline = task.metrics[0]
     results = {
-        **task.results(record["metrics"]),
+        **{m.words: m.write(metrics[m.name]) for m in task.metrics},
         "seed": str(record["seed"]),
-        "training": f"{record['metrics']['train_seconds']:.0f} s",
+        "training": f"{metrics['train_seconds']:.0f} s",
     }
     sample = (
         "\n**Trained on a small sample: a demonstration, not a result.**\n"
@@ -54,7 +54,7 @@ tags:
 datasets:
 - {data.name}
 metrics:
-- {metric_type}
+- {task.hub_metric}
 model-index:
 - name: {run.export_name}
   results:
@@ -66,9 +66,9 @@ model-index:
       name: {title}
       split: test
     metrics:
-    - type: {metric_type}
-      value: {value:.4g}
-      name: {metric_name}
+    - type: {task.hub_metric}
+      value: {metrics[headline.name]:.4g}
+      name: {headline.words}
 schema: {SCHEMA}
 keras_zoo_recipes: {zoo.__version__}
 ---

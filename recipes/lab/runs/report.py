@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recipes.lab import files
-from recipes.lab.metrics import in_words, remark_on_losses
+from recipes.lab.metrics import named, remark_on_losses
 from recipes.lab.report import page
 
 
@@ -84,7 +84,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
     versions = environment["versions"]
     return {
         **{
-            in_words(name): f"{value:.4g}"
+            named(name).words: named(name).write(value)
             for name, value in metrics.items()
             if not name.startswith(("test_", "train_"))
         },

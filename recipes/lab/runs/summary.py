@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from recipes.lab import results, terminal
-from recipes.lab.metrics import COMPARABLE, in_words, remark_on_losses
+from recipes.lab.metrics import named, remark_on_losses
 
 WIDTH = 80  # of a terminal
 
@@ -24,20 +24,15 @@ def summary(run, metrics: dict[str, float], export: Path) -> str:
         seeds = "one seed" if row["seeds"] == "1" else f"{row['seeds']} seeds"
         values = results.describe_values(row)
         remarks[row["metric"]] = f"published: {values} over {seeds}"
-    for metric in COMPARABLE.keys() & metrics.keys():
-        if remark := remark_on_losses(run, metric):
-            remarks[metric] = "; ".join(
-                filter(None, (remarks.get(metric), remark))
-            )
-    rows = [
-        (
-            in_words(name),
-            results.describe_value(name, value),
-            remarks.get(name, ""),
+    rows = []
+    for name, value in metrics.items():
+        if name.startswith("train_"):
+            continue
+        metric = named(name)
+        said = (remarks.get(name), remark_on_losses(run, metric))
+        rows.append(
+            (metric.words, metric.write(value), "; ".join(filter(None, said)))
         )
-        for name, value in metrics.items()
-        if not name.startswith("train_")
-    ]
     lines = ["", *_in_columns(rows)]
     report = run.folder / "report.html"
     if report.exists():

@@ -11,6 +11,7 @@ import tensorflow as tf
 from recipes.lab.data.splits import Data, Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.inputs.signatures import Signature
+from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
 from recipes.lab.report import figures
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
@@ -27,9 +28,11 @@ class Classification:
 
     # What Hugging Face calls them.
     hub_task: ClassVar = "image-classification"
-    hub_metric: ClassVar = ("accuracy", "Test accuracy", "test_accuracy")
+    hub_metric: ClassVar = "accuracy"
+    # The first is the one that counts.
+    metrics: ClassVar = (ACCURACY, CROSS_ENTROPY)
     # What training's loss is compared with: a metric, and a fact of the report.
-    loss: ClassVar = ("test_loss", "Test cross-entropy")
+    loss: ClassVar = (CROSS_ENTROPY, CROSS_ENTROPY.words)
 
     def score(
         self, model: keras.Model, split: Split, quiet: bool = False
@@ -51,7 +54,10 @@ class Classification:
         chosen = probabilities[np.arange(len(split)), split.targets]
         accuracy = np.mean(probabilities.argmax(axis=1) == split.targets)
         loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
-        metrics = {"test_accuracy": float(accuracy), "test_loss": float(loss)}
+        metrics = {
+            ACCURACY.name: float(accuracy),
+            CROSS_ENTROPY.name: float(loss),
+        }
         return Scores(split, probabilities, metrics)
 
     def check(self, model: keras.Model) -> None:
@@ -108,13 +114,6 @@ class Classification:
         """Return the files that the export keeps beside the graph."""
         return {"labels.txt": "\n".join(self.data.class_names) + "\n"}
 
-    def results(self, metrics: dict) -> dict[str, str]:
-        """Return the first columns of the card's table of results."""
-        return {
-            "test accuracy": f"{metrics['test_accuracy']:.2%}",
-            "test cross-entropy": f"{metrics['test_loss']:.4f} nats",
-        }
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return f"Classes: {', '.join(self.data.class_names)}."
@@ -164,8 +163,8 @@ print(answer["class_name"], answer["probabilities"])
         names = [str(name) for name in self.data.class_names]
         counts = figures.count_confusions(labels, predicted, len(names))
         facts = {
-            "Test accuracy": f"{scores.metrics['test_accuracy']:.2%}",
-            "Test cross-entropy": f"{scores.metrics['test_loss']:.4f} nats",
+            metric.words: metric.write(scores.metrics[metric.name])
+            for metric in self.metrics
         }
         sections = [
             figures.confusion_section(plots, counts, names),

@@ -11,6 +11,7 @@ import tensorflow as tf
 import zoo
 from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.inputs.signatures import Signature, signature
+from recipes.lab.metrics import EXCESS_CROSS_ENTROPY, MSE, PSNR
 from recipes.lab.report import figures
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
@@ -29,9 +30,11 @@ class Reconstruction:
 
     # What Hugging Face calls them.
     hub_task: ClassVar = "image-feature-extraction"
-    hub_metric: ClassVar = ("mse", "Test mean squared error", "test_mse")
+    hub_metric: ClassVar = "mse"
+    # The first is the one that counts.
+    metrics: ClassVar = (MSE, PSNR)
     # What training's loss is compared with: a metric, and a fact of the report.
-    loss: ClassVar = ("test_mse", "Squared error")
+    loss: ClassVar = (MSE, "Squared error")
 
     def score(
         self,
@@ -65,10 +68,10 @@ class Reconstruction:
         pictures = np.clip(predict(model, seen), 0, 1)
         truth = in_unit_range(split.inputs)
         metrics = {
-            "test_mse": float(np.mean(squared_errors(pictures, truth))),
-            "test_excess_cross_entropy": _cross_entropy(truth, pictures)
+            MSE.name: float(np.mean(squared_errors(pictures, truth))),
+            EXCESS_CROSS_ENTROPY.name: _cross_entropy(truth, pictures)
             - _cross_entropy(truth, truth),
-            "test_psnr": psnr(pictures, truth),
+            PSNR.name: psnr(pictures, truth),
         }
         return Scores(split, pictures, metrics, inputs)
 
@@ -131,13 +134,6 @@ class Reconstruction:
         """Return the files that the export keeps beside the graph: none."""
         return {}
 
-    def results(self, metrics: dict) -> dict[str, str]:
-        """Return the first columns of the card's table of results."""
-        return {
-            "test squared error per pixel": f"{metrics['test_mse']:.5f}",
-            "test PSNR": f"{metrics['test_psnr']:.2f} dB",
-        }
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return "Pictures come out in [0, 1], and as\nuint8 pixels."
@@ -196,11 +192,13 @@ pixels in [0, 1], for what rescales them comes before it.
         errors = squared_errors(pictures, truth)
         labels = np.asarray(test.targets)
         names = [str(name) for name in self.data.class_names]
-        decibels = f"{metrics['test_psnr']:.2f} dB"
+        excess = EXCESS_CROSS_ENTROPY.write(metrics[EXCESS_CROSS_ENTROPY.name])
+        decibels = PSNR.write(metrics[PSNR.name])
         facts = {
-            "Squared error": f"{metrics['test_mse']:.5f} per pixel in [0, 1]",
-            "Cross-entropy": f"{metrics['test_excess_cross_entropy']:.5f} nats "
-            "per pixel above the entropy of the images, which is the floor",
+            "Squared error": f"{MSE.write(metrics[MSE.name])} per pixel in "
+            "[0, 1]",
+            "Cross-entropy": f"{excess} per pixel above the entropy of the "
+            "images, which is the floor",
             "PSNR": decibels,
             "Code": f"{codes.shape[1]} numbers for {test.inputs[0].size}, of "
             f"mean size {np.abs(codes).mean():.2g}; "
