@@ -54,16 +54,7 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model(
-                "cnn",
-                filters=(32, 32, 64, 64, 128),
-                kernel_sizes=(5, 3, 3, 3, 3),
-                strides=(2, 1, 2, 1, 2),
-                pool_sizes=(1, 1, 1, 1, 1),
-                padding="same",
-                hidden_units=(),
-                dropout=0.3,
-            )
+            model = zoo.create_model("deep_cnn")
             model.compile(
                 optimizer=keras.optimizers.AdamW(
                     training.one_cycle(

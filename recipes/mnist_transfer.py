@@ -59,7 +59,7 @@ def train(config: Config) -> dict[str, float]:
         # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
         with run.scope():
             donor = zoo.create_model(
-                "cnn", num_classes=5, filters=(32, 96), hidden_units=()
+                "cnn", num_classes=5, filters=(32, 96), hidden_units=None
             )
         splits = before.train, before.validation
         pretraining = _fit(run, donor, "full", *splits, "pretrain")

@@ -225,14 +225,8 @@ def test_what_a_builder_synchronised_stays_so(tmp_path):
 
 
 def small_cnn(**arguments):
-    return zoo.cnn(
-        (8, 8, 1),
-        filters=(4,),
-        kernel_sizes=(3,),
-        strides=(1,),
-        pool_sizes=(2,),
-        hidden_units=(),
-        **arguments,
+    return zoo.deep_cnn(
+        (8, 8, 1), filters=(4,), kernel_sizes=(3,), strides=(2,), **arguments
     )
 
 

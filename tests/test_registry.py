@@ -266,6 +266,7 @@ def test_command_with_a_name_shows_the_model(capsys):
     out = capsys.readouterr().out
     assert zoo.model_info("lenet5").reference in " ".join(out.split())
     assert "Departures from the paper" in out  # the docstring
+    assert "see help(zoo.create_model)" in out
     assert "distances" in out.partition("Param #")[2]  # Keras' summary
 
 

@@ -21,7 +21,7 @@ CLASSIFIERS = zoo.list_models(task="classification", inputs="images")
 def small_cnn(**arguments):
     """Build a network that takes no time, with everything that may move."""
     keras.utils.set_random_seed(0)
-    sizes = {"filters": (4, 8), "hidden_units": (16,), "dropout": 0.5}
+    sizes = {"filters": (4, 8), "hidden_units": 16, "dropout": 0.5}
     return zoo.create_model("cnn", **{**sizes, **arguments})
 
 

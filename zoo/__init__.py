@@ -40,6 +40,7 @@ if not _is_command():
     from zoo.lenet import lenet5 as lenet5
     from zoo.convolutional import lecture_cnn as lecture_cnn
     from zoo.convolutional import cnn as cnn
+    from zoo.convolutional import deep_cnn as deep_cnn
     from zoo.transfer import transfer_classifier as transfer_classifier
     from zoo.autoencoders import autoencoder as autoencoder
     from zoo.autoencoders import deep_autoencoder as deep_autoencoder

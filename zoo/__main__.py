@@ -45,6 +45,7 @@ def main(argv=None) -> int:
             facts = f"{info.name}: {info.lecture} ({info.reference})"
             print(textwrap.fill(facts, WIDTH), "\n")
             print(inspect.getdoc(info.builder), "\n")
+            print("Other arguments: see help(zoo.create_model).\n")
             model.summary(line_length=WIDTH, expand_nested=True)
     except ValueError as error:
         print(error, file=sys.stderr)

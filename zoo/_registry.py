@@ -154,13 +154,23 @@ def model_info(name: str) -> ModelInfo:
 def create_model(name: str, /, **arguments) -> keras.Model:
     """Build a model by its name.
 
+    These arguments mean the same wherever a builder has them:
+
+    - `input_shape`: Height, width and channels of an image.
+    - `num_classes`: Number of classes.
+    - `classifier_activation`: `"softmax"` for probabilities, `None` for logits.
+    - `rescale`: Scale and offset that the first layer applies to raw pixels.
+    - `name`: Name of the model; its builder's by default.
+
+    `python -m zoo NAME` describes the others.
+
     Args:
         name: One of `list_models()`.
         **arguments: Handed to the builder as they are.
 
     Returns:
-        An uncompiled `keras.Model` that takes raw pixels, 0 to 255, and warns
-        once of pixels that were divided by 255.
+        An uncompiled `keras.Model`. Of images it takes raw pixels, 0 to 255,
+        and warns once of pixels that were divided by 255.
 
     Raises:
         ValueError: If no model has this name.

@@ -46,7 +46,6 @@ def autoencoder(
     what principal component analysis finds: the same subspace, the same error.
 
     Args:
-        input_shape: Height, width and channels of an image.
         latent_dim: Length of the code.
         code_activation: Activation of the code.
         output_activation: Activation of the pixels; all but `"sigmoid"` may
@@ -55,8 +54,6 @@ def autoencoder(
             summed over the code and averaged over the batch.
         noise: Standard deviation of the Gaussian noise that training adds to
             the rescaled pixels, which are clipped to [0, 1] again.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -122,7 +119,6 @@ def deep_autoencoder(
     | sum       |         | 222,384    |
 
     Args:
-        input_shape: Height, width and channels of an image.
         hidden_units: Width of each hidden layer of the encoder; the decoder has
             them in reverse.
         latent_dim: Length of the code.
@@ -134,8 +130,6 @@ def deep_autoencoder(
             summed over the code and averaged over the batch.
         noise: Standard deviation of the Gaussian noise that training adds to
             the rescaled pixels, which are clipped to [0, 1] again.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -220,8 +214,6 @@ def convolutional_autoencoder(
             summed over the code and averaged over the batch.
         noise: Standard deviation of the Gaussian noise that training adds to
             the rescaled pixels, which are clipped to [0, 1] again.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,

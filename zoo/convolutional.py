@@ -1,5 +1,7 @@
 """Convolutional networks: the lecture's, and ours for CPUs in a hurry."""
 
+import functools
+
 import keras
 from keras import layers
 
@@ -34,13 +36,6 @@ def lecture_cnn(
     | sum                 |          | 1,199,882  |
 
     One image takes 12.0 million multiplications.
-
-    Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -81,11 +76,7 @@ def cnn(
     num_classes=10,
     *,
     filters=(32, 64),
-    kernel_sizes=(5, 3),
-    strides=(2, 1),
-    pool_sizes=(2, 1),
-    padding="valid",
-    hidden_units=(128,),
+    hidden_units=128,
     dropout=0.0,
     synchronized=False,
     classifier_activation="softmax",
@@ -116,15 +107,8 @@ def cnn(
     ReLU and another layer of weights, which scales as well.
 
     Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
-        filters: Number of maps of each convolution.
-        kernel_sizes: Side of the kernel of each convolution.
-        strides: Stride of each convolution.
-        pool_sizes: Side of the maximum pooling after each convolution; 1 for
-            none.
-        padding: `"valid"` or `"same"`, for the convolutions.
-        hidden_units: Width of each hidden layer after the convolutions.
+        filters: Number of maps of the two convolutions.
+        hidden_units: Width of the hidden layer; `None` leaves it out.
         dropout: Fraction of the features that training drops before
             `predictions`.
         synchronized: Whether the normalisations take their statistics over all
@@ -134,9 +118,97 @@ def cnn(
             process: TensorFlow confuses the sums of a second one with those of
             the first. The recipes see to all of this themselves. It needs
             TensorFlow, to load what is saved as well.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Example:
+    >>> model = zoo.create_model("cnn", filters=(16, 32))
+
+    Reference:
+    - S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network
+      training by reducing internal covariate shift, 2015.
+    """
+    norm = functools.partial(
+        layers.BatchNormalization,
+        momentum=0.8,
+        scale=False,
+        synchronized=synchronized,
+    )
+    scale, offset = rescale
+    maps1, maps2 = filters
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(scale, offset, name="rescaling")(image)
+    x = layers.Conv2D(maps1, 5, strides=2, use_bias=False, name="conv1")(x)
+    x = layers.MaxPooling2D(name="pool1")(x)
+    x = norm(name="norm1")(x)
+    x = layers.ReLU(name="relu1")(x)
+    x = layers.Conv2D(maps2, 3, use_bias=False, name="conv2")(x)
+    x = norm(name="norm2")(x)
+    x = layers.ReLU(name="relu2")(x)
+    x = layers.Flatten(name="flatten")(x)
+    if hidden_units:
+        x = layers.Dense(hidden_units, use_bias=False, name="hidden1")(x)
+        x = norm(name="norm3")(x)
+        x = layers.ReLU(name="relu3")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(
+        num_classes, activation=classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(image, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    inputs="images",
+    lecture="convolutions upon convolutions, with strides in place of pooling",
+    reference="Springenberg et al. 2015",
+)
+def deep_cnn(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    filters=(32, 32, 64, 64, 128),
+    kernel_sizes=(5, 3, 3, 3, 3),
+    strides=(2, 1, 2, 1, 2),
+    dropout=0.3,
+    synchronized=False,
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="deep_cnn",
+):
+    """Build a convolutional network that grows deeper where its maps are small.
+
+    | layer                      | output   | parameters | multiplications |
+    | -------------------------- | -------- | ---------- | --------------- |
+    | rescaling                  | 28×28×1  |            |                 |
+    | conv1, 5×5, stride 2       | 14×14×32 | 800        | 156,800         |
+    | norm1, relu1               | 14×14×32 | 32         |                 |
+    | conv2, 3×3                 | 14×14×32 | 9,216      | 1,806,336       |
+    | norm2, relu2               | 14×14×32 | 32         |                 |
+    | conv3, 3×3, stride 2       | 7×7×64   | 18,432     | 903,168         |
+    | norm3, relu3               | 7×7×64   | 64         |                 |
+    | conv4, 3×3                 | 7×7×64   | 36,864     | 1,806,336       |
+    | norm4, relu4               | 7×7×64   | 64         |                 |
+    | conv5, 3×3, stride 2       | 4×4×128  | 73,728     | 1,179,648       |
+    | norm5, relu5               | 4×4×128  | 128        |                 |
+    | flatten, dropout           | 2,048    |            |                 |
+    | predictions                | 10       | 20,490     | 20,480          |
+    | sum                        |          | 159,850    | 5,872,768       |
+
+    There is no pooling and no hidden layer: some convolutions skip every other
+    position instead. Zeros are padded, so that maps shrink by strides only.
+    The normalisations are those of `cnn`.
+
+    Args:
+        filters: Number of maps of each convolution.
+        kernel_sizes: Side of the kernel of each convolution.
+        strides: Stride of each convolution.
+        dropout: Fraction of the features that training drops before
+            `predictions`.
+        synchronized: As for `cnn`.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -146,45 +218,35 @@ def cnn(
         ValueError: If the convolutions' arguments differ in length.
 
     Example:
-    >>> model = zoo.create_model("cnn", filters=(16, 32))
+    >>> model = zoo.create_model(
+    ...     "deep_cnn", filters=(16, 32), kernel_sizes=(3, 3), strides=(2, 2)
+    ... )
 
     Reference:
-    - S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network
-      training by reducing internal covariate shift, 2015.
+    - J. T. Springenberg, A. Dosovitskiy, T. Brox, M. Riedmiller, Striving for
+      simplicity: the all convolutional net, 2015.
     """
-    stages = [filters, kernel_sizes, strides, pool_sizes]
-    if len({len(sizes) for sizes in stages}) > 1:
+    if not len(filters) == len(kernel_sizes) == len(strides):
         raise ValueError(
-            "`filters`, `kernel_sizes`, `strides` and `pool_sizes` need one "
-            f"value for each convolution. Received: {filters}, {kernel_sizes}, "
-            f"{strides}, {pool_sizes}"
+            "`filters`, `kernel_sizes` and `strides` need one value for each "
+            f"convolution. Received: {filters}, {kernel_sizes}, {strides}"
         )
-
-    def normalize(x, number):
+    scale, offset = rescale
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(scale, offset, name="rescaling")(image)
+    stages = zip(filters, kernel_sizes, strides, strict=True)
+    for i, (maps, kernel, stride) in enumerate(stages, start=1):
+        x = layers.Conv2D(
+            maps, kernel, stride, "same", use_bias=False, name=f"conv{i}"
+        )(x)
         x = layers.BatchNormalization(
             momentum=0.8,
             scale=False,
             synchronized=synchronized,
-            name=f"norm{number}",
+            name=f"norm{i}",
         )(x)
-        return layers.ReLU(name=f"relu{number}")(x)
-
-    image = keras.Input(input_shape, name="image")
-    scale, offset = rescale
-    x = layers.Rescaling(scale, offset, name="rescaling")(image)
-    for i, (maps, kernel, stride, pool) in enumerate(
-        zip(*stages, strict=True), start=1
-    ):
-        x = layers.Conv2D(
-            maps, kernel, stride, padding, use_bias=False, name=f"conv{i}"
-        )(x)
-        if pool > 1:
-            x = layers.MaxPooling2D(pool, name=f"pool{i}")(x)
-        x = normalize(x, i)
+        x = layers.ReLU(name=f"relu{i}")(x)
     x = layers.Flatten(name="flatten")(x)
-    for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, use_bias=False, name=f"hidden{i}")(x)
-        x = normalize(x, len(filters) + i)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     outputs = layers.Dense(

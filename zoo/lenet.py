@@ -249,7 +249,6 @@ def lenet5(
             (the negative distances).
         rescale: Scale and offset for raw pixels, after the padding; the
             default puts background at -0.1 and ink at 1.175.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,

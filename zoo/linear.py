@@ -32,13 +32,6 @@ def softmax_regression(
     | predictions | 10      | 7,850      |
     | sum         |         | 7,850      |
 
-    Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
-
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.

@@ -36,14 +36,9 @@ def mlp(
     | sum                  |         | 669,706    |
 
     Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
         hidden_units: Width of each hidden layer; `()` leaves none.
         activation: Activation of the hidden layers.
         dropout: Fraction of each hidden layer that training drops.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,

@@ -55,8 +55,6 @@ def simple_rnn(
     parameters.
 
     Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
@@ -65,9 +63,6 @@ def simple_rnn(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -124,8 +119,6 @@ def lstm(
     output). The forget gate starts open, with a bias of 1.
 
     Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
@@ -134,9 +127,6 @@ def lstm(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -194,8 +184,6 @@ def gru(
     parameters: a candidate for the state and two gates (update, reset).
 
     Args:
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
@@ -204,9 +192,6 @@ def gru(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        rescale: Scale and offset that the first layer applies to raw pixels.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,

@@ -149,7 +149,6 @@ def transfer_classifier(
     does the network's own preprocessing.
 
     Args:
-        input_shape: Height, width and channels of an image.
         num_classes: Number of classes, two or more.
         backbone: Name of a model of this package; name of a network of
             keras.applications; name or path of an export, as for
@@ -169,8 +168,6 @@ def transfer_classifier(
             them as they are, and means 96 for keras.applications.
         synchronized: Whether batch normalisation that is trained takes its
             statistics over all replicas; see `cnn`.
-        classifier_activation: `"softmax"` for probabilities, `None` for logits.
-        name: Name of the model.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
