@@ -52,15 +52,13 @@ def train(config: Config) -> dict[str, float]:
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
+        rate = training.one_cycle(config.learning_rate, steps, warmup=0.25)
 
         with run.scope():
             model = zoo.create_model("deep_cnn")
             model.compile(
                 optimizer=keras.optimizers.AdamW(
-                    training.one_cycle(
-                        config.learning_rate, steps, warmup=0.25
-                    ),
-                    weight_decay=config.weight_decay,
+                    rate, weight_decay=config.weight_decay
                 ),
                 loss=keras.losses.CategoricalCrossentropy(
                     label_smoothing=config.label_smoothing

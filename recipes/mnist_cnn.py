@@ -49,19 +49,14 @@ def train(config: Config) -> dict[str, float]:
     # Seeds and devices, then the data (raw pixels, 0 to 255), then the folder.
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
+        rate = training.one_cycle(config.learning_rate, steps, warmup=0.25)
 
         # The model and its optimizer belong to the devices they are made on.
         with run.scope():
             model = zoo.create_model("cnn")
             model.compile(
                 # A short memory suits a short training, hence the low betas.
-                optimizer=keras.optimizers.Adam(
-                    training.one_cycle(
-                        config.learning_rate, steps, warmup=0.25
-                    ),
-                    beta_1=0.7,
-                    beta_2=0.9,
-                ),
+                optimizer=keras.optimizers.Adam(rate, beta_1=0.7, beta_2=0.9),
                 loss=keras.losses.CategoricalCrossentropy(
                     label_smoothing=config.label_smoothing
                 ),

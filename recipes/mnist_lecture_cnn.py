@@ -70,11 +70,7 @@ def train(config: Config) -> dict[str, float]:
             model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
 
         history = training.fit(
-            run,
-            model,
-            train,
-            validation=validation,
-            augment=augment,
+            *(run, model, train), validation=validation, augment=augment
         )
 
         task = tasks.Classification(data)
