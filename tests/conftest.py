@@ -1,14 +1,8 @@
 """What all tests share: a quiet machine with two CPUs, and one dry run."""
 
 import contextlib
-import dataclasses
-import functools
-import importlib
 import io
 import os
-import pathlib
-import subprocess
-import sys
 
 # Before TensorFlow is imported, here and in the processes that tests start.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -16,12 +10,12 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ.pop("TF_CONFIG", None)
 os.environ.pop("SLURM_PROCID", None)
 
-import chaos
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RECIPES = sorted(path.stem for path in ROOT.glob("recipes/[!_]*.py"))
+pytest.register_assert_rewrite("helpers")
+
+from helpers.commands import run_recipe  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,51 +44,6 @@ def own_cache(tmp_path_factory):
     os.environ["KERAS_HOME"] = str(tmp_path_factory.mktemp("keras"))
 
 
-def run_recipe(name, *flags):
-    """Run a recipe in this process; return its exit code."""
-    recipe = importlib.import_module(f"recipes.{name}")
-    try:
-        return recipe.main([str(flag) for flag in flags])
-    except SystemExit as end:
-        return end.code
-
-
-def run_python(*arguments, **options):
-    """Run Python in a process of its own, from the root of the checkout."""
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=options.pop("cwd", ROOT),
-        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
-        capture_output=True,
-        text=True,
-        timeout=options.pop("timeout", 120),
-        **options,
-    )
-
-
-def assert_same_end(output, other, run="*"):
-    """Two runs have computed the same bits; the first may be one of several."""
-    arrays, numbers = chaos.end_of(output, run)
-    others, expected = chaos.end_of(other)
-    assert numbers == expected
-    assert arrays.keys() == others.keys()
-    for name, values in arrays.items():
-        np.testing.assert_array_equal(values, others[name])
-
-
-@contextlib.contextmanager
-def ordinary_rights():
-    """Give up root's right to read and write everything."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
 @pytest.fixture(scope="session")
 def said_dry_run(tmp_path_factory):
     """The output folder of one whole dry run of the main job; what it said."""
@@ -103,32 +52,6 @@ def said_dry_run(tmp_path_factory):
         code = run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder)
     assert code == 0
     return folder, said.getvalue()
-
-
-def classification(class_names="0123456789"):
-    """The task of a classifier of the embedded digits."""
-    from recipes.lab import tasks
-
-    return tasks.Classification(
-        dataclasses.replace(sample(), class_names=tuple(class_names))
-    )
-
-
-def reconstruction():
-    """The task of an autoencoder of the embedded digits."""
-    from recipes.lab import tasks
-
-    return tasks.Reconstruction(sample())
-
-
-@functools.cache
-def sample():
-    """The embedded digits."""
-    from recipes.lab.data import sources
-    from recipes.lab.flags import RunOptions
-
-    with contextlib.redirect_stdout(None):
-        return sources.load("mnist", RunOptions(dry_run=True))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What tests of several rooms need; their fixtures are in conftest.py."""

@@ -1,0 +1,46 @@
+"""Recipes and Python, run as a user runs them."""
+
+import contextlib
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.stem for path in ROOT.glob("recipes/[!_]*.py"))
+
+
+def run_recipe(name, *flags):
+    """Run a recipe in this process; return its exit code."""
+    recipe = importlib.import_module(f"recipes.{name}")
+    try:
+        return recipe.main([str(flag) for flag in flags])
+    except SystemExit as end:
+        return end.code
+
+
+def run_python(*arguments, **options):
+    """Run Python in a process of its own, from the root of the checkout."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=options.pop("cwd", ROOT),
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
+        capture_output=True,
+        text=True,
+        timeout=options.pop("timeout", 120),
+        **options,
+    )
+
+
+@contextlib.contextmanager
+def ordinary_rights():
+    """Give up root's right to read and write everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)

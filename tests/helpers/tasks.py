@@ -1,0 +1,31 @@
+"""The embedded digits, and the tasks that recipes have with them."""
+
+import contextlib
+import dataclasses
+import functools
+
+
+def classification(class_names="0123456789"):
+    """The task of a classifier of the embedded digits."""
+    from recipes.lab import tasks
+
+    return tasks.Classification(
+        dataclasses.replace(sample(), class_names=tuple(class_names))
+    )
+
+
+def reconstruction():
+    """The task of an autoencoder of the embedded digits."""
+    from recipes.lab import tasks
+
+    return tasks.Reconstruction(sample())
+
+
+@functools.cache
+def sample():
+    """The embedded digits."""
+    from recipes.lab.data import sources
+    from recipes.lab.flags import RunOptions
+
+    with contextlib.redirect_stdout(None):
+        return sources.load("mnist", RunOptions(dry_run=True))

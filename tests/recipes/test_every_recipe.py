@@ -1,0 +1,196 @@
+"""Every recipe trains, and the main job does all that a recipe promises."""
+
+import csv
+import importlib
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from helpers.commands import RECIPES, ROOT, run_recipe
+
+import zoo
+from recipes.lab import results
+from recipes.lab.flags import RunOptions
+
+
+def test_main_job_leaves_a_whole_run(dry_run):
+    run = dry_run / "runs" / "mnist_cnn-sample" / "1"
+    for name in ("config.json", "environment.json", "metrics.json"):
+        assert json.loads((run / name).read_text())["schema"] == 1
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1"]
+    assert "<html" in (run / "report.html").read_text()
+    assert {p.name for p in (run / "plots").iterdir()} >= {
+        "curves.png",
+        "confusion_matrix.png",
+    }
+    assert list((run / "checkpoints" / "train").glob("000001-*.npz"))
+
+
+def test_main_job_exports_the_model_that_it_scored(dry_run, export):
+    run = dry_run / "runs" / "mnist_cnn-sample" / "1"
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    exported = json.loads((export / "metrics.json").read_text())["metrics"]
+    assert metrics["test_accuracy"] == exported["test_accuracy"]
+
+    from recipes.lab.data import sources
+
+    test = sources.load("mnist", RunOptions(dry_run=True)).test
+    model = zoo.load_model(export, verbose=False)
+    answers = model.predict(test.inputs, verbose=0).argmax(axis=1)
+    assert np.mean(answers == test.targets) == metrics["test_accuracy"]
+
+
+# Where a recipe trains more than one model only if it is asked to.
+EVERY_PHASE = {
+    "mnist_autoencoder": {"code_lengths": (4,)},
+    "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
+}
+
+
+@pytest.fixture
+def cut_after_each_epoch(monkeypatch):
+    """Press Ctrl-C as soon as a fit has finished an epoch and wants another."""
+    begin = keras.callbacks.CallbackList.on_epoch_begin
+
+    def begin_or_cut(self, epoch, logs=None):
+        if epoch > vars(self).setdefault("first_epoch", epoch):
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(
+        keras.callbacks.CallbackList, "on_epoch_begin", begin_or_cut
+    )
+
+
+def train_two_epochs(name, output_dir):
+    """Train a recipe, in all the phases that it has, on two devices."""
+    recipe = importlib.import_module(f"recipes.{name}")
+    options = RunOptions(
+        dry_run=True,
+        output_dir=output_dir,
+        strategy="mirrored",
+        cpu_devices=2,
+    )
+    more = EVERY_PHASE.get(name, {})
+    config = recipe.Config(epochs=2, batch_size=200, run=options, **more)
+    return recipe.train(config)
+
+
+def bits_of(folder):
+    """The newest checkpoint of each phase, and its history without times."""
+    newest = {}
+    for path in sorted(folder.glob("runs/*/1/checkpoints/*/*.npz")):
+        with np.load(path) as file:
+            newest[path.parent.name] = dict(file)
+    histories = {}
+    for phase, arrays in newest.items():
+        meta = json.loads(arrays.pop("meta").tobytes())
+        histories[phase] = without_times(meta["history"])
+    return newest, histories
+
+
+def without_times(metrics):
+    return {k: v for k, v in metrics.items() if not k.endswith("seconds")}
+
+
+# These differ from another recipe in their data, network or numbers only.
+NEAR_COPIES = (
+    "fashion_mnist_cnn",
+    "fashion_mnist_deep_autoencoder",
+    "fashion_mnist_lstm",
+    "mnist_denoising_autoencoder",
+    "mnist_gru",
+    "mnist_lecture_cnn",
+    "mnist_simple_rnn",
+    "mnist_softmax_regression",
+    "mnist_to_fashion_mnist",
+)
+EVERY_RECIPE = [
+    pytest.param(
+        name,
+        marks=pytest.mark.slow if name in NEAR_COPIES else pytest.mark.thorough,
+    )
+    for name in RECIPES
+]
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+def test_recipe_that_is_cut_off_ends_with_the_same_bits(
+    name, tmp_path, no_export, monkeypatch, request
+):
+    monkeypatch.setattr("recipes.mnist_transfer.DRAWS", 1)
+    metrics = train_two_epochs(name, tmp_path / "unbroken")
+    phases, histories = bits_of(tmp_path / "unbroken")
+
+    request.getfixturevalue("cut_after_each_epoch")
+    for _ in phases:
+        with pytest.raises(KeyboardInterrupt):
+            train_two_epochs(name, tmp_path / "cut")
+    cut_metrics = train_two_epochs(name, tmp_path / "cut")
+    cut_phases, cut_histories = bits_of(tmp_path / "cut")
+
+    assert cut_histories == histories
+    assert cut_phases.keys() == phases.keys()
+    for phase, arrays in phases.items():
+        assert cut_phases[phase].keys() == arrays.keys()
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(cut_phases[phase][key], array)
+    assert without_times(cut_metrics) == without_times(metrics)
+
+
+@pytest.mark.parametrize("name", EVERY_RECIPE)
+def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
+    assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
+    run = tmp_path / "runs" / f"{name}-sample" / "1"
+    assert "<html" in (run / "report.html").read_text()
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    recipe = importlib.import_module(f"recipes.{name}")
+    assert recipe.TARGETS[0].metric.name in metrics
+    assert np.isfinite(list(metrics.values())).all()
+    assert metrics.get("test_accuracy", 0) < 1
+    export = tmp_path / "saved_models" / f"{name}-sample" / "1"
+    assert (export / "SHA256SUMS").exists()
+    assert (export / "README.md").read_text().startswith("---\nlicense: ")
+    model = zoo.load_model(export, verbose=False)
+    answer = model(np.zeros((1, *model.input_shape[1:])), training=False)
+    assert np.isfinite(answer).all()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_shows_its_command_first(name):
+    text = (ROOT / "recipes" / f"{name}.py").read_text()
+    assert f"\n\n    python -m recipes.{name}\n" in text
+
+
+def test_list_of_recipes_names_them_all(capsys):
+    from recipes.__main__ import main
+
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    for name in RECIPES:
+        assert name in listed
+
+
+# --- what is promised ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", results.of_plain_commands())
+def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
+    row = results.of_plain_commands()[name]
+    text = " ".join(importlib.import_module(f"recipes.{name}").__doc__.split())
+    said = re.search(
+        r"[Ee]xpect [^\d]*(\d+(?:\.(\d+))?)(?: to (\d+(?:\.\d+)?))?", text
+    )
+    assert said, "it does not say what to expect"
+    low, digits, high = said.groups()
+    rounding = 0.5 * 10 ** -len(digits or "")
+    measured = float(row["mean"])
+    if row["metric"] == "test_accuracy":
+        measured *= 100
+        if float(low) < 50:  # it speaks of errors
+            measured = 100 - measured
+    assert float(low) - rounding <= measured <= float(high or low) + rounding

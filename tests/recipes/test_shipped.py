@@ -1,0 +1,55 @@
+"""Every model that ships answers what it answered when its answers were stored.
+
+PYTHONPATH=tests python tests/recipes/test_shipped.py    # stores them anew
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.tasks import sample
+
+import zoo
+from zoo import _loading
+
+STORED = Path(__file__).with_name("shipped.json")
+IMAGES = 6
+DIGITS = 5  # of the stored numbers
+
+
+def answers(export):
+    """What the Keras model and the SavedModel say of some digits."""
+    images = sample().test.inputs[:IMAGES]
+    folder = _loading.SHIPPED / export
+    model = zoo.load_model(folder, verbose=False)
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    outputs = served(image=tf.constant(images))
+    [name] = {"probabilities", "reconstruction"} & outputs.keys()
+    return model(images, training=False).numpy(), outputs[name].numpy()
+
+
+def shown(values):
+    """The numbers that are stored: all probabilities, or some pixels."""
+    values = values.reshape(IMAGES, -1).astype("float64")
+    step = 40 if values.shape[1] > 10 else 1
+    return np.round(values[:, -10 * step :: step], DIGITS).tolist()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("export", _loading.shipped_exports())
+def test_a_shipped_model_answers_as_it_did(export):
+    stored = json.loads(STORED.read_text())[export]
+    for values in answers(export):
+        np.testing.assert_allclose(shown(values), stored, atol=2e-5)
+
+
+def test_the_answers_of_every_shipped_model_are_stored():
+    assert [*json.loads(STORED.read_text())] == _loading.shipped_exports()
+
+
+if __name__ == "__main__":
+    found = {e: shown(answers(e)[0]) for e in _loading.shipped_exports()}
+    lines = (f'"{name}": {json.dumps(rows)}' for name, rows in found.items())
+    STORED.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -1,0 +1,263 @@
+"""Real processes that are killed, starved of disk, or started twice.
+
+Each runs `DRIVER`: a recipe on the embedded digits, and one fault.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from helpers.commands import ROOT, run_python
+from helpers.ends import assert_same_end
+
+pytestmark = pytest.mark.faults
+
+RECIPE = "mnist_cnn"  # it has batch normalisation and augmentation
+EPOCHS = 4
+
+# FAULT is "<where> <n> <what>": at the n-th time of where, do what.
+DRIVER = f"""
+import os, pathlib, resource, signal, sys, time
+
+# A shell has its background jobs ignore it, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+where, number, what = os.environ.get("FAULT", "nowhere 0 nothing").split()
+seen = 0
+
+def reached(place):
+    global seen
+    seen += place == where
+    if (place, seen) != (where, int(number)):
+        return
+    if what.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, what))
+    elif what == "wait":
+        pathlib.Path("waiting").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.1)
+    else:  # the disk is full
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(what), limit))
+
+replace = os.replace
+
+def replace_with_faults(source, target):
+    checkpoint = str(target).endswith(".npz")
+    if checkpoint:
+        reached("before-rename")
+    replace(source, target)
+    if checkpoint:
+        reached("after-rename")
+
+os.replace = replace_with_faults
+
+from recipes.lab import command
+from recipes.lab.data import sample
+
+sample.PASSES = 1  # short epochs are enough to be killed in
+
+quietly = command._import_tensorflow_quietly
+
+def import_with_faults():
+    quietly()
+    import keras
+
+    callbacks = keras.callbacks.CallbackList
+    for name in ("on_train_batch_end", "on_train_end"):
+        def with_fault(
+            self, *args, _name=name, _real=getattr(callbacks, name), **options
+        ):
+            _real(self, *args, **options)
+            reached(_name)
+        setattr(callbacks, name, with_fault)
+
+command._import_tensorflow_quietly = import_with_faults
+
+from recipes import {RECIPE} as recipe
+
+sys.exit(recipe.main([
+    "--epochs", "{EPOCHS}", "--batch-size", "64", "--offline", *sys.argv[1:]
+]))
+"""
+STEPS = 1_297 // 64
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "driver.py").write_text(DRIVER)
+    return tmp_path
+
+
+def environment(folder, fault):
+    return {
+        "TFDS_DATA_DIR": str(folder / "nowhere"),
+        "PYTHONPATH": str(ROOT),
+        **({"FAULT": fault} if fault else {}),
+    }
+
+
+def run(folder, *flags, fault=None):
+    """Run the recipe in a folder to its end, whatever that is."""
+    done = run_python(
+        "driver.py", *flags, cwd=folder, env=environment(folder, fault)
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def start(folder, fault):
+    return subprocess.Popen(
+        [sys.executable, "driver.py"],
+        cwd=folder,
+        env={**os.environ, **environment(folder, fault)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def checkpoints(folder):
+    train = folder / "runs" / f"{RECIPE}-sample" / "1" / "checkpoints" / "train"
+    return sorted(train.glob("[0-9]*.npz"))
+
+
+def epochs(folder):
+    return [int(path.name[:6]) for path in checkpoints(folder)]
+
+
+def leftovers(folder):
+    return [p for p in folder.rglob("*") if p.name.startswith(".tmp")]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    (folder / "driver.py").write_text(DRIVER)
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
+    folder, unbroken
+):
+    # In the midst of the second epoch.
+    killed = run(folder, fault=f"on_train_batch_end {STEPS + 5} SIGKILL")
+    assert killed.returncode == -signal.SIGKILL
+    assert epochs(folder) == [1]
+
+    # In the midst of a save: written, but not yet under its name.
+    killed = run(folder, fault="before-rename 2 SIGKILL")
+    assert killed.returncode == -signal.SIGKILL
+    assert "resuming after epoch 1 of 4" in killed.stdout
+    assert epochs(folder) == [1, 2]
+    assert [p.name.split("-")[2] for p in leftovers(folder)] == ["000003"]
+
+    # In the midst of another: under its name, the older ones still there.
+    killed = run(folder, fault="after-rename 1 SIGKILL")
+    assert killed.returncode == -signal.SIGKILL
+    assert "resuming after epoch 2 of 4" in killed.stdout
+    assert epochs(folder) == [1, 2, 3]
+
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch 3 of 4" in done.stdout
+    assert "damaged" not in done.stderr
+    assert epochs(folder) == [3, 4]
+    assert not leftovers(folder)
+    assert [
+        p.name for p in (folder / "runs" / f"{RECIPE}-sample").iterdir()
+    ] == ["1"]
+    rows = (
+        folder / "runs" / f"{RECIPE}-sample" / "1" / "history.csv"
+    ).read_text()
+    assert len(rows.splitlines()) == 1 + EPOCHS
+    assert_same_end(folder, unbroken)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "word"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "preempted")],
+)
+def test_a_signal_leaves_a_run_that_can_go_on(
+    name, code, word, folder, unbroken
+):
+    ended = run(folder, fault=f"on_train_batch_end {STEPS + 5} {name}")
+    assert ended.returncode == code
+    assert "stopped; 1 of 4 epochs are kept in" in ended.stderr
+    assert f"{word}. Run the same command again to resume." in ended.stderr
+    assert epochs(folder) == [1]
+    assert not leftovers(folder)
+    assert not (folder / "saved_models").exists()
+    assert run(folder).returncode == 0
+    assert_same_end(folder, unbroken)
+
+
+def test_a_full_disk_in_the_midst_of_a_checkpoint(folder):
+    ended = run(folder, fault=f"on_train_batch_end {STEPS + 5} 20000")
+    assert ended.returncode == 1
+    assert "error: [Errno 27] File too large: " in ended.stderr
+    assert "000002-" in ended.stderr
+    assert epochs(folder) == [1]
+    assert not leftovers(folder)
+    assert not (folder / "saved_models").exists()
+    with np.load(checkpoints(folder)[0]) as file:
+        assert all(array.size for array in dict(file).values())
+
+
+def test_a_full_disk_in_the_midst_of_an_export(folder, unbroken):
+    ended = run(folder, fault="on_train_end 1 20000")
+    assert ended.returncode == 1
+    assert "The export to saved_models" in ended.stderr
+    assert "nothing of it was kept" in ended.stderr
+    assert epochs(folder) == [3, 4]
+    assert not leftovers(folder)
+    assert not list((folder / "saved_models").glob("*/*"))
+    assert not (
+        folder / "runs" / f"{RECIPE}-sample" / "1" / "metrics.json"
+    ).exists()
+
+    done = run(folder)  # there is room again
+    assert done.returncode == 0, done.stderr
+    assert "epoch 4/4" not in done.stdout
+    assert len(list((folder / "saved_models").glob("*/1"))) == 1
+    assert_same_end(folder, unbroken)
+
+
+def test_the_same_command_started_twice_at_once(folder, unbroken):
+    first = start(folder, fault="on_train_batch_end 5 wait")
+    try:
+        deadline = time.monotonic() + 100
+        while not (folder / "waiting").exists():
+            assert first.poll() is None, first.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+        # By name the run is refused, and nothing is waited for.
+        refused = run(folder, "--run-name", "1")
+        assert refused.returncode == 1
+        assert (
+            "runs/mnist_cnn-sample/1 is in use by another process"
+            in refused.stderr
+        )
+
+        # Without a name there is room for both.
+        second = run(folder)
+        assert second.returncode == 0, second.stderr
+        (folder / "go").touch()
+        _, said = first.communicate(timeout=100)
+        assert first.returncode == 0, said
+    finally:
+        first.kill()
+        first.communicate()
+    runs = (folder / "runs" / f"{RECIPE}-sample").iterdir()
+    assert sorted(path.name for path in runs) == ["1", "2"]
+    exports = (folder / "saved_models" / f"{RECIPE}-sample").iterdir()
+    assert sorted(path.name for path in exports) == ["1", "2"]
+    for number in ("1", "2"):
+        assert_same_end(folder, unbroken, number)

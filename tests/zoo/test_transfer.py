@@ -1,0 +1,698 @@
+"""Frozen means frozen, features are what enters the head, donors stay whole."""
+
+import doctest
+import importlib.util
+import inspect
+import math
+
+import keras
+import numpy as np
+import pytest
+from helpers.commands import ROOT, run_python
+
+import zoo
+from zoo import transfer
+
+LABELS = np.arange(8) % 3
+
+CLASSIFIERS = zoo.list_models(task="classification", inputs="images")
+
+
+def small_cnn(**arguments):
+    """Build a network that takes no time, with everything that may move."""
+    keras.utils.set_random_seed(0)
+    sizes = {"filters": (4, 8), "hidden_units": 16, "dropout": 0.5}
+    return zoo.create_model("cnn", **{**sizes, **arguments})
+
+
+def classifier(backbone=None, **arguments):
+    """Put a head for three classes on a backbone, the small network."""
+    backbone = small_cnn() if backbone is None else backbone
+    return zoo.transfer_classifier(
+        num_classes=3, backbone=backbone, **arguments
+    )
+
+
+def train(model, x, y=LABELS, steps=3, optimizer=None):
+    """Train for a few steps; return the weights after each."""
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.1),
+        "sparse_categorical_crossentropy",
+        run_eagerly=True,  # a few steps do not pay for tracing a graph
+    )
+    after = []
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+        after.append(model.get_weights())
+    return after
+
+
+def outputs(model, x, **arguments):
+    return keras.ops.convert_to_numpy(model(x, **arguments))
+
+
+def weights_by_path(model):
+    return {weight.path: weight.numpy() for weight in model.weights}
+
+
+def changed(before, after):
+    """Return the names of the layers whose weights are not the same bits."""
+    assert before.keys() == after.keys()
+    return {
+        path.split("/")[0]
+        for path in before
+        if not np.array_equal(before[path], after[path])
+    }
+
+
+def assert_same_weights(one, other):
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def count(weights):
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+# The three ways.
+
+
+@pytest.mark.parametrize(
+    ("mode", "thaw", "tensors", "parameters"),
+    [
+        ("frozen", (), 2, 1_290),
+        ("partial", ("norm3",), 3, 1_418),
+        ("partial", ("hidden1", "norm3"), 4, 132_490),
+        ("full", (), 8, 151_818),
+    ],
+)
+def test_mode_decides_what_is_trained(mode, thaw, tensors, parameters):
+    model = zoo.transfer_classifier(mode=mode, thaw=thaw)
+    assert len(model.trainable_weights) == tensors
+    assert count(model.trainable_weights) == parameters
+    assert count(model.weights) == 152_266  # with the statistics
+
+
+COUNT_TRAINABLE = """
+import zoo
+
+for arguments in (
+    {},
+    {"mode": "partial", "thaw": "hidden1"},
+    {"backbone": "deep_autoencoder", "mode": "partial", "thaw": "encoder/code"},
+    {"mode": "full"},
+):
+    print(len(zoo.transfer_classifier(**arguments).trainable_weights))
+"""
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_mode_decides_it_on_other_backends_too(backend):
+    # There the flag of a model is handed down to its layers at other times.
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed (`pip install {backend}`)")
+    done = run_python("-c", COUNT_TRAINABLE, env={"KERAS_BACKEND": backend})
+    assert done.stdout.split() == ["2", "3", "4", "8"], done.stderr[-3000:]
+
+
+def test_frozen_backbone_keeps_every_bit_while_the_head_learns(images):
+    model = classifier()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = weights_by_path(model)
+    model.fit(images, LABELS, batch_size=4, epochs=2, verbose=0)
+    assert any("moving_mean" in path for path in before)
+    assert changed(before, weights_by_path(model)) == {"predictions"}
+
+
+def test_frozen_backbone_drops_nothing(images):
+    frozen = classifier()
+    np.testing.assert_array_equal(
+        outputs(frozen, images, training=True), outputs(frozen, images)
+    )
+    full = classifier(mode="full")
+    assert not np.allclose(
+        outputs(full, images, training=True), outputs(full, images)
+    )
+
+
+def test_thawed_by_hand_the_backbone_is_at_work_again(images):
+    model = classifier()
+    model.get_layer("backbone").trainable = True
+    before = weights_by_path(model)
+    train(model, images)
+    assert changed(before, weights_by_path(model)) == {
+        path.split("/")[0] for path in before
+    }
+
+
+@pytest.mark.parametrize("thaw", ["norm3", ("hidden1", "norm3")])
+def test_partial_training_changes_what_was_thawed(thaw, images):
+    model = classifier(mode="partial", thaw=thaw)
+    before = weights_by_path(model)
+    train(model, images)
+    names = {thaw} if isinstance(thaw, str) else set(thaw)
+    assert changed(before, weights_by_path(model)) == names | {"predictions"}
+
+
+def test_full_training_changes_everything(images):
+    model = classifier(mode="full")
+    before = weights_by_path(model)
+    train(model, images)
+    everything = {path.split("/")[0] for path in before}
+    assert {"conv1", "norm1", "predictions"} <= everything
+    assert changed(before, weights_by_path(model)) == everything
+
+
+def test_every_layer_of_a_frozen_donor_is_thawed_by_full():
+    donor = small_cnn()
+    for layer in donor.layers:
+        layer.trainable = False
+    model = classifier(donor, mode="full")
+    assert len(model.trainable_weights) == 8
+    assert donor.trainable_weights == []
+
+
+@pytest.mark.parametrize(
+    ("thaw", "tensors"), [("encoder/hidden1", 4), ("encoder", 8)]
+)
+def test_layers_of_a_sub_model_can_be_thawed(thaw, tensors):
+    model = classifier("deep_autoencoder", mode="partial", thaw=thaw)
+    assert len(model.trainable_weights) == tensors
+
+
+def test_full_goes_on_where_frozen_stopped(images):
+    first = classifier()
+    train(first, images)
+    second = classifier(mode="full")
+    second.set_weights(first.get_weights())
+    np.testing.assert_array_equal(
+        outputs(second, images), outputs(first, images)
+    )
+
+
+# Features, and the head alone.
+
+
+def test_head_on_cached_features_trains_as_the_whole_model_does(images):
+    whole, apart = classifier(), classifier()
+    apart.set_weights(whole.get_weights())
+    body = zoo.feature_extractor(apart)
+    head = zoo.classifier_head(apart)
+    features = body.predict(images, verbose=0)
+    optimizers = [keras.optimizers.Adam(0.01) for _ in range(2)]
+    slowly = train(whole, images, steps=5, optimizer=optimizers[0])
+    quickly = train(head, features, steps=5, optimizer=optimizers[1])
+    for together, alone in zip(slowly, quickly, strict=True):
+        for left, right in zip(together[-2:], alone, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
+    # The head is the classifier's own.
+    assert_same_weights(apart.get_weights()[-2:], head.get_weights())
+    np.testing.assert_allclose(
+        outputs(apart, images), outputs(whole, images), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "name", zoo.list_models(task="classification", inputs="images")
+)
+def test_features_and_head_make_up_the_model(name, images):
+    model = zoo.create_model(name)
+    features = outputs(zoo.feature_extractor(model), images)
+    assert features.ndim == 2
+    np.testing.assert_allclose(
+        outputs(zoo.classifier_head(model), features),
+        outputs(model, images),
+        atol=1e-6,
+    )
+
+
+def test_features_are_what_enters_predictions(images):
+    model = small_cnn()
+    layer = model.get_layer("predictions")
+    entering = keras.Model(model.input, layer.input)
+    np.testing.assert_array_equal(
+        outputs(zoo.feature_extractor(model), images), outputs(entering, images)
+    )
+    transferred = classifier(model).get_layer("backbone")
+    np.testing.assert_array_equal(
+        outputs(transferred, images), outputs(entering, images)
+    )
+
+
+def test_features_of_lenet_are_those_of_f6(images):
+    # The distances to the digits' bitmaps belong to its output layer.
+    model = zoo.create_model("lenet5")
+    f6 = keras.Model(model.input, model.get_layer("f6").output)
+    np.testing.assert_array_equal(
+        outputs(zoo.feature_extractor(model), images), outputs(f6, images)
+    )
+
+
+def test_features_of_an_autoencoder_are_its_codes(images):
+    model = zoo.create_model("deep_autoencoder")
+    codes = outputs(model.get_layer("encoder"), images / np.float32(255))
+    for taken in (
+        zoo.feature_extractor(model),
+        zoo.feature_extractor(model, "encoder"),
+        zoo.feature_extractor(model, "encoder/code"),
+        classifier(model).get_layer("backbone"),
+    ):
+        np.testing.assert_allclose(outputs(taken, images), codes, atol=1e-5)
+
+
+def test_without_predictions_and_encoder_the_last_layer_gives_the_features():
+    image = keras.Input((28, 28, 1))
+    maps = keras.layers.Conv2D(2, 5, 5, name="maps")(image)
+    model = keras.Model(image, maps)
+    assert zoo.feature_extractor(model).output_shape == (None, 5, 5, 2)
+    assert classifier(model).get_layer("backbone").output_shape == (None, 50)
+
+
+def test_several_layers_at_once_come_by_their_names(images, tmp_path):
+    model = classifier()
+    names = ["backbone/conv1", "backbone", "backbone/hidden1", "predictions"]
+    extractor = zoo.feature_extractor(model, names)
+    found = extractor(images)
+    assert {name: found[name].shape[1:] for name in names} == {
+        "backbone/conv1": (12, 12, 4),
+        "backbone": (16,),
+        "backbone/hidden1": (16,),
+        "predictions": (3,),
+    }
+    np.testing.assert_array_equal(found["predictions"], model(images))
+    extractor.save(tmp_path / "extractor.keras")
+    loaded = keras.saving.load_model(tmp_path / "extractor.keras")(images)
+    for name in names:
+        np.testing.assert_array_equal(loaded[name], found[name])
+
+
+def test_extractor_shares_the_weights_of_the_model(images):
+    model = small_cnn()
+    extractor = zoo.feature_extractor(model, "relu3")
+    before = outputs(extractor, images)
+    train(model, images)
+    assert not np.allclose(outputs(extractor, images), before)
+
+
+# New heads.
+
+
+@pytest.mark.parametrize(
+    "name", zoo.list_models(task="classification", inputs="images")
+)
+def test_new_head_leaves_the_body_as_it_is(name, images):
+    model = zoo.create_model(name)
+    new = zoo.replace_head(model, 4, name="new")
+    assert new.name == "new"
+    assert new.output_shape == (None, 4)
+    assert new.layers[-1].name == "predictions"
+    assert new.layers[-1].output is new.output
+    assert not new.compiled
+    np.testing.assert_array_equal(
+        outputs(zoo.feature_extractor(new), images),
+        outputs(zoo.feature_extractor(model), images),
+    )
+    np.testing.assert_allclose(outputs(new, images).sum(axis=1), 1, atol=1e-5)
+
+
+def test_new_head_may_give_logits_and_keeps_the_name(images):
+    new = zoo.replace_head(small_cnn(), 4, classifier_activation=None)
+    assert new.name == "cnn"
+    assert not np.allclose(outputs(new, images).sum(axis=1), 1)
+
+
+def test_new_head_on_a_frozen_backbone_leaves_it_frozen(images):
+    new = zoo.replace_head(classifier(), 3)
+    assert len(new.trainable_weights) == 2
+    np.testing.assert_array_equal(
+        outputs(new, images, training=True), outputs(new, images)
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda donor: classifier(donor, mode="full"),
+        lambda donor: zoo.replace_head(donor, 3),
+    ],
+    ids=["transfer_classifier", "replace_head"],
+)
+def test_donor_is_left_untouched(make, images):
+    donor = small_cnn()
+    # A loss that cannot be copied: nothing must try.
+    donor.compile("sgd", loss=lambda y, p: keras.ops.sum(p, axis=-1))
+    donor.get_layer("conv1").trainable = False
+    weights, config = donor.get_weights(), donor.get_config()
+    answers = outputs(donor, images)
+    train(make(donor), images)
+    assert_same_weights(donor.get_weights(), weights)
+    assert donor.get_config() == config
+    assert donor.compiled
+    np.testing.assert_array_equal(outputs(donor, images), answers)
+
+
+def test_layers_of_the_new_models_belong_to_them(images):
+    # So that student code with layer.output works on them, too.
+    new = zoo.replace_head(small_cnn(), 3)
+    maps = keras.Model(new.input, new.get_layer("conv1").output)
+    assert outputs(maps, images).shape == (8, 12, 12, 4)
+    body = classifier().get_layer("backbone")
+    maps = keras.Model(body.input, body.get_layer("conv1").output)
+    assert outputs(maps, images).shape == (8, 12, 12, 4)
+
+
+# Files.
+
+
+@pytest.mark.parametrize(
+    ("mode", "thaw"), [("frozen", ()), ("partial", "hidden1"), ("full", ())]
+)
+def test_keras_file_and_config_remember_what_is_frozen(
+    mode, thaw, images, tmp_path
+):
+    model = classifier(mode=mode, thaw=thaw)
+    train(model, images)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    rebuilt = keras.Model.from_config(model.get_config())
+    rebuilt.set_weights(model.get_weights())
+    for twin in (loaded, rebuilt):
+        np.testing.assert_array_equal(
+            outputs(twin, images), outputs(model, images)
+        )
+        assert [w.path for w in twin.trainable_weights] == [
+            w.path for w in model.trainable_weights
+        ]
+        before = weights_by_path(twin)
+        train(twin, images)
+        assert (
+            changed(before, weights_by_path(twin))
+            == {
+                "frozen": {"predictions"},
+                "partial": {"hidden1", "predictions"},
+                "full": {path.split("/")[0] for path in before},
+            }[mode]
+        )
+
+
+def test_backbone_takes_the_weights_of_a_whole_model(images, tmp_path):
+    donor = zoo.create_model("cnn")
+    donor.save_weights(tmp_path / "cnn.weights.h5")
+    for path in (tmp_path / "cnn.weights.h5", str(tmp_path / "cnn.weights.h5")):
+        model = classifier("cnn", weights=path)
+        np.testing.assert_array_equal(
+            outputs(model.get_layer("backbone"), images),
+            outputs(zoo.feature_extractor(donor), images),
+        )
+
+
+def test_weights_go_into_a_copy_of_a_model(images, tmp_path):
+    donor = small_cnn()
+    other = small_cnn()
+    train(other, images)
+    other.save_weights(tmp_path / "other.weights.h5")
+    weights = donor.get_weights()
+    model = classifier(donor, weights=tmp_path / "other.weights.h5")
+    assert_same_weights(donor.get_weights(), weights)
+    np.testing.assert_array_equal(
+        outputs(model.get_layer("backbone"), images),
+        outputs(zoo.feature_extractor(other), images),
+    )
+
+
+@pytest.mark.parametrize(
+    "export",
+    ["mnist_cnn", "mnist_cnn:1", ROOT / "saved_models/mnist_cnn/1"],
+    ids=str,
+)
+def test_export_brings_its_trained_weights(export, images, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    model = classifier(export)
+    donor = zoo.load_model("mnist_cnn", verbose=False)
+    np.testing.assert_array_equal(
+        outputs(model.get_layer("backbone"), images),
+        outputs(zoo.feature_extractor(donor), images),
+    )
+
+
+def test_transfer_classifier_may_be_a_backbone_once_it_is_built(images):
+    first = classifier()
+    second = classifier(first)
+    np.testing.assert_array_equal(
+        outputs(second.get_layer("backbone"), images),
+        outputs(zoo.feature_extractor(first), images),
+    )
+
+
+def test_sequential_model_may_be_a_backbone(images):
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(7, name="hidden"),
+        ]
+    )
+    np.testing.assert_array_equal(
+        outputs(classifier(model).get_layer("backbone"), images),
+        outputs(model, images),
+    )
+
+
+# Networks of keras.applications.
+
+
+@pytest.fixture(scope="module")
+def mobile_net():
+    """A transfer classifier on the quickest of them, weights at random."""
+    keras.utils.set_random_seed(0)
+    return zoo.transfer_classifier(
+        backbone="MobileNetV3Small",
+        image_size=32,
+        mode="partial",
+        thaw=["conv", "conv_bn"],
+    )
+
+
+def test_application_sees_colours_of_the_right_size(mobile_net, images):
+    names = [layer.name for layer in mobile_net.layers]
+    assert names == [
+        "image",
+        "resizing",
+        "colors",
+        "preprocessing",
+        "backbone",
+        "predictions",
+    ]
+    seen = outputs(zoo.feature_extractor(mobile_net, "preprocessing"), images)
+    assert seen.shape == (8, 32, 32, 3)
+    # This network rescales by itself.
+    assert seen.max() > 1
+    assert (seen[..., 0] == seen[..., 2]).all()
+    assert outputs(mobile_net, images).shape == (8, 10)
+
+
+def test_thawed_layers_of_an_application_are_trained(mobile_net):
+    names = {weight.path.split("/")[0] for weight in mobile_net.weights}
+    trained = {w.path.split("/")[0] for w in mobile_net.trainable_weights}
+    assert trained == {"conv", "conv_bn", "predictions"} < names
+    assert len(mobile_net.trainable_weights) == 5
+
+
+@pytest.mark.thorough
+def test_application_comes_back_from_a_keras_file(mobile_net, images, tmp_path):
+    mobile_net.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(
+        outputs(loaded, images), outputs(mobile_net, images)
+    )
+    assert len(loaded.trainable_weights) == 5
+
+
+@pytest.mark.parametrize(
+    ("application", "family"),
+    [
+        ("VGG16", keras.applications.vgg16),
+        ("MobileNetV2", keras.applications.mobilenet_v2),
+        ("DenseNet121", keras.applications.densenet),
+        ("ResNet50", keras.applications.resnet),
+        ("EfficientNetB0", keras.applications.efficientnet),
+    ],
+)
+def test_preprocessing_is_that_of_the_application(application, family, images):
+    colours = np.concatenate([images, images[::-1], 255 - images], axis=-1)
+    colours = colours.astype("float32")
+    layer = transfer.ApplicationPreprocessing(application)
+    layer = transfer.ApplicationPreprocessing.from_config(layer.get_config())
+    np.testing.assert_allclose(
+        outputs(layer, colours),
+        family.preprocess_input(colours.copy()),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_colour_images_reach_vgg_as_its_module_prepares_them():
+    colours = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    model = zoo.transfer_classifier(
+        (32, 32, 3), backbone="VGG16", image_size=32
+    )
+    prepared = keras.applications.vgg16.preprocess_input(
+        colours.astype("float32")
+    )
+    backbone = model.get_layer("backbone")
+    np.testing.assert_allclose(
+        outputs(zoo.feature_extractor(model), colours.astype("uint8")),
+        outputs(backbone, prepared),
+        rtol=1e-3,
+        atol=1e-5,
+    )
+
+
+def fetching(monkeypatch, fetch):
+    """Let a function stand in for the download of ImageNet weights."""
+    module = inspect.getmodule(keras.utils.get_file)
+    monkeypatch.setattr(module, "get_file", fetch)
+
+
+def test_without_a_network_imagenet_weights_are_a_clear_error(monkeypatch):
+    def fetch(*arguments, **options):
+        raise Exception("URL fetch failure on https://...: no such host")
+
+    fetching(monkeypatch, fetch)
+    with pytest.raises(
+        ConnectionError, match="VGG16.*no such host.*weights="
+    ) as refusal:
+        classifier("VGG16", weights="imagenet", image_size=32)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.thorough
+def test_imagenet_weights_and_a_file_of_them_reach_the_backbone(
+    monkeypatch, tmp_path
+):
+    keras.utils.set_random_seed(7)
+    donor = keras.applications.VGG16(
+        include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
+    )
+    path = tmp_path / "vgg16.weights.h5"
+    donor.save_weights(path)
+    fetching(monkeypatch, lambda *arguments, **options: str(path))
+    for weights in ("imagenet", path):
+        model = classifier("VGG16", weights=weights, image_size=32)
+        assert_same_weights(
+            model.get_layer("backbone").get_weights(), donor.get_weights()
+        )
+
+
+# Other images than 28x28 in grey.
+
+
+def test_colour_images_reach_a_network_of_ours():
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3))
+    model = zoo.transfer_classifier((20, 24, 3))
+    assert model.get_layer("backbone").input_shape == (None, 20, 24, 3)
+    assert outputs(model, images.astype("uint8")).shape == (2, 10)
+
+
+def test_images_are_resized_for_a_trained_backbone():
+    model = classifier(small_cnn(), input_shape=(14, 14, 1), image_size=28)
+    images = np.random.default_rng(0).integers(0, 256, (2, 14, 14, 1))
+    resized = keras.layers.Resizing(28, 28)(images.astype("float32"))
+    np.testing.assert_allclose(
+        outputs(zoo.feature_extractor(model), images.astype("uint8")),
+        outputs(model.get_layer("backbone"), resized),
+        atol=1e-5,
+    )
+
+
+def test_called_without_a_word_a_model_that_resizes_does_not_train(images):
+    model = classifier(mode="full", image_size=28)
+    before = weights_by_path(model)
+    np.testing.assert_array_equal(
+        outputs(model, images), outputs(model, images, training=False)
+    )
+    assert changed(before, weights_by_path(model)) == set()
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "half"}, "frozen.*partial.*full.*'half'"),
+        ({"mode": "partial"}, "thaw.*partial"),
+        ({"thaw": "hidden1"}, "thaw.*'frozen'.*hidden1"),
+        ({"mode": "full", "thaw": ("hidden1",)}, "thaw.*'full'"),
+        (
+            {"mode": "partial", "thaw": ("hiden1",)},
+            "'hiden1'. Did you mean hidden1.*conv1, norm1, conv2",
+        ),
+        ({"mode": "partial", "thaw": ("relu1",)}, "'relu1'"),
+        ({"num_classes": 1}, "one class.*1"),
+        ({"image_size": 0}, "image_size.*0"),
+        ({"image_size": 4}, "'cnn'.*4x4.*image_size"),
+        ({"backbone": "VGG16", "image_size": 16}, "'VGG16'.*16x16"),
+        ({"backbone": "VGG16", "input_shape": (28, 28, 2)}, "'VGG16'.*28, 2"),
+        ({"backbone": "transfer_classifier"}, "its own backbone"),
+        ({"backbone": "lenet"}, "'lenet'. Did you mean lenet5"),
+        ({"backbone": "mobilenetv2"}, "Did you mean MobileNetV2"),
+        ({"backbone": "mnist_cn"}, "Did you mean mnist_cnn"),
+        ({"backbone": None}, "None. It may be"),
+        ({"backbone": ""}, "''. It may be"),
+        ({"weights": "imagenet"}, "imagenet.*applications.*'cnn'"),
+        ({"weights": ROOT / "README.md"}, "README.md.*weights.*'cnn'"),
+        (
+            {"backbone": "mnist_cnn", "input_shape": (32, 32, 3)},
+            r"\(28, 28, 1\).*\(32, 32, 3\)",
+        ),
+        ({"backbone": keras.Sequential([keras.layers.Dense(2)])}, "functional"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_explained(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.transfer_classifier(**arguments)
+
+
+def test_missing_file_of_weights_is_named():
+    with pytest.raises(FileNotFoundError, match="'nowhere.weights.h5'"):
+        zoo.transfer_classifier(weights="nowhere.weights.h5")
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "small.weights.h5"
+    small_cnn().save_weights(path)
+    with pytest.raises(ValueError, match="small.weights.h5.*'cnn'"):
+        zoo.transfer_classifier(weights=path)
+
+
+def test_layers_that_do_not_exist_are_not_extracted():
+    with pytest.raises(ValueError, match="'conv3'. Did you mean conv"):
+        zoo.feature_extractor(small_cnn(), "conv3")
+    with pytest.raises(ValueError, match="Did you mean.* backbone/conv1"):
+        zoo.feature_extractor(classifier(), ["predictions", "backbone/conv"])
+
+
+def test_what_is_no_classifier_has_no_head():
+    model = zoo.create_model("autoencoder")
+    with pytest.raises(ValueError, match="predictions.*'decoder'"):
+        zoo.classifier_head(model)
+    with pytest.raises(ValueError, match="predictions.*'decoder'"):
+        zoo.replace_head(model, 3)
+    with pytest.raises(ValueError, match="one class"):
+        zoo.replace_head(small_cnn(), 1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [zoo.feature_extractor, zoo.classifier_head, zoo.replace_head],
+)
+def test_docstring_example_runs(function, images):
+    finder = doctest.DocTestFinder(recurse=False)
+    known = {"zoo": zoo, "images": images}
+    [example] = finder.find(function, function.__name__, globs=known)
+    report = []
+    runner = doctest.DocTestRunner(verbose=False)
+    assert runner.run(example, out=report.append).failed == 0, "".join(report)
