@@ -5,7 +5,10 @@ import urllib.request
 
 import pytest
 from helpers.datasets import write_tfds
+from helpers.exports import asking
 from helpers.tasks import sample
+
+import zoo
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,48 @@ def nothing(tmp_path, monkeypatch):
 def digits():
     """The embedded digits."""
     return sample()
+
+
+@pytest.fixture(scope="session")
+def scored():
+    """A hundred of the images that the exported model was scored on."""
+    return sample().test.inputs[:100]
+
+
+@pytest.fixture(scope="session")
+def ask(export):
+    """Call a signature of the classifier."""
+    return asking(export)
+
+
+@pytest.fixture(scope="session")
+def autoencoder_export(autoencoder_dry_run):
+    """The export of an autoencoder."""
+    return autoencoder_dry_run / "saved_models/mnist_autoencoder-sample/1"
+
+
+@pytest.fixture(scope="session")
+def ask_autoencoder(autoencoder_export):
+    """Call a signature of the autoencoder."""
+    return asking(autoencoder_export)
+
+
+@pytest.fixture(scope="session")
+def autoencoder(autoencoder_export):
+    """The Keras model of that export."""
+    return zoo.load_model(autoencoder_export, verbose=False)
+
+
+@pytest.fixture
+def tampered(export, tmp_path):
+    """A copy of the export, to be changed."""
+    return shutil.copytree(export, tmp_path / "1")
+
+
+@pytest.fixture
+def other_weights(export):
+    """The exported model, a little more certain of everything."""
+    model = zoo.load_model(export, verbose=False)
+    kernel = model.get_layer("predictions").kernel
+    kernel.assign(kernel * 1.01)
+    return model

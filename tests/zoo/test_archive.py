@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.commands import run_python
+from helpers.pictures import image_file
 from helpers.tasks import classification
 from PIL import ExifTags, Image
 
@@ -896,12 +897,6 @@ def picture_files():
     large_ink.putpixel((0, 0), (0, 255))
     yield image_file(large_ink, "PNG")
     yield image_file(Image.new("L", (4_096, 4_096)), "JPEG")
-
-
-def image_file(picture, kind, **options):
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 # Damages a file in one of the ways that break decoders.

@@ -1,0 +1,1 @@
+"""Programs that damage files at random, and look at the memory it takes."""
