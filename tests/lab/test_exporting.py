@@ -353,6 +353,13 @@ def test_mixed_precision_is_exported_as_float32(run, scored):
     assert trained.layers[-1].compute_dtype == "bfloat16"
 
 
+def test_logits_are_no_probabilities(run):
+    logits = small_model(classifier_activation=None)
+    with pytest.raises(RecipeError, match="do not sum to 1"):
+        exporting.export(run, classification(), logits, METRICS)
+    assert listing(version_folder(run).parent) == []
+
+
 # --- made anew ----------------------------------------------------------
 
 
@@ -432,10 +439,3 @@ class Wrong:
             name: right[name]._replace(expect=wrong[name].expect)
             for name in right
         }
-
-
-def test_logits_are_no_probabilities(run):
-    logits = small_model(classifier_activation=None)
-    with pytest.raises(RecipeError, match="do not sum to 1"):
-        exporting.export(run, classification(), logits, METRICS)
-    assert listing(version_folder(run).parent) == []

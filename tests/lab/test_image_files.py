@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.pictures import chunk, image_file
 from helpers.tasks import classification
 from PIL import Image, ImageDraw, ImageOps
 
@@ -38,19 +39,11 @@ def read():
 
 
 def saved(picture, kind="PNG", **options):
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
+    return image_file(picture, kind, **options)
 
 
 def opened(file):
     return Image.open(io.BytesIO(file))
-
-
-def chunk(name, content):
-    body = name + content
-    checksum = struct.pack(">I", zlib.crc32(body))
-    return struct.pack(">I", len(content)) + body + checksum
 
 
 def with_chunk(file, name, content, before=b"IDAT"):

@@ -8,8 +8,6 @@ import json
 import os
 import random
 import re
-import shutil
-import sys
 import zipfile
 import zlib
 
@@ -19,24 +17,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.commands import run_python
-from helpers.pictures import image_file
-from helpers.tasks import classification
-from PIL import ExifTags, Image
+from helpers.damage import DAMAGE, LINUX, MEMORY
 
 import zoo
 from recipes.lab.export import exporting
 from zoo import _archive, _loading, lenet
-
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-# Unlike getrusage, this leaves out what the parent once used.
-MEMORY = """
-import pathlib, re
-
-def megabytes(which):
-    status = pathlib.Path("/proc/self/status").read_text()
-    return int(re.search(which + r":\\s+(\\d+) kB", status).group(1)) / 1e3
-"""
 
 
 def two_layers():
@@ -277,9 +262,13 @@ def sequences(name, inner):
 
 
 TENSOR = thing("__keras_tensor__", None)
+
 NUMBERS = {"value": [1.0], "dtype": "float32"}
+
 METRIC = thing("AUC", "keras.metrics", {"num_thresholds": 10**9})
+
 PYTHON = {"class_name": "__lambda__", "config": {"value": ["4wAA", None, None]}}
+
 ZOO = "zoo>scaled_tanh"  # registered
 
 # What Keras must not even be asked for.
@@ -829,164 +818,7 @@ def test_a_file_without_end_is_not_read(parts, tmp_path):
         zoo.load_model(export)
 
 
-# --- the SavedModel -----------------------------------------------------
-
-
-@pytest.fixture
-def swapped(export, tmp_path):
-    """An export with the variables of another, and the sums it had."""
-    model = zoo.load_model(export, verbose=False)
-    kernel = model.get_layer("predictions").kernel
-    kernel.assign(-kernel)
-    signatures = classification().signatures(model)
-    exporting._write_saved_model(tmp_path / "other", signatures)
-    swapped = shutil.copytree(export, tmp_path / "swapped")
-    shutil.rmtree(swapped / "variables")
-    shutil.copytree(tmp_path / "other" / "variables", swapped / "variables")
-    return swapped
-
-
-def test_swapped_variables_are_found_by_the_sums(swapped):
-    with pytest.raises(ValueError, match="variables/variables.* was changed"):
-        zoo.load_model(swapped)
-
-
-def test_swapped_variables_with_new_sums_are_another_export(swapped):
-    """The sums say that it is whole, and nothing of who wrote it."""
-    (swapped / "SHA256SUMS").unlink()
-    exporting._write_sums(swapped)
-    assert zoo.load_model(swapped, verbose=False)
-
-
-@pytest.mark.parametrize("file", ["variables.index", "variables.data"])
-def test_damaged_variables_are_never_served(file, export, tmp_path):
-    damaged = shutil.copytree(export, tmp_path / "damaged")
-    [path] = (damaged / "variables").glob(f"{file}*")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(tf.errors.OpError):
-        tf.saved_model.load(str(damaged))
-
-
 # --- noise --------------------------------------------------------------
-
-
-def picture_files():
-    """PNG and JPEG files of every kind."""
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (40, 60, 3)).astype("uint8")
-    color = Image.fromarray(pixels)
-    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        yield image_file(color.convert(mode), "PNG")
-    sixteen_bits = Image.fromarray(pixels[..., 0].astype("uint16") * 257)
-    yield image_file(sixteen_bits, "PNG")
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6
-    for kind in ("PNG", "JPEG"):
-        yield image_file(color, kind, exif=exif)
-    ink = Image.new("RGBA", color.size)
-    ink.putalpha(color.getchannel(0))
-    yield image_file(ink, "PNG")
-    for mode in ("L", "RGB"):
-        for progressive in (False, True):
-            picture = color.convert(mode)
-            yield image_file(picture, "JPEG", progressive=progressive)
-    yield image_file(Image.new("L", (4_096, 4_096)), "PNG")
-    large_ink = Image.new("LA", (4_096, 4_096))
-    large_ink.putpixel((0, 0), (0, 255))
-    yield image_file(large_ink, "PNG")
-    yield image_file(Image.new("L", (4_096, 4_096)), "JPEG")
-
-
-# Damages a file in one of the ways that break decoders.
-DAMAGE = r"""
-import struct, zlib
-import numpy as np
-
-def damaged(file, generator):
-    content, ways = bytearray(file), generator.integers(8)
-    place = int(generator.integers(len(content)))
-    header = int(generator.integers(min(len(content), 64)))
-    noise = generator.bytes(int(generator.integers(1, 64)))
-    if ways == 0:  # flipped bits
-        for place in generator.integers(len(content), size=noise[0] % 8 + 1):
-            content[place] ^= 1 << int(generator.integers(8))
-    elif ways == 1:  # cut
-        del content[place:]
-    elif ways == 2:  # cut out
-        del content[place : place + noise[0]]
-    elif ways == 3:  # another header
-        content[header] = noise[0]
-    elif ways == 4:  # noise put in
-        content[place:place] = noise
-    elif ways == 5:  # noise put over
-        content[place : place + len(noise)] = noise
-    elif ways == 6:  # nothing but noise behind the signature
-        content[8:] = noise
-    else:  # a chunk of PNG, or a segment of JPEG, with the right sum
-        names = [b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"acTL", b"fdAT"]
-        names.append(b"eXIf")
-        name = names[int(generator.integers(len(names)))]
-        chunk = struct.pack(">I", len(noise)) + name + noise
-        content[33:33] = chunk + struct.pack(">I", zlib.crc32(name + noise))
-        if file[:2] == b"\xff\xd8":
-            marker = bytes([255, 192 + noise[0] % 64])
-            length = struct.pack(">H", len(noise) + 2)
-            content = bytearray(file)
-            content[2:2] = marker + length + noise
-    return bytes(content)
-"""
-
-
-PICTURES = 10_000
-
-
-@LINUX
-@pytest.mark.faults
-def test_damaged_pictures_are_refused_or_answered(export, tmp_path):
-    for number, content in enumerate(picture_files()):
-        (tmp_path / f"{number:02}").write_bytes(content)
-    code = (
-        MEMORY
-        + DAMAGE
-        + """if True:
-        import collections, json, sys
-        import tensorflow as tf
-
-        export, folder, count = sys.argv[1:]
-        served = tf.saved_model.load(export)
-        files = [p.read_bytes() for p in sorted(pathlib.Path(folder).iterdir())]
-
-        def answer(files):
-            answer = served.signatures["image_bytes"](image_bytes=files)
-            return answer["probabilities"].numpy()
-
-        before = [answer([file]).tolist() for file in files]
-        started = megabytes("VmHWM")
-        generator = np.random.default_rng(0)
-        outcomes = collections.Counter()
-        for number in range(int(count)):
-            file = damaged(files[number % len(files)], generator)
-            try:
-                found = answer([file])
-                assert found.shape == (1, 10)
-                assert np.isfinite(found).all()
-                outcomes["answered"] += 1
-            except tf.errors.InvalidArgumentError:
-                outcomes["refused"] += 1
-        assert [answer([file]).tolist() for file in files] == before
-        outcomes["grown by"] = megabytes("VmHWM") - started
-        print(json.dumps(outcomes))
-    """
-    )
-    answer = run_python("-c", code, export, tmp_path, PICTURES, timeout=600)
-    assert answer.returncode == 0, answer.stderr
-    outcomes = json.loads(answer.stdout)
-    print(outcomes)
-    assert outcomes["answered"] + outcomes["refused"] == PICTURES
-    assert min(outcomes["answered"], outcomes["refused"]) > PICTURES / 10
-    assert outcomes["grown by"] < 100, outcomes  # megabytes
 
 
 @LINUX
