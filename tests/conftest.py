@@ -95,3 +95,13 @@ def images():
     """Eight images of noise, uint8 `(8, 28, 28, 1)`."""
     noise = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1))
     return noise.astype("uint8")
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """Run in an empty folder, and find it empty afterwards."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    assert not list(folder.iterdir()), "a refused command left something"

@@ -9,6 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.stem for path in ROOT.glob("recipes/[!_]*.py"))
+RECIPE = "mnist_softmax_regression"  # for what they all share
 
 
 def run_recipe(name, *flags):
@@ -44,3 +45,17 @@ def ordinary_rights():
     finally:
         if root:
             os.seteuid(0)
+
+
+def answer(capsys, *flags, recipe=RECIPE):
+    """Run a recipe; return its exit code and what it says to stderr."""
+    code = run_recipe(recipe, *flags)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return code, said
+
+
+def is_a_usage_error(capsys, *flags, recipe=RECIPE):
+    code, said = answer(capsys, *flags, recipe=recipe)
+    assert code == 2, said
+    return said

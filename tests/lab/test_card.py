@@ -8,10 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from helpers.exports import (
-    front_matter,
-    read_yaml,
-)
+from helpers.exports import front_matter, read_yaml
 from helpers.pictures import png_file
 
 from recipes.lab.inputs import image_files

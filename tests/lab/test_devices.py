@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.commands import is_a_usage_error
 from tensorflow.python.framework.config import (
     disable_op_determinism,
     is_op_determinism_enabled,
@@ -480,3 +481,27 @@ def test_gpus_that_are_hidden_are_not_taken_for_used(hidden_gpus, capsys):
     assert found.description.startswith("1 CPU, no strategy")
     assert "the GPUs were hidden earlier in this process" in found.description
     assert "XLA off (CPU)" in found.description
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_no_gpu_is_a_usage_error(capsys):
+    said = is_a_usage_error(capsys, "--device", "gpu")
+    assert "--device gpu: TensorFlow sees no GPU here" in said
+    assert "--device cpu" in said
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_replicas_must_be_able_to_share_the_batch(capsys):
+    said = is_a_usage_error(
+        capsys,
+        "--dry-run",
+        *("--strategy", "mirrored", "--cpu-devices", 2, "--batch-size", 33),
+    )
+    assert "--batch-size must be a multiple of the 2 replicas" in said
+    assert "Received: 33" in said
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_the_cpu_cannot_be_split_again_in_a_process_that_runs(capsys):
+    said = is_a_usage_error(capsys, "--dry-run", "--cpu-devices", 7)
+    assert "For another --device or --cpu-devices, start a new proc" in said

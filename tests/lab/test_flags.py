@@ -1,52 +1,21 @@
-"""What a recipe answers at the terminal when it is not asked to train."""
+"""Flags have help and bounds, at the terminal and from Python."""
 
 import dataclasses
 import importlib
-import logging
 import math
-import os
 import random
 import re
-import signal
-import sys
 import typing
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
-from helpers.commands import RECIPES, run_python, run_recipe
+from helpers.commands import RECIPE, RECIPES, is_a_usage_error, run_recipe
 
-from recipes.lab import command
-from recipes.lab.errors import RecipeError, UsageError
+from recipes.lab.errors import UsageError
 from recipes.lab.flags import RunOptions, bounds_of, check, fields_of
 
-RECIPE = "mnist_softmax_regression"  # for what they all share
-
-
-def answer(capsys, *flags, recipe=RECIPE):
-    """Run a recipe; return its exit code and what it says to stderr."""
-    code = run_recipe(recipe, *flags)
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    return code, said
-
-
-def is_a_usage_error(capsys, *flags, recipe=RECIPE):
-    code, said = answer(capsys, *flags, recipe=recipe)
-    assert code == 2, said
-    return said
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    """Run in an empty folder, and find it empty afterwards."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    assert not list(folder.iterdir()), "a refused command left something"
-
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 # --- flags --------------------------------------------------------------
 
@@ -195,6 +164,7 @@ MISTAKES = [
     ({"run": None}, "--run must be of type RunOptions. Received: None"),
     ({"run": {"seed": 1}}, "--run must be of type RunOptions. Received: {"),
 ]
+
 MISTAKES_OF_A_RUN = [
     ({"seed": None}, "--seed must be a whole number. Received: None"),
     ({"seed": -1}, "--seed must be between 0 and 2,147,483,647. Received: -1"),
@@ -288,202 +258,7 @@ def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
     check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
 
 
-# --- what a command leaves in its process -------------------------------
-
-
-def test_a_command_leaves_nothing_in_its_process(monkeypatch):
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-    environment = {**os.environ}
-    logger = logging.getLogger("tensorflow")
-    during = []
-
-    def train(config):
-        during.extend((*state(), os.environ["TF_CPP_MIN_LOG_LEVEL"]))
-        raise RecipeError("enough")
-
-    def state():
-        return signal.getsignal(signal.SIGTERM), [*logger.filters]
-
-    before = state()
-    recipe = importlib.import_module(f"recipes.{RECIPE}")
-    assert command.run_command(train, recipe.Config, (), []) == 1
-    assert during == [command._preempt, [*before[1], during[1][-1]], "3"]
-    assert state() == before
-    assert os.environ == environment
-
-
-def test_a_command_may_be_given_in_any_thread(monkeypatch):
-    recipe = importlib.import_module(f"recipes.{RECIPE}")
-    with ThreadPoolExecutor() as pool:
-        code = pool.submit(
-            command.run_command,
-            *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
-        )
-        assert code.result() == 0
-
-
-# --- devices ------------------------------------------------------------
-
-
-def test_no_gpu_is_a_usage_error(capsys):
-    said = is_a_usage_error(capsys, "--device", "gpu")
-    assert "--device gpu: TensorFlow sees no GPU here" in said
-    assert "--device cpu" in said
-
-
-def test_workers_must_be_named(capsys):
-    said = is_a_usage_error(capsys, "--strategy", "multi_worker")
-    assert "nothing says who the workers are. Set TF_CONFIG" in said
-
-
-@pytest.mark.parametrize("value", ["{", "[]", "3"])
-def test_a_broken_tf_config_is_named(value, capsys, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", value)
-    said = is_a_usage_error(capsys, "--dry-run")
-    assert "TF_CONFIG must be a JSON object" in said
-    assert repr(value) in said
-
-
-def test_replicas_must_be_able_to_share_the_batch(capsys):
-    said = is_a_usage_error(
-        capsys,
-        "--dry-run",
-        *("--strategy", "mirrored", "--cpu-devices", 2, "--batch-size", 33),
-    )
-    assert "--batch-size must be a multiple of the 2 replicas" in said
-    assert "Received: 33" in said
-
-
-def test_the_cpu_cannot_be_split_again_in_a_process_that_runs(capsys):
-    said = is_a_usage_error(capsys, "--dry-run", "--cpu-devices", 7)
-    assert "For another --device or --cpu-devices, start a new proc" in said
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_batch_larger_than_the_data_is_refused(recipe, capsys):
-    said = is_a_usage_error(
-        capsys, "--dry-run", "--batch-size", 1_298, recipe=recipe
-    )
-    # Some recipes train on a part of the 1,297.
-    size = re.search(r"--batch-size must be at most the ([\d,]+) train", said)
-    assert int(size.group(1).replace(",", "")) <= 1_297
-
-
-# --- where to write -----------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["", "runs", "saved_models"])
-def test_a_file_where_a_folder_should_be(name, tmp_path, capsys):
-    output = tmp_path / "output"
-    file = output / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("mine")
-    said = is_a_usage_error(capsys, "--dry-run", "--output-dir", output)
-    assert f"--output-dir {output}: {file} is a file, not a folder" in said
-    assert file.read_text() == "mine"
-    assert [*output.rglob("*")] == ([file] if name else [])
-
-
-@pytest.mark.parametrize("output", ["/proc/nope", "/proc/version/nope"])
-def test_a_folder_that_cannot_be_written(output, capsys):
-    code, said = answer(capsys, "--dry-run", "--output-dir", output)
-    assert code == 1
-    assert f"error: --output-dir {output} cannot be written: " in said
-
-
-# --- answers come at once -----------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["recipes"], 0),
-        (["recipes", "--help"], 0),
-        (["recipes", "mnist_cnn", "--help"], 0),
-        (["recipes", "mnist_cnn", "--epochs", "0"], 2),
-        (["recipes", "mnist_cn"], 2),
-        (["recipes.mnist_cnn", "--help"], 0),
-        (["recipes.mnist_cnn", "--epoch", "3"], 2),
-        (["recipes.mnist_cnn", "--epochs", "0"], 2),
-    ],
-    ids=[
-        *("list", "help of all", "help by name", "bad number by name"),
-        *("unknown name", "help", "unknown flag", "bad number"),
-    ],
-)
-def test_what_needs_no_tensorflow_does_not_wait_for_it(arguments, code):
-    done = run_python("-X", "importtime", "-m", *arguments)
-    assert done.returncode == code
-    lines = done.stderr.splitlines()
-    names = [x.rpartition("|")[2].strip() for x in lines if "import time" in x]
-    imported = {name.partition(".")[0] for name in names}
-    assert "recipes" in imported  # the list is what it is taken for
-    heavy = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "sklearn"}
-    assert not imported & heavy
-
-
-def test_the_list_names_every_recipe_and_fits_a_terminal():
-    done = run_python("-m", "recipes", env={"COLUMNS": "200"})
-    lines = done.stdout.splitlines()
-    assert {*RECIPES} <= {line.split(" ")[0] for line in lines}
-    assert max(map(len, lines)) <= 80
-
-
 # --- a recipe by its name -----------------------------------------------
-
-
-def test_a_recipe_is_run_by_its_name(monkeypatch, capsys):
-    """With its flags, and recorded as the command that it is the same as."""
-    from recipes import __main__
-    from recipes.lab import command as lab_command
-    from recipes.lab.runs import record as lab_record
-
-    def record(train, config_class, targets, argv):
-        assert argv is None  # the process's own
-        print(lab_record.command(config_class(epochs=1)), sys.argv[1:])
-        return 3
-
-    monkeypatch.setattr(sys, "argv", ["-m"])
-    monkeypatch.setattr(lab_command, "run_command", record)
-    for name in ("mnist_cnn", "recipes.mnist_cnn"):
-        monkeypatch.delitem(sys.modules, "recipes.mnist_cnn", raising=False)
-        with pytest.raises(SystemExit) as end:
-            __main__.main([name, "--epochs", "1"])
-        assert end.value.code == 3
-        said = "python -m recipes.mnist_cnn --epochs 1 ['--epochs', '1']\n"
-        assert capsys.readouterr().out == said
-
-
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (["mnist_cn"], "no recipe 'mnist_cn'. Did you mean mnist_cnn or"),
-        (["lstm"], "Did you mean mnist_lstm or fashion_mnist_lstm?"),
-        (["mnist_sofmax_regression"], "mean mnist_softmax_regression?"),
-        (["x", "--epochs", "1"], "no recipe 'x'. `python -m recipes` lists"),
-        (["--epochs", "1"], "--epochs is a flag; the name of a recipe comes"),
-        (["__main__"], "no recipe '__main__'"),
-        (["_data"], "no recipe '_data'"),
-        ([""], "no recipe ''"),
-    ],
-)
-def test_a_name_that_is_no_recipes_is_refused(words, reason, capsys):
-    from recipes.__main__ import main
-
-    assert main(words) == 2
-    assert reason in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("package", ["recipes", "zoo"])
-def test_a_list_that_is_not_read_to_its_end(package):
-    code = (
-        "import subprocess, sys\n"
-        f"command = [sys.executable, '-u', '-m', '{package}']\n"
-        "listing = subprocess.Popen(command, stdout=-1, stderr=-1)\n"
-        "listing.stdout.close()\n"
-        "print(listing.stderr.read().decode())"
-    )
-    assert run_python("-c", code).stdout == "\n"
 
 
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):

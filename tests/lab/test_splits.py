@@ -4,9 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.datasets import (
-    ARRAYS,
-)
+from helpers.datasets import ARRAYS
 
 from recipes.lab.data import splits
 from recipes.lab.data.batches import training_batches

@@ -8,7 +8,7 @@ import time
 import launch_workers
 import pytest
 import tensorflow as tf
-from helpers.commands import run_recipe
+from helpers.commands import is_a_usage_error, run_recipe
 from helpers.workers import tf_config
 
 from recipes.lab.errors import NothingToDo, RecipeError, UsageError
@@ -212,3 +212,18 @@ def test_a_worker_answers_however_often_it_is_asked():
     with socket.create_server(host_and_port):  # as TensorFlow does
         waiting.join(20)
     assert not waiting.is_alive()
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_workers_must_be_named(capsys):
+    said = is_a_usage_error(capsys, "--strategy", "multi_worker")
+    assert "nothing says who the workers are. Set TF_CONFIG" in said
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("value", ["{", "[]", "3"])
+def test_a_broken_tf_config_is_named(value, capsys, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", value)
+    said = is_a_usage_error(capsys, "--dry-run")
+    assert "TF_CONFIG must be a JSON object" in said
+    assert repr(value) in said

@@ -8,7 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers.commands import RECIPES, ROOT, run_recipe
+from helpers.commands import RECIPES, ROOT, is_a_usage_error, run_recipe
 
 import zoo
 from recipes.lab import results
@@ -194,3 +194,14 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
         if float(low) < 50:  # it speaks of errors
             measured = 100 - measured
     assert float(low) - rounding <= measured <= float(high or low) + rounding
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_batch_larger_than_the_data_is_refused(recipe, capsys):
+    said = is_a_usage_error(
+        capsys, "--dry-run", "--batch-size", 1_298, recipe=recipe
+    )
+    # Some recipes train on a part of the 1,297.
+    size = re.search(r"--batch-size must be at most the ([\d,]+) train", said)
+    assert int(size.group(1).replace(",", "")) <= 1_297

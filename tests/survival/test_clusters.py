@@ -13,13 +13,7 @@ import launch_workers
 import numpy as np
 import pytest
 from helpers.commands import RECIPES, ROOT, run_python, run_recipe
-from helpers.workers import (
-    DRIVER,
-    launch,
-    metrics,
-    tf_config,
-    weights,
-)
+from helpers.workers import DRIVER, launch, metrics, tf_config, weights
 
 from recipes.lab.data import sample
 from recipes.lab.runs.folder import _lock

@@ -1,0 +1,46 @@
+"""A command leaves nothing in its process."""
+
+import importlib
+import logging
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from helpers.commands import RECIPE
+
+from recipes.lab import command
+from recipes.lab.errors import RecipeError
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+def test_a_command_leaves_nothing_in_its_process(monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    environment = {**os.environ}
+    logger = logging.getLogger("tensorflow")
+    during = []
+
+    def train(config):
+        during.extend((*state(), os.environ["TF_CPP_MIN_LOG_LEVEL"]))
+        raise RecipeError("enough")
+
+    def state():
+        return signal.getsignal(signal.SIGTERM), [*logger.filters]
+
+    before = state()
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    assert command.run_command(train, recipe.Config, (), []) == 1
+    assert during == [command._preempt, [*before[1], during[1][-1]], "3"]
+    assert state() == before
+    assert os.environ == environment
+
+
+def test_a_command_may_be_given_in_any_thread(monkeypatch):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    with ThreadPoolExecutor() as pool:
+        code = pool.submit(
+            command.run_command,
+            *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
+        )
+        assert code.result() == 0
