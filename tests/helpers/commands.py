@@ -59,3 +59,9 @@ def is_a_usage_error(capsys, *flags, recipe=RECIPE):
     code, said = answer(capsys, *flags, recipe=recipe)
     assert code == 2, said
     return said
+
+
+ASCII = (
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+)

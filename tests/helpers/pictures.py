@@ -26,3 +26,9 @@ def chunk(name, content):
     body = name + content
     checksum = struct.pack(">I", zlib.crc32(body))
     return struct.pack(">I", len(content)) + body + checksum
+
+
+def size_of(plot):
+    """Width and height of a figure in pixels."""
+    with Image.open(plot) as image:
+        return image.size

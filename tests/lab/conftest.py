@@ -3,9 +3,11 @@
 import shutil
 import urllib.request
 
+import numpy as np
 import pytest
 from helpers.datasets import write_tfds
 from helpers.exports import asking
+from helpers.models import split_of
 from helpers.tasks import sample
 
 import zoo
@@ -87,3 +89,9 @@ def other_weights(export):
     kernel = model.get_layer("predictions").kernel
     kernel.assign(kernel * 1.01)
     return model
+
+
+@pytest.fixture
+def noise():
+    """Twenty images of noise."""
+    return split_of(np.random.default_rng(0).integers(0, 256, 80), range(20))

@@ -6,12 +6,14 @@ import math
 import random
 import re
 import typing
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from helpers.commands import RECIPE, RECIPES, is_a_usage_error, run_recipe
 
+from recipes.lab import command, flags
 from recipes.lab.errors import UsageError
 from recipes.lab.flags import RunOptions, bounds_of, check, fields_of
 
@@ -265,3 +267,30 @@ def test_tensorboard_that_is_not_installed(monkeypatch, capsys):
     monkeypatch.setattr("recipes.lab.flags.find_spec", lambda name: None)
     assert run_recipe("mnist_cnn", "--tensorboard") == 2
     assert "pip install tensorboard" in capsys.readouterr().err
+
+
+def test_paths_may_be_strings_and_begin_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    options = RunOptions(output_dir="out", data_dir="~/data")
+    assert options.output_dir == Path("out")
+    assert options.data_dir == Path("/home/anna/data")
+    assert RunOptions().output_dir == Path(".")
+    assert RunOptions().data_dir is None
+    changed = dataclasses.replace(options, output_dir=Path("~/out"))
+    assert changed.output_dir == Path("/home/anna/out")
+    flags.check(
+        importlib.import_module("recipes.mnist_cnn").Config(run=changed)
+    )
+
+
+def test_a_flag_may_hold_a_path_that_begins_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    received = []
+    code = command.run_command(
+        lambda config: received.append(config.run) or {"train_seconds": 0.0},
+        importlib.import_module("recipes.mnist_cnn").Config,
+        (),
+        ["--output-dir=~/results"],
+    )
+    assert code == 0
+    assert received[0].output_dir == Path("/home/anna/results")

@@ -4,24 +4,16 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import sys
-import threading
-import types
-from concurrent import futures
 
 import keras
 import numpy as np
 import pytest
-from helpers.commands import ROOT, run_recipe
+from helpers.commands import ROOT
 
 from recipes import mnist_cnn
-from recipes.lab.errors import UsageError
 from recipes.lab.runs import identity
-from recipes.lab.runs import record as lab_record
 from recipes.lab.runs.folder import sum_of
-from recipes.lab.runs.run import _agree_on_settings
-from recipes.lab.settings import describe_loaded
 
 RECIPE = '''
 """A small recipe, as a user would write one."""
@@ -76,6 +68,7 @@ def train(config):
 def main(argv=None):
     return run_command(train, Config, TARGETS, argv)
 '''
+
 NETWORKS = '''
 """Networks of my own."""
 
@@ -353,59 +346,6 @@ def test_only_so_many_files_are_named():
     ]
 
 
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
-        ({"seed": 1}, "different settings or data"),
-        ({"loaded": [{"name": "mnist_cnn", "version": "2", "sum": "ab"}]},
-         "would start from different models"),
-        ({"source": {"a.py": "1", "b.py": "3"}}, "These differ: b.py."),
-        ({"source": {"a.py": "1"}}, "These differ: what the recipe imports."),
-    ],
-)  # fmt: skip
-def test_workers_that_would_train_different_models_are_refused(other, said):
-    settings = {"seed": 0, "source": {"a.py": "1", "b.py": "2"}, "loaded": []}
-    meeting, numbers = threading.Barrier(2, timeout=20), [0, 0]
-
-    def agree(index):
-        def gather(number):
-            numbers[index] = number
-            meeting.wait()
-            gathered = list(numbers)
-            meeting.wait()
-            return gathered
-
-        devices = types.SimpleNamespace(gather=gather)
-        mine = settings | (other if index else {})
-        with pytest.raises(UsageError, match=re.escape(said)):
-            _agree_on_settings(mine, devices)
-
-    with futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(agree, range(2)))
-
-
-def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(
-        lab_record, "__file__", str(tmp_path / "recipes/lab/runs/record.py")
-    )
-    (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes/mine.py").touch()
-    (tmp_path / "recipes/ours.py").touch()
-    assert lab_record.commit(["recipes/ours.py"]) == ""
-    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "recipes/ours.py"], check=True)
-    subprocess.run([*git, "commit", "-qm", "Begin"], check=True)
-    commit = lab_record.commit(["recipes/ours.py"])
-    assert re.fullmatch("[0-9a-f]{12}", commit)
-    assert lab_record.commit(["recipes/mine.py"]) == commit + "-dirty"
-    assert lab_record.commit(["/elsewhere/mine.py"]) == commit + "-dirty"
-    (tmp_path / "recipes/ours.py").write_text("# changed")
-    assert lab_record.commit(["recipes/mine.py"]) == commit + "-dirty"
-
-
 # --- what is loaded ------------------------------------------------------
 
 
@@ -434,21 +374,3 @@ def test_what_is_loaded_has_a_name_a_version_and_a_sum(tmp_path, monkeypatch):
         f"mnist_cnn version 1 (sha256 {shipped['sum'][:12]}) became "
         "mnist_cnn version 2 (sha256 e3b0c44298fc)"
     ]
-
-
-@pytest.mark.thorough
-def test_records_name_what_a_recipe_started_from(tmp_path):
-    name = "mnist_to_fashion_mnist"
-    assert run_recipe(name, "--dry-run", "--output-dir", tmp_path) == 0
-    loaded = identity.loaded(["mnist_cnn@shipped"])
-    run = tmp_path / "runs" / f"{name}-sample" / "1"
-    export = tmp_path / "saved_models" / f"{name}-sample" / "1"
-    for file in ("config.json", "metrics.json"):
-        record = json.loads((run / file).read_text())
-        assert record["settings"]["loaded"] == loaded
-    record = json.loads((export / "metrics.json").read_text())
-    assert record["settings"]["loaded"] == loaded
-    card = (export / "README.md").read_text()
-    started = describe_loaded(loaded, digits=64)
-    assert f"- Started from: {started}\n- Machine: " in card
-    assert "Not as it was" not in card

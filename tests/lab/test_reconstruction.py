@@ -1,8 +1,9 @@
-"""Scores of models so small that the right answers are known."""
+"""Scores of autoencoders so small that the right answers are known."""
 
 import keras
 import numpy as np
 import pytest
+from helpers.models import model_of, split_of
 from sklearn.decomposition import PCA
 
 from recipes.lab import tasks
@@ -10,19 +11,9 @@ from recipes.lab.data.splits import Data, Split
 from recipes.lab.tasks import reconstruction
 
 
-def score_classifier(model, split):
-    scores = tasks.Classification(None).score(model, split)
-    return scores.metrics, scores.outputs
-
-
 def score_autoencoder(model, split, inputs=None):
     scores = tasks.Reconstruction(None).score(model, split, inputs)
     return scores.metrics, scores.outputs
-
-
-def model_of(layer, shape=(2, 2, 1)):
-    """A model of one layer."""
-    return keras.Sequential([keras.Input(shape), layer])
 
 
 def perfect(**options):
@@ -33,64 +24,6 @@ def perfect(**options):
 def constant(value):
     """An autoencoder that remembers nothing."""
     return model_of(keras.layers.Rescaling(0.0, value))
-
-
-def split_of(pixels, labels=None):
-    """Images of two by two pixels, one after another."""
-    images = np.array(pixels, "uint8").reshape(-1, 2, 2, 1)
-    labels = np.zeros(len(images)) if labels is None else labels
-    return Split(images, np.array(labels, "int32"))
-
-
-@pytest.fixture
-def noise():
-    """Twenty images of noise."""
-    return split_of(np.random.default_rng(0).integers(0, 256, 80), range(20))
-
-
-# --- classifiers --------------------------------------------------------
-
-
-def classifier():
-    """A model whose probabilities are the images, in parts of 255."""
-    return model_of(keras.layers.Rescaling(1 / 255), (3,))
-
-
-def test_accuracy_and_cross_entropy_are_means_over_the_images():
-    images = np.array([[255, 0, 0], [51, 204, 0], [0, 102, 153]], "uint8")
-    split = Split(images, np.array([0, 0, 2]))
-    metrics, probabilities = score_classifier(classifier(), split)
-    assert metrics["test_accuracy"] == pytest.approx(2 / 3)
-    nats = -(np.log(1) + np.log(0.2) + np.log(0.6)) / 3
-    assert metrics["test_loss"] == pytest.approx(nats)
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities, images / 255, rtol=1e-6)
-
-
-def test_what_was_held_for_impossible_costs_much_and_not_everything():
-    split = Split(np.array([[255, 0, 0]], "uint8"), np.array([1]))
-    metrics, _ = score_classifier(classifier(), split)
-    assert metrics["test_accuracy"] == 0
-    assert metrics["test_loss"] == pytest.approx(-np.log(1e-7))
-
-
-def test_every_image_is_scored_in_order_whatever_the_batch():
-    count = 2_007  # no multiple of a batch
-    images = np.random.default_rng(0).integers(0, 256, (count, 3), "uint8")
-    split = Split(images, images.argmax(axis=1))
-    metrics, probabilities = score_classifier(classifier(), split)
-    np.testing.assert_allclose(probabilities, images / 255, rtol=1e-6)
-    assert metrics["test_accuracy"] == 1
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_features_take_the_place_of_images(dtype, noise):
-    extractor = model_of(keras.layers.Flatten(dtype=dtype))
-    features = tasks.features_of(extractor, noise)
-    assert features.inputs.dtype == np.float32
-    # Pixels below 256 are whole numbers in bfloat16, too.
-    np.testing.assert_array_equal(features.inputs, noise.inputs.reshape(20, 4))
-    assert features.targets is noise.targets
 
 
 # --- autoencoders -------------------------------------------------------

@@ -1,6 +1,9 @@
 """A run is opened as what it is."""
 
+import re
+import threading
 import types
+from concurrent import futures
 
 import pytest
 
@@ -18,3 +21,34 @@ def test_workers_with_different_flags_are_refused(other):
     both = types.SimpleNamespace(gather=lambda number: [number, *sent])
     with pytest.raises(UsageError, match="different settings or data"):
         _agree_on_settings(settings, both)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"seed": 1}, "different settings or data"),
+        ({"loaded": [{"name": "mnist_cnn", "version": "2", "sum": "ab"}]},
+         "would start from different models"),
+        ({"source": {"a.py": "1", "b.py": "3"}}, "These differ: b.py."),
+        ({"source": {"a.py": "1"}}, "These differ: what the recipe imports."),
+    ],
+)  # fmt: skip
+def test_workers_that_would_train_different_models_are_refused(other, said):
+    settings = {"seed": 0, "source": {"a.py": "1", "b.py": "2"}, "loaded": []}
+    meeting, numbers = threading.Barrier(2, timeout=20), [0, 0]
+
+    def agree(index):
+        def gather(number):
+            numbers[index] = number
+            meeting.wait()
+            gathered = list(numbers)
+            meeting.wait()
+            return gathered
+
+        devices = types.SimpleNamespace(gather=gather)
+        mine = settings | (other if index else {})
+        with pytest.raises(UsageError, match=re.escape(said)):
+            _agree_on_settings(mine, devices)
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(agree, range(2)))

@@ -1,76 +1,12 @@
-"""Exports stand up to callers, and take what TensorFlow Serving's clients send.
-
-The request format is that of https://www.tensorflow.org/tfx/serving/api_rest:
-`instances` row by row or `inputs` column by column, bytes as `{"b64": ...}`. A
-server turns it into the tensors that the SavedModel's SignatureDef names.
-"""
+"""Exports take what TensorFlow Serving's clients send."""
 
 import base64
 import json
-import re
 
-import benchmark
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-
-# --- under load ---------------------------------------------------------
-
-
-@pytest.mark.thorough
-def test_callers_get_answers_and_memory_stays(export, capsys):
-    arguments = ["serving", "--export", str(export)]
-    arguments += ["--callers", "4", "--seconds", "1"]
-    assert benchmark.main(arguments) == 0
-    output = capsys.readouterr().out
-    for signature in ("serving_default", "image_bytes"):
-        assert re.search(
-            rf"{signature} +\d+ requests/s, [\d,]+ images/s, latency "
-            r"p50 [\d.]+ ms, p95 [\d.]+ ms, p99 [\d.]+ ms, max [\d.]+ ms",
-            output,
-        )
-    assert "errors 0" in output
-
-
-def test_an_autoencoder_is_called_too(autoencoder_dry_run, capsys):
-    export = autoencoder_dry_run / "saved_models/mnist_autoencoder-sample/1"
-    arguments = ["serving", "--export", str(export), "--seconds", "0.2"]
-    assert benchmark.main(arguments) == 0
-    assert "image_bytes" not in capsys.readouterr().out
-
-
-def broken(size):
-    raise RuntimeError("broken")
-
-
-@pytest.mark.parametrize("failing", [broken, lambda size: {"p": np.ones(size)}])
-def test_errors_and_other_answers_are_counted(failing, monkeypatch, capsys):
-    def check(answer, size):
-        np.testing.assert_array_equal(answer["p"], np.zeros(size))
-
-    questions = [
-        ("good", lambda size: {"p": np.zeros(size)}, check),
-        ("bad", failing, check),
-    ]
-    results, errors = benchmark.call_together(questions, 2, 0)
-    assert len(results["good"][0]) == len(errors) == 2
-    assert len(results["bad"][0]) == 0
-    assert all(error.startswith("bad: ") for error in errors)
-
-
-@pytest.mark.parametrize(
-    ("grown", "errors", "code"), [(1, [], 0), (65, [], 1), (0, ["bad: x"], 1)]
-)
-def test_errors_and_growing_memory_are_a_failure(
-    grown, errors, code, export, monkeypatch, capsys
-):
-    memory = iter([100, 200, 200 + grown])
-    monkeypatch.setattr(benchmark, "resident_megabytes", lambda: next(memory))
-    monkeypatch.setattr(benchmark, "call_together", lambda *_: ({}, errors))
-    assert benchmark.main(["serving", "--export", str(export)]) == code
-    assert f"+{grown} MB at the end" in capsys.readouterr().out
-
 
 # --- the request format -------------------------------------------------
 

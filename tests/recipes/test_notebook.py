@@ -1,20 +1,17 @@
-"""A recipe in a notebook: cells, the kernel's flags, and what is recorded."""
+"""A recipe in a notebook: its cells, and the flags of the kernel."""
 
-import dataclasses
 import importlib
 import json
-import shlex
 import sys
 import types
-from pathlib import Path
 
 import pytest
+from helpers.cells import CONFIG
 
 from recipes.lab import command, flags, terminal
 from recipes.lab.errors import UsageError
-from recipes.lab.flags import RunOptions
 from recipes.lab.runs import record
-from recipes.lab.settings import describe, recipe_name
+from recipes.lab.settings import recipe_name
 
 
 @pytest.fixture
@@ -40,19 +37,6 @@ def kernel(monkeypatch, tmp_path):
 
 # --- cells --------------------------------------------------------------
 
-CONFIG = """
-from dataclasses import dataclass, replace
-from recipes import mnist_softmax_regression as recipe
-from recipes.lab.flags import RunOptions
-
-@dataclass(frozen=True)
-class Config:
-    epochs: int = 2
-    batch_size: int = 128
-    learning_rate: float = 0.01
-    width: int | None = None
-    run: RunOptions = RunOptions()
-"""
 TRAIN = """
 options = RunOptions(dry_run=True, seed=3, output_dir="out")
 metrics = recipe.train(replace(Config(), epochs=1, run=options))
@@ -183,143 +167,3 @@ def test_no_kernel_is_no_notebook(ipython, here, monkeypatch, capsys):
     assert terminal.in_notebook() is here
     assert terminal.shows_bars() is here
     assert terminal.start_anew() == "start a new process"
-
-
-# --- what is recorded ---------------------------------------------------
-
-NOT_RECORDED = {
-    "output_dir": "/home/anna/results",
-    "data_dir": "/home/anna/data",
-    "run_name": "anna-1",
-    "offline": True,
-    "target": 0.5,
-}
-CHANGES = [
-    ("mnist_cnn", {}, {}),
-    ("mnist_cnn", {"epochs": 1, "learning_rate": 0.5}, {"seed": 3}),
-    ("mnist_cnn", {}, {"deterministic": True, "precision": "mixed_bfloat16"}),
-    ("mnist_autoencoder", {"code_lengths": (2, 4)}, {}),
-    ("mnist_to_fashion_mnist", {"thaw": ("a b", "c'd")}, {"cpu_devices": 2}),
-    ("fashion_mnist_mobilenet", {"weights": None}, {"dry_run": True}),
-]
-
-
-@pytest.fixture
-def train_from(monkeypatch):
-    """A function that runs Python text with a recipe that does not train."""
-
-    def run(text, recipe):
-        received = []
-        module = importlib.import_module(f"recipes.{recipe}")
-        monkeypatch.setattr(module, "train", received.append)
-        exec(text, {})
-        return received
-
-    return run
-
-
-@pytest.mark.parametrize(("recipe", "fields", "options"), CHANGES)
-def test_a_call_is_recorded_as_text_that_makes_it_again(
-    recipe, fields, options, train_from
-):
-    module = importlib.import_module(f"recipes.{recipe}")
-    options = RunOptions(**options, **NOT_RECORDED)
-    config = module.Config(**fields, run=options)
-    text = record.command(config)
-    assert text.startswith(f"from recipes.{recipe} import Config, ")
-    assert "anna" not in text
-    [again] = train_from(text, recipe)
-    assert describe(again) == describe(config)
-    assert again.run.output_dir == Path(".")
-
-
-def test_a_call_of_the_defaults_is_short():
-    config = importlib.import_module("recipes.mnist_cnn").Config()
-    text = "from recipes.mnist_cnn import Config, train; train(Config())"
-    assert record.command(config) == text
-    changed = dataclasses.replace(config, epochs=1, run=RunOptions(seed=3))
-    assert record.command(changed) == (
-        "from recipes.mnist_cnn import Config, RunOptions, train; "
-        "train(Config(epochs=1, run=RunOptions(seed=3)))"
-    )
-
-
-@pytest.mark.parametrize(("recipe", "fields", "options"), CHANGES)
-def test_a_command_is_recorded_as_flags_that_make_it_again(
-    recipe, fields, options, monkeypatch
-):
-    module = importlib.import_module(f"recipes.{recipe}")
-    options = RunOptions(**options, **NOT_RECORDED)
-    config = module.Config(**fields, run=options)
-    # As `python -m` does.
-    monkeypatch.setitem(sys.modules, "__main__", module)
-    monkeypatch.setattr(module.Config, "__module__", "__main__")
-    monkeypatch.setattr(sys, "argv", [module.__file__, "--whatever"])
-    text = record.command(config)
-    start = f"python -m recipes.{recipe}"
-    assert text.startswith(start)
-    assert "anna" not in text
-
-    received = []
-    monkeypatch.setattr(
-        sys, "argv", shlex.split(text.removeprefix("python -m"))
-    )
-    code = command.run_command(
-        lambda config: received.append(config) or {"train_seconds": 0.0},
-        *(module.Config, ()),
-    )
-    assert code == 0
-    again = received[0]
-    if config.run.dry_run:  # means one epoch at a shell
-        again = dataclasses.replace(again, epochs=config.epochs)
-    assert describe(again) == describe(config)
-
-
-def test_a_script_of_ones_own_is_named_without_its_folder(monkeypatch):
-    main = types.ModuleType("__main__")
-    main.__file__ = "/home/anna/mine.py"
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    exec(CONFIG, vars(main))
-    monkeypatch.setattr(sys, "argv", [main.__file__])
-    assert record.command(main.Config(epochs=7)) == "python mine.py"
-    monkeypatch.setattr(sys, "argv", [main.__file__, "--epochs", "7"])
-    assert record.command(main.Config(epochs=7)) == "python mine.py --epochs 7"
-    assert recipe_name(main.Config()) == "mine"
-
-
-def test_a_path_below_the_home_folder_does_not_name_its_owner(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/anna")
-    recipe = importlib.import_module("recipes.mnist_to_fashion_mnist")
-    config = recipe.Config(backbone="/home/anna/models/mine/1")
-    assert "Config(backbone='~/models/mine/1')" in record.command(config)
-    assert describe(config)["backbone"] == "~/models/mine/1"
-
-
-# --- paths --------------------------------------------------------------
-
-
-def test_paths_may_be_strings_and_begin_at_home(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/anna")
-    options = RunOptions(output_dir="out", data_dir="~/data")
-    assert options.output_dir == Path("out")
-    assert options.data_dir == Path("/home/anna/data")
-    assert RunOptions().output_dir == Path(".")
-    assert RunOptions().data_dir is None
-    changed = dataclasses.replace(options, output_dir=Path("~/out"))
-    assert changed.output_dir == Path("/home/anna/out")
-    flags.check(
-        importlib.import_module("recipes.mnist_cnn").Config(run=changed)
-    )
-
-
-def test_a_flag_may_hold_a_path_that_begins_at_home(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/anna")
-    received = []
-    code = command.run_command(
-        lambda config: received.append(config.run) or {"train_seconds": 0.0},
-        importlib.import_module("recipes.mnist_cnn").Config,
-        (),
-        ["--output-dir=~/results"],
-    )
-    assert code == 0
-    assert received[0].output_dir == Path("/home/anna/results")

@@ -1,11 +1,19 @@
 """Which room may know of which: the walls of the house."""
 
 import ast
+import dataclasses
+import importlib
+import sys
+import types
 
 import pytest
 from helpers.commands import RECIPES, ROOT
 
+import zoo
+
 LAB = ROOT / "recipes" / "lab"
+FAMILIES = sorted(path.stem for path in ROOT.glob("zoo/[!_]*.py"))
+SOURCES = sorted(path.name for path in ROOT.glob("zoo/*.py"))
 # A room knows those before it; rooms on one line do not know each other.
 ORDER = (
     {"errors", "metrics", "terminal"},
@@ -72,3 +80,67 @@ def test_a_recipe_knows_no_other(recipe):
     ]
     assert known
     assert all(name.startswith("recipes.lab.") for name in known)
+
+
+# --- the files of zoo/ and recipes/ --------------------------------------
+
+
+def test_no_name_of_the_package_hides_a_file():
+    families = {path.stem for path in (ROOT / "zoo").glob("[a-z]*.py")}
+    for family in families:
+        assert isinstance(getattr(zoo, family), types.ModuleType)
+    assert not families & {*zoo.list_models()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_file_without_underscore_is_a_model_family(family):
+    modules = [zoo.model_info(n).builder.__module__ for n in zoo.list_models()]
+    assert f"zoo.{family}" in modules
+
+
+def test_plumbing_registers_no_models():
+    modules = {zoo.model_info(n).builder.__module__ for n in zoo.list_models()}
+    assert modules == {f"zoo.{family}" for family in FAMILIES}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_without_underscore_can_be_run(name):
+    from recipes.lab import command, flags
+    from recipes.lab.data import sources
+
+    recipe = importlib.import_module(f"recipes.{name}")
+    assert recipe.DATASET in sources.SOURCES
+    assert recipe.TARGETS
+    assert all(isinstance(t, command.Target) for t in recipe.TARGETS)
+    assert isinstance(recipe.Config().run, flags.RunOptions)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.Config().run = None
+    assert callable(recipe.train)
+    with pytest.raises(SystemExit) as end:
+        recipe.main(["--help"])
+    assert end.value.code == 0
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_zoo_imports_keras_numpy_and_the_standard_library_only(source):
+    allowed = {"keras", "numpy", "zoo"} | sys.stdlib_module_names
+    assert imported_packages((ROOT / "zoo" / source).read_text()) <= allowed
+
+
+def test_scan_for_imports_sees_late_ones():
+    source = (
+        "def f():\n    import tensorflow.data\n    from recipes import _a\n"
+    )
+    assert imported_packages(source) == {"tensorflow", "recipes"}
+
+
+def imported_packages(source):
+    """Return the top-level packages that a source imports, late or early."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}

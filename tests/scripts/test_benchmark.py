@@ -1,0 +1,167 @@
+"""Benchmarks measure what they say, on real data alone."""
+
+import json
+import re
+from pathlib import Path
+
+import benchmark
+import numpy as np
+import pytest
+from helpers.records import record
+
+
+@pytest.mark.thorough
+def test_callers_get_answers_and_memory_stays(export, capsys):
+    arguments = ["serving", "--export", str(export)]
+    arguments += ["--callers", "4", "--seconds", "1"]
+    assert benchmark.main(arguments) == 0
+    output = capsys.readouterr().out
+    for signature in ("serving_default", "image_bytes"):
+        assert re.search(
+            rf"{signature} +\d+ requests/s, [\d,]+ images/s, latency "
+            r"p50 [\d.]+ ms, p95 [\d.]+ ms, p99 [\d.]+ ms, max [\d.]+ ms",
+            output,
+        )
+    assert "errors 0" in output
+
+
+def test_an_autoencoder_is_called_too(autoencoder_dry_run, capsys):
+    export = autoencoder_dry_run / "saved_models/mnist_autoencoder-sample/1"
+    arguments = ["serving", "--export", str(export), "--seconds", "0.2"]
+    assert benchmark.main(arguments) == 0
+    assert "image_bytes" not in capsys.readouterr().out
+
+
+def broken(size):
+    raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("failing", [broken, lambda size: {"p": np.ones(size)}])
+def test_errors_and_other_answers_are_counted(failing, monkeypatch, capsys):
+    def check(answer, size):
+        np.testing.assert_array_equal(answer["p"], np.zeros(size))
+
+    questions = [
+        ("good", lambda size: {"p": np.zeros(size)}, check),
+        ("bad", failing, check),
+    ]
+    results, errors = benchmark.call_together(questions, 2, 0)
+    assert len(results["good"][0]) == len(errors) == 2
+    assert len(results["bad"][0]) == 0
+    assert all(error.startswith("bad: ") for error in errors)
+
+
+@pytest.mark.parametrize(
+    ("grown", "errors", "code"), [(1, [], 0), (65, [], 1), (0, ["bad: x"], 1)]
+)
+def test_errors_and_growing_memory_are_a_failure(
+    grown, errors, code, export, monkeypatch, capsys
+):
+    memory = iter([100, 200, 200 + grown])
+    monkeypatch.setattr(benchmark, "resident_megabytes", lambda: next(memory))
+    monkeypatch.setattr(benchmark, "call_together", lambda *_: ({}, errors))
+    assert benchmark.main(["serving", "--export", str(export)]) == code
+    assert f"+{grown} MB at the end" in capsys.readouterr().out
+
+
+@pytest.fixture
+def recipe_that_takes(monkeypatch):
+    """A function that has a recipe take so many seconds, in so many runs."""
+
+    def install(seconds, cpu_seconds, runs=1, dataset="mnist"):
+        def run(command, **options):
+            home = Path(command[command.index("--output-dir") + 1])
+            for number in range(runs):
+                sample = "-sample" * (dataset == "digits")
+                name = f"mnist_cnn{sample}"
+                folder = home / "runs" / name / str(number)
+                folder.mkdir(parents=True)
+                found = record(0.9, dataset=dataset)
+                found["settings"]["batch_size"] = 1_000
+                (folder / "metrics.json").write_text(json.dumps(found))
+                rows = ["epoch,seconds,cpu_seconds", "1,99,99"]
+                rows += [f"2,{seconds},{cpu_seconds}"] * 3
+                (folder / "history.csv").write_text("\n".join(rows))
+
+        monkeypatch.setattr(benchmark.subprocess, "run", run)
+        monkeypatch.setattr(
+            benchmark, "loopback_bytes", iter((0, 440)).__next__
+        )
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("launcher", "runs", "images", "cpu"),
+    [
+        ((), 1, 5_500, 20 / 55_000),
+        (("launcher",), 1, 5_500, 40 / 55_000),  # of both workers
+        (("launcher",), 2, 11_000, 20 / 55_000),  # of two strangers
+    ],
+)
+def test_throughput_is_that_of_all_processes_after_the_first_epoch(
+    launcher, runs, images, cpu, recipe_that_takes
+):
+    recipe_that_takes(10, 20, runs)
+    found = benchmark.throughput(launcher, "mnist_cnn")
+    assert found == pytest.approx((images, cpu, 1_234, 440 / (220 * runs)))
+
+
+def test_throughput_is_of_real_data_only(recipe_that_takes):
+    recipe_that_takes(10, 20, dataset="digits")
+    with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
+        benchmark.throughput((), "mnist_cnn")
+
+
+def test_scaling_says_what_talking_costs(monkeypatch, capsys):
+    def throughput(launcher, recipe, *flags):
+        strategy = flags[flags.index("--strategy") + 1]
+        images = {"none": 20_000, "mirrored": 16_000, "multi_worker": 10_000}
+        return images[strategy] * (2 if "512" in flags else 1), 1e-4, 1_000, 5.0
+
+    monkeypatch.setattr(benchmark, "throughput", throughput)
+    assert benchmark.main(["scaling", "--rounds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "two workers       10,000 images/s  0.50  " in said
+    assert (
+        "25.6 ms to compute, as strangers do, and 76.8 ms to talk and to wait"
+        in said
+    )
+    assert "each sends 4,000 bytes of gradients" in said
+
+
+def test_training_is_measured_on_real_data_only(recipe_that_takes):
+    recipe_that_takes(10, 20, dataset="digits")
+    with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
+        benchmark.measure("mnist_cnn")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["scaling", "--epochs", "1"], ["growth", "--largest", "1"]]
+)
+def test_what_has_no_difference_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(arguments)
+    assert end.value.code == 2
+    assert "must be 2 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("bytes_an_image", "code"), [(1_600, 0), (3_200, 1)])
+def test_growth_is_measured_from_step_to_step(
+    bytes_an_image, code, monkeypatch, capsys
+):
+    def train_on_more(recipe, factor):
+        images = 1_000 * factor
+        return images, 3 + images / 1e4, 1e9 + bytes_an_image * images, 784
+
+    monkeypatch.setattr(benchmark, "train_on_more", train_on_more)
+    monkeypatch.setattr(
+        benchmark.concurrent.futures,
+        "ProcessPoolExecutor",
+        lambda *_, **__: benchmark.concurrent.futures.ThreadPoolExecutor(1),
+    )
+    assert benchmark.main(["growth", "--largest", "5"]) == code
+    said = capsys.readouterr().out
+    assert "  5 x 1,000 images: an epoch of 3.5 s" in said
+    assert "costs 100.0, 100.0 us from step to step" in said
+    assert f"and {bytes_an_image:,} bytes of memory" in said

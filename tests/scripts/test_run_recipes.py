@@ -1,0 +1,143 @@
+"""Runs become rows, and rows become tables."""
+
+import csv
+
+import pytest
+import run_recipes
+import update_readme
+from helpers.records import record
+
+from recipes.lab.command import Target
+from recipes.lab.metrics import ACCURACY
+
+
+def test_row_has_mean_deviation_and_median():
+    records = [record(0.98, 1.0), record(0.99, 2.0), record(1.0, 9.0)]
+    row = run_recipes.aggregate(
+        "mnist_cnn", ["--epochs", "3"], Target(ACCURACY, 0.9), records
+    )
+    assert tuple(row) == run_recipes.COLUMNS
+    assert float(row["mean"]) == pytest.approx(0.99)
+    assert float(row["std"]) == pytest.approx(0.01)
+    assert float(row["train_seconds"]) == 2.0
+    assert row["seeds"] == 3
+    assert row["command"] == "python -m recipes.mnist_cnn --epochs 3"
+
+
+def test_sample_never_becomes_a_row():
+    with pytest.raises(SystemExit, match="no results"):
+        run_recipes.aggregate(
+            *("mnist_cnn", [], Target(ACCURACY, 0.9)),
+            [record(0.9, dataset="digits")],
+        )
+
+
+def test_a_run_that_changed_on_the_way_never_becomes_a_row():
+    changed = record(0.9) | {"changes": ["recipes/mnist_cnn.py has changed"]}
+    with pytest.raises(SystemExit, match="as it began: recipes/mnist_cnn.py"):
+        run_recipes.aggregate(
+            *("mnist_cnn", [], Target(ACCURACY, 0.9)),
+            [record(0.9), changed],
+        )
+
+
+def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
+    """Its record is in another folder."""
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
+    monkeypatch.setattr(run_recipes.subprocess, "run", lambda *_, **__: None)
+    with pytest.raises(SystemExit, match="no results"):
+        run_recipes.run_seed("mnist_cnn", 0, [], tmp_path)
+
+
+def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
+    results = tmp_path / "results.csv"
+    monkeypatch.setattr(run_recipes, "RESULTS", results)
+    target = Target(ACCURACY, 0.9)
+    for accuracy in (0.97, 0.98):
+        run_recipes.enter(
+            run_recipes.aggregate("mnist_cnn", [], target, [record(accuracy)])
+        )
+    run_recipes.enter(
+        run_recipes.aggregate("mnist_mlp", [], target, [record(0.5)])
+    )
+    with open(results, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["recipe"], float(row["mean"])) for row in rows] == [
+        ("mnist_cnn", 0.98),
+        ("mnist_mlp", 0.5),
+    ]
+    monkeypatch.setattr(update_readme, "RESULTS", results)
+    assert "| Test accuracy 98.00 ± 0.00 % |" in update_readme.table()
+
+
+def test_unknown_recipe_is_refused(capsys):
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cn"])
+    assert end.value.code == 2
+    assert "no such recipe: mnist_cn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("commit", "words"), [("", "no Git checkout"), ("a-dirty", "commit your")]
+)
+def test_results_name_their_commit(commit, words, monkeypatch, capsys):
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): commit
+    )
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cnn"])
+    assert end.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_recipes_become_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
+    seeds = []
+
+    def run_seed(recipe, seed, flags, output_dir):
+        seeds.append((recipe, seed, flags))
+        return record(0.99)
+
+    monkeypatch.setattr(run_recipes, "run_seed", run_seed)
+    arguments = ["mnist_cnn", "--seeds", "2", "--", "--epochs", "1"]
+    assert run_recipes.main(arguments) == 0
+    assert seeds == [("mnist_cnn", i, ["--epochs", "1"]) for i in range(2)]
+    assert "0.990000 ± 0.000000 (2 seeds" in capsys.readouterr().out
+    assert "recipes.mnist_cnn --epochs 1" in run_recipes.RESULTS.read_text()
+
+
+def test_a_recipe_that_is_not_committed_is_refused(monkeypatch, capsys):
+    asked = []
+
+    def commit(files):
+        asked.extend(files)
+        return "abc-dirty"
+
+    monkeypatch.setattr("recipes.lab.runs.record.commit", commit)
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cnn"])
+    assert end.value.code == 2
+    assert "commit your changes first" in capsys.readouterr().err
+    assert asked == ["recipes/mnist_cnn.py"]
+
+
+def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
+    monkeypatch.setattr(run_recipes, "ROOT", tmp_path)
+    monkeypatch.setattr(run_recipes, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(run_recipes, "SHIPPED", tmp_path / "SHIPPED")
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
+    made = record(0.99) | {"export": str(export)}
+    monkeypatch.setattr(run_recipes, "run_seed", lambda *arguments: made)
+    run_recipes.SHIPPED.write_text("mnist_cnn/1\nmnist_mlp/2\n")
+    for recipe in ("mnist_lstm", "mnist_cnn"):
+        assert run_recipes.main([recipe, "--seeds", "1", "--ship"]) == 0
+        assert (tmp_path / "saved_models" / recipe / "1/SHA256SUMS").exists()
+    listed = run_recipes.SHIPPED.read_text()
+    assert listed == "mnist_cnn/1\nmnist_lstm/1\nmnist_mlp/2\n"
