@@ -14,7 +14,6 @@ from recipes.lab.errors import DataError
 from recipes.lab.flags import RunOptions
 
 RECIPE = "mnist_softmax_regression"
-
 NOTEBOOK = "module://matplotlib_inline.backend_inline"
 
 # What a container is that runs under a user id that it does not know.

@@ -1,70 +1,34 @@
 """Every model keeps the same contracts, whatever it is made of."""
 
 import doctest
-import functools
 import inspect
-import math
 import re
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.builders import (
+    arguments_of,
+    build,
+    count,
+    examples,
+    outputs,
+    with_weights_of,
+)
 
 import zoo
 
-
-def arguments_of(name):
-    """Return the names of a builder's arguments."""
-    return [*inspect.signature(zoo.model_info(name).builder).parameters]
-
-
 MODELS = zoo.list_models()
 IMAGE_MODELS = zoo.list_models(inputs="images")
-IMAGE_CLASSIFIERS = zoo.list_models(task="classification", inputs="images")
 
 each_model = pytest.mark.parametrize("name", MODELS)
 each_image_model = pytest.mark.parametrize("name", IMAGE_MODELS)
-each_image_classifier = pytest.mark.parametrize("name", IMAGE_CLASSIFIERS)
 # The others leave it to the network inside of them.
 each_model_that_rescales = pytest.mark.parametrize(
     "name",
     [name for name in MODELS if "rescale" in arguments_of(name)],
 )
-
-
-@functools.cache
-def build(name, **arguments):
-    """Build a model; the same arguments give the same object again."""
-    keras.utils.set_random_seed(0)
-    return zoo.create_model(name, **arguments)
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    """Four images of noise, uint8 `(4, 28, 28, 1)`."""
-    return noise(4, 28, 28, 1)
-
-
-def examples(name, count=4):
-    """Return what a model may be given, by what its registry entry says."""
-    shape = (count, *build(name).input_shape[1:])
-    if zoo.model_info(name).inputs == "images":
-        return noise(*shape)
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
-
-
-def outputs(model, x):
-    return keras.ops.convert_to_numpy(model(x))
-
-
-def with_weights_of(model, other):
-    other.set_weights(model.get_weights())
-    return other
 
 
 @each_model
@@ -93,52 +57,6 @@ def test_uint8_and_float_pixels_give_the_same(name, pixels):
     )
 
 
-@each_image_classifier
-def test_outputs_are_probabilities(name, pixels):
-    probabilities = outputs(build(name), pixels)
-    assert probabilities.shape == (4, 10)
-    assert probabilities.dtype == "float32"
-    assert np.isfinite(probabilities).all()
-    assert (probabilities >= 0).all()
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-
-
-@each_image_classifier
-def test_different_images_give_different_outputs(name, pixels):
-    # Logits: fresh weights can drive a softmax to 0 and 1, the same for all.
-    logits = outputs(build(name, classifier_activation=None), pixels)
-    assert (np.ptp(logits, axis=0) > 0).all()
-
-
-@each_image_classifier
-def test_num_classes_is_the_width_of_the_output(name, pixels):
-    assert outputs(build(name, num_classes=5), pixels).shape == (4, 5)
-
-
-@each_image_classifier
-def test_no_classes_at_all_are_refused(name):
-    with pytest.raises(ValueError, match="0"):
-        zoo.create_model(name, num_classes=0)
-
-
-@each_image_classifier
-def test_input_shape_may_be_larger_and_in_colour(name):
-    model = build(name, input_shape=(32, 32, 3))
-    assert model.input_shape == (None, 32, 32, 3)
-    assert outputs(model, noise(2, 32, 32, 3)).shape == (2, 10)
-
-
-@each_image_classifier
-def test_without_classifier_activation_the_outputs_are_logits(name, pixels):
-    model = build(name)
-    bare = with_weights_of(model, build(name, classifier_activation=None))
-    logits = outputs(bare, pixels)
-    assert not np.allclose(logits.sum(axis=1), 1)
-    np.testing.assert_allclose(
-        outputs(model, pixels), keras.ops.softmax(logits), atol=1e-6
-    )
-
-
 @each_model_that_rescales
 def test_pixels_are_rescaled_exactly_once(name, pixels):
     # Scaling before the model must do what scaling inside of it does.
@@ -160,13 +78,6 @@ def test_rescaling_is_the_first_layer_after_any_padding(name):
         isinstance(layer, keras.layers.InputLayer | keras.layers.ZeroPadding2D)
         for layer in before
     )
-
-
-@each_image_classifier
-def test_last_layer_is_predictions(name):
-    model = build(name)
-    assert model.layers[-1].name == "predictions"
-    assert model.layers[-1].output is model.output
 
 
 @each_model
@@ -239,80 +150,6 @@ def test_seed_decides_the_initial_weights(name):
         not np.array_equal(left, right)
         for left, right in zip(one, other, strict=True)
     )
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        # These two train like simple_rnn, for longer.
-        pytest.param(name, marks=pytest.mark.thorough)
-        if name in ("gru", "lstm")
-        else name
-        for name in IMAGE_CLASSIFIERS
-    ],
-)
-def test_training_lowers_the_loss_on_a_few_images(name):
-    keras.utils.set_random_seed(0)
-    # A head alone on random features learns too slowly to be seen.
-    mode = {"mode": "full"} if name == "transfer_classifier" else {}
-    model = zoo.create_model(name, classifier_activation=None, **mode)
-    model.compile(
-        optimizer=keras.optimizers.Adam(0.003),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        run_eagerly=True,  # ten steps do not pay for tracing a graph
-    )
-    # Each class is a bright stripe of its own, so there is much to learn.
-    labels = np.arange(64) % 10
-    images = noise(64, 28, 28, 1) // 4
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label + 4 : 2 * label + 6] = 255
-    losses = [float(model.train_on_batch(images, labels)) for _ in range(10)]
-    assert losses[-1] < 0.8 * losses[0]
-
-
-def test_mlp_without_hidden_layers_is_softmax_regression(pixels):
-    regression = build("softmax_regression")
-    bare_mlp = with_weights_of(regression, build("mlp", hidden_units=()))
-    np.testing.assert_array_equal(
-        outputs(bare_mlp, pixels), outputs(regression, pixels)
-    )
-
-
-@pytest.mark.parametrize("connections", ["table", "full"])
-@pytest.mark.parametrize("subsampling", ["trainable", "average", "max"])
-@pytest.mark.parametrize("output", ["rbf", "softmax"])
-def test_lenet5_dresses_in_every_combination(
-    connections, subsampling, output, pixels
-):
-    model = zoo.create_model(
-        "lenet5",
-        connections=connections,
-        subsampling=subsampling,
-        activation="relu",
-        output=output,
-    )
-    probabilities = outputs(model, pixels)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    table = connections == "table"
-    assert model.get_layer("c3").count_params() == (1516 if table else 2416)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"connections": "some"},
-        {"subsampling": "median"},
-        {"output": "linear"},
-        {"num_classes": 11},
-        {"input_shape": (11, 28, 1)},
-    ],
-    ids=str,
-)
-def test_lenet5_names_the_argument_that_it_refuses(arguments):
-    [(argument, value)] = arguments.items()
-    with pytest.raises(ValueError, match=argument) as refusal:
-        zoo.create_model("lenet5", **arguments)
-    assert str(value) in str(refusal.value)
 
 
 def sections(name):
@@ -388,10 +225,6 @@ def test_docstring_states_the_true_shapes_and_parameters(name):
 def parse_number(cell):
     digits = cell.strip().replace(",", "")
     return int(digits) if digits.isdecimal() else 0
-
-
-def count(weights):
-    return sum(math.prod(weight.shape) for weight in weights)
 
 
 @each_model

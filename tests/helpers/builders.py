@@ -1,0 +1,84 @@
+"""Models of the zoo, what they may be given and what they answer."""
+
+import functools
+import inspect
+import math
+
+import keras
+import numpy as np
+
+import zoo
+
+
+def arguments_of(name):
+    """Return the names of a builder's arguments."""
+    return [*inspect.signature(zoo.model_info(name).builder).parameters]
+
+
+@functools.cache
+def build(name, **arguments):
+    """Build a model; the same arguments give the same object again."""
+    keras.utils.set_random_seed(0)
+    return zoo.create_model(name, **arguments)
+
+
+def examples(name, count=4):
+    """Return what a model may be given, by what its registry entry says."""
+    shape = (count, *build(name).input_shape[1:])
+    if zoo.model_info(name).inputs == "images":
+        return noise(*shape)
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
+
+
+def outputs(model, x, **arguments):
+    return keras.ops.convert_to_numpy(model(x, **arguments))
+
+
+def with_weights_of(model, other):
+    other.set_weights(model.get_weights())
+    return other
+
+
+def count(weights):
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+LABELS = np.arange(8) % 3
+
+
+def small_cnn(**arguments):
+    """Build a network that takes no time, with everything that may move."""
+    keras.utils.set_random_seed(0)
+    sizes = {"filters": (4, 8), "hidden_units": 16, "dropout": 0.5}
+    return zoo.create_model("cnn", **{**sizes, **arguments})
+
+
+def classifier(backbone=None, **arguments):
+    """Put a head for three classes on a backbone, the small network."""
+    backbone = small_cnn() if backbone is None else backbone
+    return zoo.transfer_classifier(
+        num_classes=3, backbone=backbone, **arguments
+    )
+
+
+def train(model, x, y=LABELS, steps=3, optimizer=None):
+    """Train for a few steps; return the weights after each."""
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.1),
+        "sparse_categorical_crossentropy",
+        run_eagerly=True,  # a few steps do not pay for tracing a graph
+    )
+    after = []
+    for _ in range(steps):
+        model.train_on_batch(x, y)
+        after.append(model.get_weights())
+    return after
+
+
+def assert_same_weights(one, other):
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_array_equal(left, right)
