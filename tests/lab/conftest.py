@@ -8,9 +8,12 @@ import pytest
 from helpers.datasets import write_tfds
 from helpers.exports import asking
 from helpers.models import split_of
+from helpers.small_recipe import Config
 from helpers.tasks import sample
 
 import zoo
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import open_run
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,29 @@ def nothing(tmp_path, monkeypatch):
 def digits():
     """The embedded digits."""
     return sample()
+
+
+@pytest.fixture
+def opened(digits, tmp_path):
+    """A function that opens a run and closes it; returns its folder."""
+
+    def folder(
+        data=digits,
+        epochs=4,
+        learning_rate=0.01,
+        code_lengths=(4, 2),
+        **options,
+    ):
+        config = Config(
+            epochs,
+            learning_rate=learning_rate,
+            code_lengths=code_lengths,
+            run=RunOptions(**{"output_dir": tmp_path, **options}),
+        )
+        with open_run(config, data) as run:
+            return run.folder
+
+    return folder
 
 
 @pytest.fixture(scope="session")

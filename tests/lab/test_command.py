@@ -1,4 +1,4 @@
-"""A command leaves nothing in its process."""
+"""A command says how it ended, and leaves nothing in its process."""
 
 import importlib
 import logging
@@ -10,7 +10,9 @@ import pytest
 from helpers.commands import RECIPE
 
 from recipes.lab import command
+from recipes.lab.command import Target
 from recipes.lab.errors import RecipeError
+from recipes.lab.metrics import Metric
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -44,3 +46,19 @@ def test_a_command_may_be_given_in_any_thread(monkeypatch):
             *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
         )
         assert code.result() == 0
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "reached"),
+    [
+        ("max", 0.5, True),
+        ("max", 0.49, False),
+        ("min", 0.5, True),
+        ("min", 0.51, False),
+        ("max", float("nan"), False),
+        ("min", float("nan"), False),
+    ],
+)
+def test_the_direction_of_a_target_counts(direction, value, reached):
+    metric = Metric("error", "Error", better=direction)
+    assert Target(metric, 0.5).reached_by(value) is reached

@@ -1,55 +1,28 @@
-"""Training that is cut off, damaged or diverging, and goes on all the same."""
+"""Training that is cut off, damaged or diverging resumes, or says why not."""
 
-import csv
-import dataclasses
 import json
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
+from helpers.ends import TIMES
+from helpers.small_recipe import (
+    STEPS,
+    Config,
+    Cut,
+    Training,
+    assert_same_training,
+    few_digits,
+    perceptron,
+    without_times,
+)
 
-import zoo
-from recipes.lab import training
 from recipes.lab.command import Target, run_command
-from recipes.lab.data import augmentation, sources, splits
-from recipes.lab.errors import Preempted, RecipeError, UsageError
-from recipes.lab.flags import BatchSize, Epochs, RunOptions
-from recipes.lab.metrics import ACCURACY, Metric
+from recipes.lab.data import augmentation
+from recipes.lab.errors import Preempted
+from recipes.lab.metrics import ACCURACY
 from recipes.lab.runs import open_run
-from recipes.lab.tasks import Classification
-from recipes.lab.training import fitting
-from recipes.lab.training.devices import set_up
-
-STEPS = 5  # of an epoch
-TIMES = ("seconds", "cpu_seconds")
-
-
-@dataclass(frozen=True)
-class Config:
-    """The settings of the small recipe below."""
-
-    epochs: Epochs = 4
-    batch_size: BatchSize = 32
-    learning_rate: float = 0.01
-    code_lengths: tuple[int, ...] = (4, 2)  # JSON knows no tuples
-    run: RunOptions = RunOptions()
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """A few of the embedded digits."""
-    data = sources.load("mnist", RunOptions(dry_run=True))
-
-    def first(split, count):
-        return splits.Split(split.inputs[:count], split.targets[:count])
-
-    return dataclasses.replace(
-        data,
-        train=first(data.train, STEPS * 32 + 7),
-        validation=first(data.validation, 50),
-        test=first(data.test, 50),
-    )
 
 
 def all_that_is_random(config):
@@ -69,12 +42,11 @@ def all_that_is_random(config):
 
 def constant_rate(config):
     """A perceptron whose learning rate callbacks may change."""
-    model = zoo.create_model("mlp", hidden_units=(16,), dropout=0.3)
-    return model, keras.optimizers.Adam(config.learning_rate)
+    return perceptron(dropout=0.3), keras.optimizers.Adam(config.learning_rate)
 
 
 @pytest.fixture
-def recipe(digits, tmp_path, capsys, no_export):
+def recipe(tmp_path, capsys, no_export):
     """A function that runs a small recipe, and says how it ended."""
 
     def run(
@@ -85,94 +57,44 @@ def recipe(digits, tmp_path, capsys, no_export):
         cut_after_fit=False,
         output=tmp_path,
     ):
-        result = {}
+        end = Ending()
 
         def train(config):
-            with open_run(config, digits) as run:
-                result["folder"] = run.folder
-                with run.scope():
-                    model, optimizer = build(config)
-                    model.compile(
-                        optimizer=optimizer,
-                        loss="sparse_categorical_crossentropy",
-                        metrics=["accuracy"],
-                    )
-                history = fitting.fit(
+            with open_run(config, few_digits()) as run:
+                end.fit(
                     run,
-                    model,
-                    digits.train,
-                    validation=digits.validation,
+                    lambda: build(config),
                     augment=augmentation.random_shift,
                     callbacks=[*callbacks(), *([cut] if cut else [])],
                 )
                 if cut_after_fit:
                     raise KeyboardInterrupt
-                task = Classification(digits)
-                scores = task.score(model, digits.test)
-                result["probabilities"] = scores.outputs
-                result["history"] = history
-                result["bits"] = [
-                    v.numpy() for v in model.variables + optimizer.variables
-                ]
-                return run.finish(task, model, scores, history)
+                return run.finish(*end.score(run))
 
         flags = [*map(str, flags), "--output-dir", str(output)]
-        code = run_command(train, Config, (Target(ACCURACY, 0.5),), flags)
-        return Ending(code, *capsys.readouterr(), **result)
+        end.code = run_command(train, Config, (Target(ACCURACY, 0.5),), flags)
+        end.out, end.err = capsys.readouterr()
+        return end
 
     return run
 
 
 @dataclass
-class Ending:
+class Ending(Training):
     """How a run of the recipe ended."""
 
-    code: int
-    out: str
-    err: str
-    folder: object = None
-    bits: list | None = None
-    history: dict | None = None
-    probabilities: np.ndarray | None = None
-
-    def checkpoints(self):
-        return sorted((self.folder / "checkpoints" / "train").iterdir())
-
-    def rows(self):
-        with open(self.folder / "history.csv", newline="") as file:
-            return list(csv.DictReader(file))
-
-
-class Cut(keras.callbacks.Callback):
-    """Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, epoch, error=KeyboardInterrupt):
-        super().__init__()
-        self.epoch, self.error = epoch, error
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.now = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self.now, batch) == (self.epoch, 2):
-            raise self.error
-
-
-def without_times(history):
-    return {k: v for k, v in history.items() if k not in TIMES}
+    code: int | None = None
+    out: str = ""
+    err: str = ""
 
 
 def assert_same_end(one, other):
     assert (one.code, other.code) == (0, 0)
-    assert without_times(one.history) == without_times(other.history)
-    assert len(one.bits) == len(other.bits)
-    for a, b in zip(one.bits, other.bits, strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    assert_same_training(one, other)
 
 
 @pytest.fixture(scope="module")
-def unbroken(digits, tmp_path_factory):
+def unbroken(tmp_path_factory):
     """The end of a run that nobody disturbed; made by the first who asks."""
     ends = {}
 
@@ -282,68 +204,6 @@ def test_a_finished_run_starts_anew_under_the_next_number(recipe):
     assert_same_end(second, first)
 
 
-@pytest.fixture
-def opened(digits, tmp_path):
-    """A function that opens a run of some options and does nothing with it."""
-
-    def name(
-        data=digits,
-        epochs=4,
-        learning_rate=0.01,
-        code_lengths=(4, 2),
-        **options,
-    ):
-        config = Config(
-            epochs,
-            learning_rate=learning_rate,
-            code_lengths=code_lengths,
-            run=RunOptions(output_dir=tmp_path, **options),
-        )
-        with open_run(config, data) as run:
-            return run.folder.name
-
-    return name
-
-
-def test_other_settings_or_data_have_a_run_of_their_own(opened, digits):
-    other = dataclasses.replace(digits, checksum="0" * 64)
-    assert opened() == "1"
-    assert opened(epochs=1) == "2"
-    assert opened(seed=1) == "3"
-    assert opened(other) == "4"
-    assert opened(strategy="none") == "5"
-    assert opened(code_lengths=(4, 2, 1)) == "6"
-    # Each is found again; where the data lie is no setting.
-    assert opened(epochs=1) == "2"
-    assert opened(other) == "4"
-    assert opened(data_dir="elsewhere", offline=True, target=0.5) == "1"
-
-
-def test_a_run_on_the_sample_never_continues_as_another(
-    opened, digits, tmp_path
-):
-    assert opened() == "1"
-    assert opened(dataclasses.replace(digits, is_sample=False)) == "1"
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
-        "test_fitting-sample",
-        "test_fitting",
-    }
-
-
-def test_a_folder_that_nobody_began_in_is_used(opened, tmp_path):
-    home = tmp_path / "runs/test_fitting-sample"
-    assert opened() == "1"
-    (home / "2").mkdir()
-    (home / "2/.lock").touch()
-    # But first comes what was begun.
-    assert opened() == "1"
-    assert opened(epochs=1) == "2"
-    # What lacks its settings is not empty for that, nor is a file.
-    (home / "2/config.json").unlink()
-    (home / "3").touch()
-    assert opened(epochs=2) == "4"
-
-
 # --- a run with a name --------------------------------------------------
 
 
@@ -357,42 +217,6 @@ def test_a_named_run_goes_on_and_is_refused_when_it_is_finished(recipe):
     again = recipe(*flags)
     assert again.code == 2
     assert "is finished. Choose another --run-name" in again.err
-
-
-def test_a_named_run_with_other_settings_is_refused_with_the_difference(
-    opened, tmp_path
-):
-    opened(run_name="mine")
-    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    with pytest.raises(UsageError, match="0.01 there, 0.5 here") as error:
-        opened(run_name="mine", learning_rate=0.5)
-    assert "learning_rate" in str(error.value)
-    assert "epochs" not in str(error.value)
-    assert {p: p.read_bytes() for p in files} == files
-    (tmp_path / "runs/test_fitting-sample/mine/config.json").write_text("{")
-    with pytest.raises(UsageError, match="config.json is damaged"):
-        opened(run_name="mine")
-
-
-def test_a_run_that_is_open_is_refused_by_name_and_passed_over_else(
-    digits, tmp_path
-):
-    named = Config(run=RunOptions(output_dir=tmp_path, run_name="mine"))
-    unnamed = Config(run=RunOptions(output_dir=tmp_path))
-    with open_run(named, digits):
-        with pytest.raises(RecipeError, match="in use by another process") as e:
-            with open_run(named, digits):
-                pass
-        assert e.value.exit_code == 1
-    with open_run(named, digits):
-        pass  # it is free again
-    with (
-        open_run(unnamed, digits) as first,
-        open_run(unnamed, digits) as second,
-    ):
-        assert (first.folder.name, second.folder.name) == ("1", "2")
-    with open_run(unnamed, digits) as newest:
-        assert newest.folder.name == "2"
 
 
 # --- damage -------------------------------------------------------------
@@ -530,60 +354,3 @@ def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(recipe):
     assert (missed.folder / "metrics.json").exists()  # the run is done
     reached = recipe("--epochs", 1, "--target", 0.0)
     assert (reached.code, reached.err) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("direction", "value", "reached"),
-    [
-        ("max", 0.5, True),
-        ("max", 0.49, False),
-        ("min", 0.5, True),
-        ("min", 0.51, False),
-        ("max", float("nan"), False),
-        ("min", float("nan"), False),
-    ],
-)
-def test_the_direction_of_a_target_counts(direction, value, reached):
-    metric = Metric("error", "Error", better=direction)
-    assert Target(metric, 0.5).reached_by(value) is reached
-
-
-def test_settings_from_python_are_checked_like_flags():
-    with pytest.raises(UsageError, match="--epochs must be between 1"):
-        set_up(Config(epochs=0))
-
-
-# --- a loop of one's own --------------------------------------------------
-
-
-def train_by_hand(digits, output, cut_in=None):
-    """Count the epochs in a variable; return it, and what is written down."""
-    options = RunOptions(output_dir=output)
-    with open_run(Config(run=options), digits) as run:
-        count = keras.Variable(0.0, name="count")
-        progress = training.Progress(run, [count])
-        for epoch in progress:
-            count.assign_add(epoch + 1)
-            if epoch == cut_in:
-                raise KeyboardInterrupt
-            progress.end_epoch({"loss": 1 / (epoch + 1)})
-    return float(count.numpy()), without_times(progress.history)
-
-
-def test_a_loop_of_ones_own_resumes_at_the_epoch_that_was_cut_off(
-    digits, tmp_path, capsys
-):
-    whole = train_by_hand(digits, tmp_path / "whole")
-    assert whole == (1 + 2 + 3 + 4, {"loss": [1, 1 / 2, 1 / 3, 1 / 4]})
-    with pytest.raises(KeyboardInterrupt):
-        train_by_hand(digits, tmp_path / "cut", cut_in=2)
-    assert "stopped; 2 of 4 epochs are kept in" in capsys.readouterr().err
-    assert train_by_hand(digits, tmp_path / "cut") == whole
-    assert "train: resuming after epoch 2 of 4" in capsys.readouterr().out
-
-
-def test_a_loop_that_forgets_to_end_an_epoch_is_told(digits, tmp_path):
-    with open_run(Config(run=RunOptions(output_dir=tmp_path)), digits) as run:
-        with pytest.raises(RuntimeError, match="end_epoch"):
-            for _ in training.Progress(run, []):
-                pass

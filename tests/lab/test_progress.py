@@ -1,0 +1,42 @@
+"""A loop of one's own resumes at the epoch that was cut off."""
+
+import keras
+import pytest
+from helpers.small_recipe import Config, without_times
+
+from recipes.lab import training
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import open_run
+
+
+def train_by_hand(digits, output, cut_in=None):
+    """Count the epochs in a variable; return it, and what is written down."""
+    options = RunOptions(output_dir=output)
+    with open_run(Config(run=options), digits) as run:
+        count = keras.Variable(0.0, name="count")
+        progress = training.Progress(run, [count])
+        for epoch in progress:
+            count.assign_add(epoch + 1)
+            if epoch == cut_in:
+                raise KeyboardInterrupt
+            progress.end_epoch({"loss": 1 / (epoch + 1)})
+    return float(count.numpy()), without_times(progress.history)
+
+
+def test_a_loop_of_ones_own_resumes_at_the_epoch_that_was_cut_off(
+    digits, tmp_path, capsys
+):
+    whole = train_by_hand(digits, tmp_path / "whole")
+    assert whole == (1 + 2 + 3 + 4, {"loss": [1, 1 / 2, 1 / 3, 1 / 4]})
+    with pytest.raises(KeyboardInterrupt):
+        train_by_hand(digits, tmp_path / "cut", cut_in=2)
+    assert "stopped; 2 of 4 epochs are kept in" in capsys.readouterr().err
+    assert train_by_hand(digits, tmp_path / "cut") == whole
+    assert "train: resuming after epoch 2 of 4" in capsys.readouterr().out
+
+
+def test_a_loop_that_forgets_to_end_an_epoch_is_told(digits, tmp_path):
+    with open_run(Config(run=RunOptions(output_dir=tmp_path)), digits) as run:
+        with pytest.raises(RuntimeError, match="end_epoch"):
+            for _ in training.Progress(run, []):
+                pass
