@@ -1,4 +1,4 @@
-"""Which room may know of which: the walls of the house."""
+"""Which room may know of which, and what is in it: the walls of the house."""
 
 import ast
 import dataclasses
@@ -144,3 +144,69 @@ def imported_packages(source):
             assert node.level == 0, "relative import"
             names.add(node.module)
     return {name.partition(".")[0] for name in names}
+
+
+# --- the files of tests/ -------------------------------------------------
+
+TESTS = ROOT / "tests"
+# Tests of more than one file, or of what no file has the name of.
+OF_SEVERAL = {
+    "zoo": {"every_model", "classifiers", "backends", "keras_json"},
+    "lab": {"serving"},
+}
+# Files without tests of their own, and those that test them.
+THROUGH_OTHERS = {
+    "zoo": {
+        "convolutional": "every_model",
+        "keras": "every_model",
+        "linear": "every_model",
+        "settings": "keras_json",
+    },
+    "lab": {
+        "errors": "command",
+        "figures": "report",
+        "images": "signatures",
+        "results": "summary",
+        "schedules": "fitting",
+        "settings": "record",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("room", "folder"),
+    [("zoo", ROOT / "zoo"), ("lab", LAB)],
+    ids=["zoo", "lab"],
+)
+def test_tests_of_a_file_are_found_by_its_name(room, folder):
+    files = {path.stem.strip("_") for path in folder.rglob("*.py")} - {"init"}
+    tests = {
+        path.stem.removeprefix("test_")
+        for path in (TESTS / room).glob("test_*.py")
+    }
+    assert tests - OF_SEVERAL[room] <= files
+    assert files - tests == THROUGH_OTHERS[room].keys()
+    assert {*THROUGH_OTHERS[room].values()} <= tests
+
+
+def test_each_file_of_tests_has_a_name_of_its_own():
+    """They are no packages, so that Python tells them apart by that alone."""
+    names = sorted(path.name for path in TESTS.rglob("test_*.py"))
+    assert names == sorted({*names})
+    assert [*TESTS.rglob("__init__.py")] == [TESTS / "helpers" / "__init__.py"]
+
+
+@pytest.mark.parametrize("package", ["zoo", "recipes"])
+def test_no_room_of_tests_hides_a_package(package):
+    found = importlib.import_module(package).__file__
+    assert found == str(ROOT / package / "__init__.py")
+
+
+def test_tests_share_what_is_in_helpers_and_nothing_else():
+    scripts = {path.stem for path in ROOT.glob("scripts/*.py")}
+    for file in TESTS.rglob("*.py"):
+        known = {name.partition(".")[0] for name in imported(file)}
+        assert "conftest" not in known, file
+        assert not [name for name in known if name.startswith("test_")], file
+        if file.parent.name == "helpers":
+            assert not known & scripts, file
