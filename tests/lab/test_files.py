@@ -20,8 +20,6 @@ def test_files_are_utf8_whatever_a_file_name_is(tmp_path):
     assert path.read_text(encoding="utf-8") == "é ± é \ufffd"
 
 
-# --- disks without locks, or without fsync of folders -------------------
-
 NOT_SUPPORTED = ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL", "EBADF")
 
 

@@ -260,7 +260,7 @@ def test_what_python_takes_for_the_same_is_the_same(recipe, fields):
     check(importlib.import_module(f"recipes.{recipe}").Config(**fields))
 
 
-# --- a recipe by its name -----------------------------------------------
+# --- what is installed, and where paths begin ---------------------------
 
 
 def test_tensorboard_that_is_not_installed(monkeypatch, capsys):

@@ -42,9 +42,6 @@ def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
     assert record.commit(["recipes/mine.py"]) == commit + "-dirty"
 
 
-# --- what is loaded ------------------------------------------------------
-
-
 @pytest.mark.thorough
 def test_records_name_what_a_recipe_started_from(tmp_path):
     name = "mnist_to_fashion_mnist"

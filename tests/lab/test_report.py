@@ -256,9 +256,6 @@ def test_an_image_of_each_class_comes_first(tmp_path):
     assert (whole == 255).all()
 
 
-# --- lines --------------------------------------------------------------
-
-
 @pytest.mark.parametrize("write", [write, write_autoencoder])
 def test_more_sections_stand_after_the_curves(tmp_path, write):
     def section(plots):

@@ -8,8 +8,6 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-# --- the request format -------------------------------------------------
-
 
 @pytest.fixture(scope="module", params=["export", "autoencoder_export"])
 def any_export(request):

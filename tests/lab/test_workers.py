@@ -27,9 +27,6 @@ from recipes.mnist_autoencoder import Config
 TWO = ["127.0.0.1:1", "127.0.0.1:2"]
 
 
-# --- who they are -------------------------------------------------------
-
-
 def test_nothing_in_the_environment_is_no_cluster():
     assert find() is None
 

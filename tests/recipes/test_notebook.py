@@ -35,8 +35,6 @@ def kernel(monkeypatch, tmp_path):
     return run
 
 
-# --- cells --------------------------------------------------------------
-
 TRAIN = """
 options = RunOptions(dry_run=True, seed=3, output_dir="out")
 metrics = recipe.train(replace(Config(), epochs=1, run=options))

@@ -80,9 +80,6 @@ def test_without_a_home_nothing_is_downloaded_into_it(no_home):
         tfds.download("mnist", None)
 
 
-# --- a terminal of ASCII ------------------------------------------------
-
-
 def test_a_folder_that_tensorflow_cannot_write_to(tmp_path, capsys):
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
     assert run_recipe(RECIPE, "--dry-run", "--output-dir", folder) == 2
