@@ -11,19 +11,24 @@
 its own command in a process of its own, and compares the main job's whole
 training with twelve epochs of the lecture's. An epoch of the lecture's is
 measured after its first, which also traces. CPU seconds are the quieter measure
-on a machine with other users.
+on a machine with other users. On two cores the main job took 1/38 of the wall
+time and 1/46 of the CPU time, and its command 13 s more than its training.
 
 `scaling` trains the same number of images with the same global batch in one
 process, on two logical devices, with two workers, and in two processes that
 know nothing of each other and take half of the batch each. These compute as
 much and neither talk nor wait, so the difference is what talking and waiting
 cost, in the steps and around them: an epoch holds its validation and its
-checkpoint. The first, which also traces, is left out.
+checkpoint. The first, which also traces, is left out. On two cores, which one
+process uses as well, two workers trained 0.93 times as many images a second
+(main job, batch 1,024): they compute for 33 ms and communicate or wait for 17.
+LeNet-5, which has no batch normalisation to synchronise, gains (1.17).
 
 `growth` trains an epoch on the training images once, twice, and so on up to
-twenty times over, each in a process of its own, and says what an image more
-costs in time and in memory. It exits with 1 if that is more than two and a half
-times the image's own bytes: NumPy and TensorFlow hold it once each.
+twenty times over, each in a process of its own, and says what each additional
+image costs in time and in memory. It exits with 1 if that is more than two and
+a half times the image's own bytes: NumPy and TensorFlow hold it once each, and
+2.1 times were measured. Time grows in proportion.
 
 `serving` loads an export as a server does and calls its signatures from several
 threads, each of which asks again as soon as it is answered, with 1 to 32 images

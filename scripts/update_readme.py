@@ -1,7 +1,10 @@
-"""Rewrite README's table of results from saved_models/results.csv.
+"""Rewrite the tables of results from saved_models/results.csv.
 
 python scripts/update_readme.py
-python scripts/update_readme.py --check    # exit code 1 if it would change
+python scripts/update_readme.py --check    # exit code 1 if one would change
+
+README shows the best plain command for each data set and metric, and
+saved_models/RESULTS.md all of them.
 """
 
 import argparse
@@ -10,54 +13,89 @@ import sys
 from pathlib import Path
 
 from recipes.lab import files
+from recipes.lab.metrics import named
 from recipes.lab.results import describe_result
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 RESULTS = ROOT / "saved_models" / "results.csv"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+HEADING = """\
+# Results
+
+Means over seeds on the whole test set, which is scored once per trained model,
+after every choice was made on the validation split. `results.csv` has the
+commit, the versions and the date of each row, too.
+
+"""
 
 
 def main(argv=None) -> int:
-    """Rewrite the table, or check it."""
+    """Rewrite the tables, or check them."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args(argv)
-    old = README.read_text(encoding="utf-8")
-    before, _, rest = old.partition(BEGIN)
+    with open(RESULTS, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    readme, page = ROOT / "README.md", RESULTS.with_name("RESULTS.md")
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    new = before + BEGIN + table() + END + after
+    texts = {
+        readme: before + BEGIN + table(best(rows)) + END + after,
+        page: HEADING + table(rows) + remark(rows),
+    }
     if arguments.check:
-        return int(new != old)
-    files.write_atomically(README, new)
+        return int(
+            any(
+                not path.exists() or path.read_text(encoding="utf-8") != text
+                for path, text in texts.items()
+            )
+        )
+    for path, text in texts.items():
+        files.write_atomically(path, text)
     return 0
 
 
-def table() -> str:
-    """Return the results as a Markdown table."""
+def best(rows: list[dict]) -> list[dict]:
+    """Return the best row of each data set and metric, without flags."""
+    chosen = {}
+    for row in rows:
+        if row["command"] != f"python -m recipes.{row['recipe']}":
+            continue
+        kind = row["dataset"], row["metric"]
+        metric, value = named(row["metric"]), float(row["mean"])
+        if kind not in chosen or not metric.is_reached(
+            float(chosen[kind]["mean"]), value
+        ):
+            chosen[kind] = row
+    return [row for row in rows if row in chosen.values()]
+
+
+def table(rows: list[dict]) -> str:
+    """Return results as a Markdown table."""
     lines = [
         "| command | model | parameters | result | seeds | epochs | training |",
         "| --- | --- | ---: | --- | ---: | ---: | ---: |",
     ]
-    machines = set()
-    with open(RESULTS, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            machines.add(row["hardware"])
-            command = row["command"].removeprefix("python -m ")
-            lines.append(
-                f"| `{command}` | {row['model']} | {int(row['params']):,} | "
-                f"{describe_result(row)} | {row['seeds']} | {row['epochs']} | "
-                f"{float(row['train_seconds']):.0f} s |"
-            )
+    for row in rows:
+        command = row["command"].removeprefix("python -m ")
+        lines.append(
+            f"| `{command}` | {row['model']} | {int(row['params']):,} | "
+            f"{describe_result(row)} | {row['seeds']} | {row['epochs']} | "
+            f"{float(row['train_seconds']):.0f} s |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def remark(rows: list[dict]) -> str:
+    """Return what is to be known of the column of times."""
+    machines = sorted({row["hardware"] for row in rows})
     return (
-        "\n".join(lines)
-        + "\n\nTraining is the median wall time of a whole fit, tracing and "
-        f"validation included, on {' and '.join(sorted(machines))}, shared "
-        "with other work.\nCompare speeds by `scripts/benchmark.py`, not by "
-        "this column.\n"
+        "\nTraining is the median wall time of a whole fit, tracing and "
+        f"validation included, on\n{' and '.join(machines)}, shared with other "
+        "work. Compare speeds by `scripts/benchmark.py`, not by this column.\n"
     )
 
 

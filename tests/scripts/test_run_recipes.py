@@ -68,8 +68,32 @@ def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
         ("mnist_cnn", 0.98),
         ("mnist_mlp", 0.5),
     ]
-    monkeypatch.setattr(update_readme, "RESULTS", results)
-    assert "| Test accuracy 98.00 ± 0.00 % |" in update_readme.table()
+    assert "| Test accuracy 98.00 ± 0.00 % |" in update_readme.table(rows)
+    assert "| Test accuracy 50.00 ± 0.00 % |" in update_readme.table(rows)
+
+
+def test_readme_shows_the_best_plain_command_of_a_kind():
+    def row(recipe, mean, metric="test_accuracy", dataset="mnist", flags=""):
+        return {
+            "recipe": recipe,
+            "dataset": dataset,
+            "metric": metric,
+            "mean": str(mean),
+            "command": f"python -m recipes.{recipe}{flags}",
+        }
+
+    best = [
+        row("b", 0.98),
+        row("c", 0.5, dataset="fashion_mnist"),
+        row("e", 0.004, "test_mse"),
+    ]
+    others = [
+        row("a", 0.97),
+        row("b", 0.99, flags=" --epochs 9"),
+        row("d", 0.005, "test_mse"),
+    ]
+    rows = [others[0], *best, *others[1:]]
+    assert update_readme.best(rows) == best
 
 
 def test_unknown_recipe_is_refused(capsys):
