@@ -166,6 +166,18 @@ def test_recipe_shows_its_command_first(name):
     assert f"\n\n    python -m recipes.{name}\n" in text
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_plain_classifier_takes_a_page(name):
+    """Losses, phases and pictures of its own may take more."""
+    text = (ROOT / "recipes" / f"{name}.py").read_text()
+    functions = re.findall(r"^ *def (\w+)", text, re.MULTILINE)
+    if "tasks.Classification" in text and set(functions) <= {
+        "train",
+        "augment",
+    }:
+        assert len(text.splitlines()) <= 85
+
+
 def test_list_of_recipes_names_them_all(capsys):
     from recipes.__main__ import main
 
