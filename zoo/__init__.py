@@ -35,6 +35,11 @@ if not _is_command():
 
     # The families register themselves in this order, the order of teaching.
     # isort: off
+    from zoo.neurons import mcculloch_pitts as mcculloch_pitts
+    from zoo.neurons import perceptron as perceptron
+    from zoo.neurons import linear_neuron as linear_neuron
+    from zoo.neurons import logistic_neuron as logistic_neuron
+    from zoo.neurons import ann as ann
     from zoo.linear import softmax_regression as softmax_regression
     from zoo.perceptrons import mlp as mlp
     from zoo.lenet import lenet5 as lenet5

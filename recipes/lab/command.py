@@ -83,7 +83,7 @@ def run_command(
     )
     try:
         check(config)
-        if config.run.dry_run:
+        if config.run.dry_run and hasattr(config, "epochs"):
             config = dataclasses.replace(config, epochs=1)
         with _as_a_command():
             metrics = train(config)

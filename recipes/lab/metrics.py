@@ -50,6 +50,9 @@ CROSS_ENTROPY = Metric(
     *("test_loss", "Test cross-entropy", "nats", 4), loss="cross-entropy"
 )
 MSE = Metric("test_mse", "Test MSE", loss="mean squared error")
+RMSE = Metric("test_rmse", "Test RMSE", digits=3)
+MAE = Metric("test_mae", "Test MAE", digits=3)
+R2 = Metric("test_r2", "Test R²", digits=3, better="max")
 PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
 EXCESS_CROSS_ENTROPY = Metric(
     *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
@@ -57,7 +60,10 @@ EXCESS_CROSS_ENTROPY = Metric(
 
 _METRICS = {
     metric.name: metric
-    for metric in (ACCURACY, CROSS_ENTROPY, MSE, PSNR, EXCESS_CROSS_ENTROPY)
+    for metric in (
+        *(ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
+        *(PSNR, EXCESS_CROSS_ENTROPY),
+    )
 }
 _ABBREVIATIONS = ("pca",)
 

@@ -66,7 +66,7 @@ def test_the_batches_say_that_they_have_no_end():
 
 
 def test_a_batch_larger_than_the_data_is_refused():
-    with pytest.raises(UsageError, match="at most the 50 training images"):
+    with pytest.raises(UsageError, match="at most the 50 training examples"):
         epochs_of(51)
 
 

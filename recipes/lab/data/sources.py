@@ -1,8 +1,9 @@
 """Data sets as arrays: train, validation and test, from wherever they are.
 
-Sources in order: a folder with a TFDS data set, IDX files or Keras' npz; a TFDS
-download; what Keras has downloaded; and for digits the 1,797 that come with
-scikit-learn. What was used is always said.
+Tables come with the package. For images the sources are, in order: a folder
+with a TFDS data set, IDX files or Keras' npz; a TFDS download; what Keras has
+downloaded; and for digits the 1,797 that come with scikit-learn. What was used
+is always said.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.lab import files
-from recipes.lab.data import originals, sample, tfds
+from recipes.lab.data import originals, sample, tables, tfds
 from recipes.lab.data.splits import Data, Facts, Split
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.flags import RunOptions
@@ -86,22 +87,33 @@ def load(name: str, options: RunOptions) -> Data:
     """Load a data set, split into train, validation and test.
 
     Args:
-        name: One of `SOURCES`.
+        name: One of `SOURCES`, or of `tables.TABLES`.
         options: Uses `data_dir`, `offline` and `dry_run`.
 
     Returns:
-        The data as uint8 arrays.
+        The data.
 
     Raises:
         UsageError: If there is no such data set.
         DataError: If it cannot be had, or is damaged.
     """
-    if name not in SOURCES:
-        close = difflib.get_close_matches(name, SOURCES)
+    if name in SOURCES:
+        data = _load_images(name, options)
+    elif name in tables.TABLES:
+        data = tables.TABLES[name]()
+    else:
+        names = [*SOURCES, *tables.TABLES]
+        close = difflib.get_close_matches(name, names)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise UsageError(
-            f"Unknown data set {name!r}.{hint} There are: {', '.join(SOURCES)}."
+            f"Unknown data set {name!r}.{hint} There are: {', '.join(names)}."
         )
+    print(data.describe())
+    return data
+
+
+def _load_images(name: str, options: RunOptions) -> Data:
+    """Load a data set of images, as uint8 arrays; see `load`."""
     source = SOURCES[name]
     if options.dry_run:
         data = _embedded_digits(passes=1)  # it is to be quick
@@ -128,7 +140,6 @@ def load(name: str, options: RunOptions) -> Data:
             f"{name} is not in {_in_words(options)} and cannot be downloaded: "
             f"{_why_not(options, source)}.\n{tfds.how_to_get(name)}"
         )
-    print(data.describe())
     return data
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.images import Images
+from recipes.lab.inputs.tables import Column, Tables
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class Split:
 
     Attributes:
         inputs: An array `(n, ...)`: raw pixels, uint8 `(n, height, width,
-            channels)`, or the features of images, float32.
-        targets: An array `(n, ...)`: labels, int32 `(n,)`, or images without
-            noise, float32 in [0, 1].
+            channels)`; rows of a table in raw units, float32 `(n, columns)`;
+            or the features of images, float32.
+        targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
+            `(n,)`; or images without noise, float32 in [0, 1].
         prepare: Function `(inputs, targets) -> (inputs, targets)` of a batch of
             tensors, after augmentation: what `fit` gets to see. None leaves
             them as they are.
@@ -101,23 +103,29 @@ class Data:
         test: Scored once, at the end.
         inputs: What goes into a model.
         facts: Title and licence.
-        class_names: Name of each label.
+        class_names: Name of each label; none if the targets are numbers.
         source: Where it was read from, for people.
         checksum: SHA-256 of what was read.
         is_sample: Whether this is the embedded sample, no result of which is
             ever published.
+        target: What the targets are, if they are numbers.
+        groups: The group of each training row, int32 `(n,)`, of a table whose
+            training rows are its test rows, too: such a table is tested by
+            cross-validation, and a group is never cut.
     """
 
     name: str
     train: Split
     validation: Split
     test: Split
-    inputs: Images
+    inputs: Images | Tables
     facts: Facts
     class_names: tuple[str, ...]
     source: str
     checksum: str
     is_sample: bool = False
+    target: Column | None = None
+    groups: np.ndarray | None = None
 
     def of_classes(self, class_names) -> "Data":
         """Return the data of some classes only, which are numbered anew.
@@ -141,15 +149,34 @@ class Data:
             class_names=tuple(class_names),
         )
 
+    def against_the_rest(self, class_name: str) -> "Data":
+        """Return the data with two classes: not this one, and this one."""
+        number = self.class_names.index(class_name)
+
+        def tell(split):
+            labels = (split.targets == number).astype("int32")
+            return replace(split, targets=labels)
+
+        return replace(
+            self,
+            train=tell(self.train),
+            validation=tell(self.validation),
+            test=tell(self.test),
+            class_names=(f"not {class_name}", class_name),
+        )
+
     def describe(self) -> str:
         """Return one line: what was read, from where, how much."""
+        start = f"{self.name} from {self.source}: {len(self.train):,}"
+        end = f"(sha256 {self.checksum[:12]})"
+        if self.groups is not None:
+            count = len(np.unique(self.groups))
+            return f"{start} {self.inputs.plural} in {count} groups {end}"
         passes = self.train.passes
         repeated = f" (each {passes} times an epoch)" if passes > 1 else ""
         return (
-            f"{self.name} from {self.source}: {len(self.train):,} train"
-            f"{repeated}, "
-            f"{len(self.validation):,} validation, {len(self.test):,} test "
-            f"(sha256 {self.checksum[:12]})"
+            f"{start} train{repeated}, {len(self.validation):,} validation, "
+            f"{len(self.test):,} test {end}"
         )
 
 
@@ -161,7 +188,7 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
     """
     if batch_size > len(split):
         raise UsageError(
-            f"--batch-size must be at most the {len(split):,} training images. "
-            f"Received: {batch_size}"
+            f"--batch-size must be at most the {len(split):,} training "
+            f"examples. Received: {batch_size}"
         )
     return split.passes * len(split) // batch_size

@@ -261,7 +261,7 @@ def _write(folder, run, task, record, version, model, save, order=None) -> dict:
     if order is not None:
         _order_variables(signatures, order)
     _write_saved_model(folder, signatures)
-    _write_assets(folder, task.assets())
+    _write_assets(folder, task.data.inputs.assets() | task.assets())
     files.check_clock()  # it may have gone back since
     save(folder / "model.keras")
     files.write_json(folder / "metrics.json", record)

@@ -1,12 +1,15 @@
 """Images go in: as raw pixels, or as PNG and JPEG files."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from recipes.lab.inputs import image_files
 from recipes.lab.inputs.signatures import Signature, signature
+from recipes.lab.report import figures, page
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,13 @@ class Images:
 
     shape: tuple[int, int, int]
     polarity: str
+
+    # What examples are called, here and by Hugging Face; how an example on the
+    # card names them; what a model answers to, all the same.
+    plural: ClassVar = "images"
+    hub_kind: ClassVar = "image"
+    argument: ClassVar = "image=images"
+    strangeness: ClassVar = "whatever the picture shows"
 
     def endpoint(self, answer, expect) -> Signature:
         """Return the signature that takes `image`, raw pixels.
@@ -60,6 +70,10 @@ class Images:
             "image_bytes": Signature(of_files, _png_files, expect),
         }
 
+    def assets(self) -> dict[str, str]:
+        """Return the files that an export keeps beside the graph: none."""
+        return {}
+
     def card(self) -> str:
         """Return the paragraph of the card on what goes in."""
         height, width, channels = self.shape
@@ -74,7 +88,7 @@ class Images:
         height, width, channels = self.shape
         return f"# images: uint8, (n, {height}, {width}, {channels})"
 
-    def use_of_files(self, name: str) -> str:
+    def use(self, name: str) -> str:
         """Return what the card says of the signature `image_bytes`.
 
         Args:
@@ -106,6 +120,37 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
   curl -s -d @- http://localhost:8501/v1/models/{name}:predict
 ```
 """
+
+    def gallery(self, path: Path, images, texts: list[str], alt: str) -> str:
+        """Return some examples as a part of a page, each with its text.
+
+        Args:
+            path: Where a figure goes.
+            images: The examples.
+            texts: What to say of each, in a few short lines.
+            alt: What is to be seen, for those who cannot.
+        """
+        figure = page.tiles(
+            np.asarray(images), texts, columns=6, cmap="gray", limits=(0, 255)
+        )
+        return page.figure_html(path, figure, alt)
+
+    def weights_section(self, plots: Path, model, names: list[str]):
+        """Return the section with what the first layer looks for, or None.
+
+        Args:
+            plots: The folder of the figures.
+            model: The trained model.
+            names: Names of its outputs.
+        """
+        kernel = figures.first_kernel(model)
+        if kernel is None:
+            return None
+        if kernel.shape == (np.prod(self.shape), len(names)):
+            kernel = kernel.reshape(*self.shape, -1)  # of a linear model
+        if kernel.ndim != 4:
+            return None
+        return figures.filters_section(plots, kernel, names, self.shape[:2])
 
 
 def _png_files(images) -> dict[str, np.ndarray]:

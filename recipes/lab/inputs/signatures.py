@@ -27,21 +27,29 @@ class Signature(NamedTuple):
 
 
 def signature(**specification):
-    """Make a guarded `tf.function` of one batched argument.
+    """Make a guarded `tf.function` of batched arguments.
 
     Args:
-        **specification: The argument's name and its `tf.TensorSpec`.
+        **specification: Each argument's name and its `tf.TensorSpec`.
 
     Returns:
-        The decorator of a function from that argument to a dictionary.
+        The decorator of a function from these arguments, in their order, to a
+        dictionary.
     """
-    [(name, spec)] = specification.items()
-    spec = tf.TensorSpec(spec.shape, spec.dtype, name=name)
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name=name)
+        for name, spec in specification.items()
+    ]
 
     def decorate(function):
-        @tf.function(input_signature=[spec], autograph=False)
-        def guarded(batch):
-            return function(_at_least_one(tf.ensure_shape(batch, spec.shape)))
+        @tf.function(input_signature=specs, autograph=False)
+        def guarded(*batches):
+            return function(
+                *(
+                    _at_least_one(tf.ensure_shape(batch, spec.shape))
+                    for batch, spec in zip(batches, specs, strict=True)
+                )
+            )
 
         return guarded
 

@@ -12,22 +12,17 @@ MISTAKES = 24  # pictures of mistakes
 FILTERS = 64  # pictures of kernels
 STRIP = 10  # pictures in a row of reconstructions
 MAPPED = 5_000  # dots on the map of the codes
+GROUPED = 6  # bars for one label
 COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
 
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
 
 
-def first_kernels(model: keras.Model):
-    """Return the first convolution's kernels, a linear model's as images."""
+def first_kernel(model: keras.Model) -> np.ndarray | None:
+    """Return the kernel of the first layer that has one."""
     for layer in model.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is None:
-            continue
-        kernel = keras.ops.convert_to_numpy(kernel)
-        shape = math.prod(model.input_shape[1:]), model.output_shape[-1]
-        if kernel.shape == shape:
-            return kernel.reshape(*model.input_shape[1:], -1)
-        return kernel if kernel.ndim == 4 else None
+        if (kernel := getattr(layer, "kernel", None)) is not None:
+            return keras.ops.convert_to_numpy(kernel)
     return None
 
 
@@ -37,12 +32,20 @@ def count_confusions(labels, predicted, classes: int) -> np.ndarray:
     return counts.reshape(classes, classes)
 
 
-def headline(correct: np.ndarray, confidences: np.ndarray) -> str:
-    """Return the headline of a classifier: its share of right answers."""
+def headline(
+    correct: np.ndarray, confidences: np.ndarray, examples: str
+) -> str:
+    """Return the headline of a classifier: its share of right answers.
+
+    Args:
+        correct: Which of the answers are right.
+        confidences: The probability that the model gave to each.
+        examples: What was classified, in the plural.
+    """
     mistakes = int((~correct).sum())
     return (
         f'<p class="number">{correct.mean():.2%}</p>\n'
-        f"<p>of the {len(correct):,} test images are classified correctly: "
+        f"<p>of the {len(correct):,} test {examples} are classified correctly: "
         f"{mistakes:,} mistake{'' if mistakes == 1 else 's'}.</p>\n"
         '<p class="caption">On average the model gives its answers a '
         f"probability of {confidences.mean():.1%}. Were that clearly more than "
@@ -53,7 +56,9 @@ def headline(correct: np.ndarray, confidences: np.ndarray) -> str:
 # --- a classifier's sections --------------------------------------------------
 
 
-def confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
+def confusion_section(
+    plots: Path, counts: np.ndarray, names: list[str], examples: str
+):
     """Return the section with the confusion matrix, `(classes, classes)`."""
     from matplotlib.figure import Figure
 
@@ -97,8 +102,8 @@ def confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
                 color="white" if strength[row, column] > 0.6 else page.INK,
             )
     caption = (
-        "Row by row: the images of one true class, and what the model took "
-        "them for. Grey is right; the redder a cell, the more mistakes."
+        f"Row by row: the {examples} of one true class, and what the model "
+        "took them for. Grey is right; the redder a cell, the more mistakes."
     )
     alt = (
         f"Confusion matrix of {classes} classes with {errors.sum():,} mistakes "
@@ -108,7 +113,7 @@ def confusion_section(plots: Path, counts: np.ndarray, names: list[str]):
     return "Confusion matrix", caption, html
 
 
-def classes_section(counts: np.ndarray, names: list[str]):
+def classes_section(counts: np.ndarray, names: list[str], examples: str):
     """Return the section with recall and precision of each class."""
 
     def share(part, whole):
@@ -119,48 +124,52 @@ def classes_section(counts: np.ndarray, names: list[str]):
         wrong = np.where(np.arange(len(names)) == i, 0, counts[i])
         most = wrong.argmax()
         taken_for = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
-        images, answers = counts[i].sum(), counts[:, i].sum()
-        recall = share(counts[i, i], images)
+        known, answers = counts[i].sum(), counts[:, i].sum()
+        recall = share(counts[i, i], known)
         precision = share(counts[i, i], answers)
-        rows.append((name, f"{images:,}", recall, precision, taken_for))
-    header = ("class", "images", "recall", "precision", "most often taken for")
+        rows.append((name, f"{known:,}", recall, precision, taken_for))
+    header = ("class", examples, "recall", "precision", "most often taken for")
     caption = (
-        "Recall: of the images of a class, how many the model found. "
+        f"Recall: of the {examples} of a class, how many the model found. "
         "Precision: of its answers with that class, how many were right."
     )
     html = page.table(rows, header)
     return "Class by class", caption, html
 
 
-def mistakes_section(plots, images, labels, predicted, confidences, names):
-    """Return the section with the surest mistakes."""
+def mistakes_section(plots, inputs, rows, labels, predicted, sure, names):
+    """Return the section with the surest mistakes.
+
+    Args:
+        plots: Where a figure goes.
+        inputs: What goes into the model, see `recipes.lab.inputs`.
+        rows: The examples.
+        labels: Their classes.
+        predicted: The model's answers.
+        sure: The probability that it gave to each answer.
+        names: Names of the classes.
+    """
     heading = "The worst mistakes"
     wrong = np.flatnonzero(labels != predicted)
     if not len(wrong):
-        return heading, "There are none: every test image is right.", ""
-    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:MISTAKES]
+        caption = f"There are none: all test {inputs.plural} are right."
+        return heading, caption, ""
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
     arrow = " → " if max(map(len, names)) <= 4 else "\n→ "
     texts = [
         f"{page.short(names[labels[i]])}{arrow}{page.short(names[predicted[i]])}"
-        f"\n{confidences[i]:.1%}"
+        f"\n{sure[i]:.1%}"
         for i in worst
     ]
-    pictures = np.asarray(images)[worst]
-    figure = page.tiles(
-        pictures, texts, columns=6, cmap="gray", limits=(0, 255)
-    )
     caption = (
         "True class → answer, and the probability that the model gave its "
         "answer; the surest of its mistakes come first. Would you have known?"
     )
-    alt = f"{len(worst)} misclassified test images: " + ", ".join(
+    alt = f"{len(worst)} misclassified test {inputs.plural}: " + ", ".join(
         " ".join(text.split()) for text in texts
     )
-    return (
-        heading,
-        caption,
-        page.figure_html(plots / "mistakes.png", figure, alt),
-    )
+    html = inputs.gallery(plots / "mistakes.png", rows[worst], texts, alt)
+    return heading, caption, html
 
 
 def filters_section(plots: Path, filters, names: list[str], image_size):
@@ -202,6 +211,106 @@ def filters_section(plots: Path, filters, names: list[str], image_size):
         caption,
         page.figure_html(plots / "filters.png", figure, alt),
     )
+
+
+# --- a table's sections -------------------------------------------------------
+
+
+def bars_section(path: Path, *, heading, caption, labels, bars):
+    """Return a section with a bar for each label, or a few.
+
+    Args:
+        path: Where the figure goes.
+        heading: Heading of the section.
+        caption: How to read it, as HTML.
+        labels: What each group of bars is about.
+        bars: Their lengths, `(labels, bars of a group)`.
+    """
+    from matplotlib.figure import Figure
+
+    shown = np.asarray(bars, "float64")[:, :GROUPED]
+    count, group = shown.shape
+    figure = Figure(
+        figsize=(8.8, 1 + 0.22 * count * max(1, group * 0.7)),
+        layout="constrained",
+    )
+    axes = figure.subplots()
+    places = np.arange(count)
+    for i, lengths in enumerate(shown.T):
+        middle = places + 0.8 * ((i + 0.5) / group - 0.5)
+        colors = np.where(lengths >= 0, page.TRAINING, page.VALIDATION)
+        axes.barh(middle, lengths, 0.72 / group, color=list(colors))
+    axes.axvline(0, color=page.INK, linewidth=0.8)
+    axes.set_yticks(places, labels, parse_math=False)
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=page.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    if bars.shape[1] > GROUPED:
+        caption += f" The first {GROUPED} of {bars.shape[1]} are shown."
+    alt = "; ".join(
+        f"{label}: " + ", ".join(f"{length:.3g}" for length in lengths)
+        for label, lengths in zip(labels, shown, strict=True)
+    )
+    return heading, caption, page.figure_html(path, figure, f"{alt}.")
+
+
+# --- a regression's sections --------------------------------------------------
+
+
+def truth_section(plots: Path, truth, answers, name: str):
+    """Return the section that draws answers against the truth.
+
+    Args:
+        plots: Where the figure goes.
+        truth: The numbers that were to be predicted, `(n,)`.
+        answers: The model's.
+        name: What the numbers are, with their unit.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.6, 6.6), layout="constrained")
+    axes = figure.subplots()
+    ends = [min(*truth, *answers), max(*truth, *answers)]
+    axes.plot(ends, ends, color=page.INK, linewidth=0.8)
+    axes.scatter(truth, answers, s=16, color=page.VALIDATION, alpha=0.7)
+    axes.set_xlabel(f"truth: {name}", parse_math=False)
+    axes.set_ylabel("answer of the model")
+    axes.set_aspect("equal", "datalim")
+    axes.grid(color=page.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    caption = (
+        "On the line an answer is right. Where the dots lie flatter than the "
+        "line, the model keeps close to the mean."
+    )
+    correlation = np.corrcoef(truth, answers)[0, 1]
+    alt = (
+        f"Scatter plot of {len(truth)} answers against the truth; their "
+        f"correlation is {correlation:.2f}."
+    )
+    html = page.figure_html(plots / "truth.png", figure, alt)
+    return "Answers against the truth", caption, html
+
+
+def errors_section(plots: Path, errors, name: str):
+    """Return the section with the histogram of a regression's errors."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.8, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(errors, bins="auto", color=page.VALIDATION, edgecolor="white")
+    axes.axvline(0, color=page.INK, linewidth=0.8)
+    axes.set_xlabel(f"answer less truth: {name}", parse_math=False)
+    axes.set_ylabel("test rows")
+    axes.spines[["top", "right"]].set_visible(False)
+    caption = (
+        f"On the right of the line the answer was too high. The mean error is "
+        f"{np.mean(errors):.3g}, the standard deviation {np.std(errors):.3g}."
+    )
+    html = page.figure_html(plots / "errors.png", figure, caption)
+    return "Errors", caption, html
 
 
 # --- an autoencoder's sections ------------------------------------------------

@@ -51,6 +51,7 @@ td:not(:last-child), thead th:not(:first-child, :last-child) {
 th, td:not(:last-child) { white-space: nowrap; }
 td:last-child { overflow-wrap: anywhere; }
 img, tr { break-inside: avoid; }
+.wide { overflow-x: auto; }
 """
 
 
@@ -192,7 +193,7 @@ def curves_section(plots: Path, history: dict):
     heading = "Learning curves"
     metrics = [name for name in history if f"val_{name}" in history]
     if not metrics:
-        return heading, "No metric was watched on validation images.", ""
+        return heading, "No metric was watched on validation data.", ""
     rows = math.ceil(len(metrics) / 2)
     figure = Figure(figsize=(8.8, 3.3 * rows), layout="constrained")
     ends, any_cut = [], False
@@ -222,7 +223,7 @@ def curves_section(plots: Path, history: dict):
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
     caption = (
-        "The model never learns from the validation images: where training "
+        "The model never learns from the validation data: where training "
         "keeps improving and validation does not, it has begun to learn by "
         "heart. Validation may be ahead at first, as a training value is the "
         "mean over an epoch of learning."

@@ -70,10 +70,12 @@ def _notice(run, data) -> str:
     """Return what is to be said first of a run that is no result."""
     if run.export_name == run.recipe:
         return ""
+    if not data.is_sample:
+        return "A demonstration, not a result: a dry run."
     return (
         "A demonstration, not a result: trained on "
-        f"{len(data.train):,} images of a small sample ({data.source}), tested "
-        f"on {len(data.test):,}."
+        f"{len(data.train):,} {data.inputs.plural} of a small sample "
+        f"({data.source}), tested on {len(data.test):,}."
     )
 
 

@@ -194,7 +194,8 @@ def open_run(
     data = dataset
     if not isinstance(dataset, Data):
         data = sources.load(dataset, config.run)
-    steps_per_epoch(data.train, config.batch_size)  # or refuse now
+    if hasattr(config, "batch_size"):
+        steps_per_epoch(data.train, config.batch_size)  # or refuse now
     return _open_run(config, data, devices, source, loads)
 
 

@@ -11,11 +11,13 @@ from recipes.lab.tasks.reconstruction import (
     psnr,
     score_pca,
 )
+from recipes.lab.tasks.regression import Regression
 from recipes.lab.tasks.scores import features_of
 
 __all__ = [
     "Classification",
     "Reconstruction",
+    "Regression",
     "add_noise",
     "features_of",
     "psnr",

@@ -20,19 +20,25 @@ from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 class Classification:
     """A model whose outputs are the probabilities of classes.
 
+    One output is enough for two classes: it is the probability of the second.
+
     Attributes:
         data: The data set; its `class_names` name the outputs.
     """
 
     data: Data
 
-    # What Hugging Face calls them.
-    hub_task: ClassVar = "image-classification"
+    # What Hugging Face calls it.
     hub_metric: ClassVar = "accuracy"
     # The first is the one that counts.
     metrics: ClassVar = (ACCURACY, CROSS_ENTROPY)
     # What training's loss is compared with: a metric, and a fact of the report.
     loss: ClassVar = (CROSS_ENTROPY, CROSS_ENTROPY.words)
+
+    @property
+    def hub_task(self) -> str:
+        """What Hugging Face calls the task."""
+        return f"{self.data.inputs.hub_kind}-classification"
 
     def score(
         self, model: keras.Model, split: Split, quiet: bool = False
@@ -49,8 +55,12 @@ class Classification:
             `(n, num_classes)`.
         """
         if not quiet:
-            say_what_is_scored(split)
-        probabilities = predict(model, split.inputs)
+            say_what_is_scored(self.data, split)
+        probabilities = of_every_class(predict(model, split.inputs))
+        return self.score_answers(probabilities, split)
+
+    def score_answers(self, probabilities, split: Split) -> Scores:
+        """Score the probabilities of classes; see `score`."""
         chosen = probabilities[np.arange(len(split)), split.targets]
         accuracy = np.mean(probabilities.argmax(axis=1) == split.targets)
         loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
@@ -68,10 +78,13 @@ class Classification:
                 classes.
         """
         class_names = self.data.class_names
-        if model.output_shape != (None, len(class_names)):
+        fitting = [(None, len(class_names))]
+        if len(class_names) == 2:
+            fitting.append((None, 1))
+        if model.output_shape not in fitting:
             raise ValueError(
                 f"A classifier of {len(class_names)} classes must have an "
-                f"output of shape {(None, len(class_names))}. "
+                f"output of shape {' or '.join(map(str, fitting))}. "
                 f"Received: {model.output_shape}"
             )
 
@@ -85,7 +98,7 @@ class Classification:
         names = tf.constant(class_names)
 
         def answer(inputs):
-            probabilities = model(inputs, training=False)
+            probabilities = of_every_class(model(inputs, training=False))
             class_id = tf.argmax(probabilities, axis=-1)
             return {
                 "probabilities": probabilities,
@@ -94,12 +107,17 @@ class Classification:
             }
 
         def expect(inputs):
-            probabilities = model(inputs, training=False).numpy()
+            probabilities = of_every_class(model(inputs, training=False))
+            probabilities = probabilities.numpy()
+            problem = None
             if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+                problem = "they do not sum to 1"
+            elif probabilities.min() < 0:
+                problem = "they do not lie in [0, 1]"
+            if problem:
                 raise RecipeError(
-                    "The outputs of the model are no probabilities: they do "
-                    "not sum to 1. Was it built without its "
-                    "classifier_activation?"
+                    f"The outputs of the model are no probabilities: {problem}."
+                    " Was it built without its classifier_activation?"
                 )
             class_id = probabilities.argmax(axis=1)
             return {
@@ -134,17 +152,18 @@ import tensorflow as tf
 
 export = tf.saved_model.load("saved_models/{name}/{version}")
 {inputs.comment()}
-answer = export.signatures["serving_default"](image=images)
+answer = export.signatures["serving_default"]({inputs.argument})
 print(answer["class_name"], answer["probabilities"])
 ```
 
-{inputs.use_of_files(name)}"""
+{inputs.use(name)}"""
 
     def limits(self) -> str:
         """Return what the card says that the model cannot do."""
+        inputs = self.data.inputs
         return (
-            "It always answers with one of its classes, whatever the picture "
-            f"shows; images\nunlike {self.data.facts.title} get confident "
+            f"It always answers with one of its classes, {inputs.strangeness}; "
+            f"{inputs.plural}\nunlike {self.data.facts.title} get confident "
             "nonsense."
         )
 
@@ -161,24 +180,34 @@ print(answer["class_name"], answer["probabilities"])
         predicted = probabilities.argmax(axis=1)
         confidences = probabilities.max(axis=1)
         names = [str(name) for name in self.data.class_names]
+        inputs, examples = self.data.inputs, self.data.inputs.plural
         counts = figures.count_confusions(labels, predicted, len(names))
         facts = {
             metric.words: metric.write(scores.metrics[metric.name])
             for metric in self.metrics
         }
         sections = [
-            figures.confusion_section(plots, counts, names),
-            figures.classes_section(counts, names),
+            figures.confusion_section(plots, counts, names, examples),
+            figures.classes_section(counts, names, examples),
             figures.mistakes_section(
-                *(plots, scores.split.inputs, labels, predicted, confidences),
-                names,
+                *(plots, inputs, scores.split.inputs),
+                *(labels, predicted, confidences, names),
             ),
         ]
-        filters = figures.first_kernels(model)
-        if filters is not None:
-            size = scores.split.inputs.shape[1:3]
-            sections.append(
-                figures.filters_section(plots, filters, names, size)
-            )
-        headline = figures.headline(labels == predicted, confidences)
+        if weights := inputs.weights_section(plots, model, names):
+            sections.append(weights)
+        headline = figures.headline(labels == predicted, confidences, examples)
         return Parts(headline, facts, [], sections)
+
+
+def of_every_class(outputs):
+    """Return the probability of each class, `(n, num_classes)`.
+
+    Args:
+        outputs: What a model says, as a tensor or an array: that, or `(n, 1)`,
+            the probability of the second of two classes.
+    """
+    if outputs.shape[-1] > 1:
+        return outputs
+    join = np.concatenate if isinstance(outputs, np.ndarray) else tf.concat
+    return join([1 - outputs, outputs], -1)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.lab import terminal
-from recipes.lab.data.splits import Split
+from recipes.lab.data.splits import Data, Split
 
 BATCH = 1_000  # examples that are predicted at once
 
@@ -79,9 +79,9 @@ def predict(
     return np.concatenate(answers)
 
 
-def say_what_is_scored(split: Split) -> None:
+def say_what_is_scored(data: Data, split: Split) -> None:
     """Say what keeps people waiting now."""
-    print(f"scoring {len(split):,} images", flush=True)
+    print(f"scoring {len(split):,} {data.inputs.plural}", flush=True)
 
 
 def features_of(extractor: keras.Model, split: Split) -> Split:

@@ -1,7 +1,8 @@
 """How a model is trained: `fit` resumes what was cut off, on any devices."""
 
+from recipes.lab.training import closed_form
 from recipes.lab.training.fitting import fit, steps
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
 
-__all__ = ["Progress", "fit", "one_cycle", "steps"]
+__all__ = ["Progress", "closed_form", "fit", "one_cycle", "steps"]

@@ -84,7 +84,8 @@ def set_up(config) -> Devices:
     """Check what is asked for and choose the devices, before any other step.
 
     Args:
-        config: The recipe's Config; `run` and `batch_size` are read here.
+        config: The recipe's Config; `run` is read here, and `batch_size` of
+            recipes that train in batches.
 
     Returns:
         The devices, ready for use.
@@ -95,7 +96,7 @@ def set_up(config) -> Devices:
         NothingToDo: If this process is the evaluator of a cluster.
     """
     flags.check(config)
-    options, batch_size = config.run, config.batch_size
+    options, batch_size = config.run, getattr(config, "batch_size", None)
     if keras.backend.backend() != "tensorflow":
         raise UsageError(
             "Recipes train with TensorFlow, but Keras runs on "
@@ -124,11 +125,17 @@ def set_up(config) -> Devices:
     if options.device == "auto" and hidden:
         reason += ", the GPUs were hidden earlier in this process"
     replicas = strategy.num_replicas_in_sync if strategy else 1
-    if batch_size % replicas:
+    if batch_size is None:
+        batches = ""
+    elif batch_size % replicas:
         raise UsageError(
             f"--batch-size must be a multiple of the {replicas} replicas that "
             f"share it. Received: {batch_size}"
         )
+    else:
+        batches = f"; batch {batch_size}"
+        if replicas > 1:
+            batches += f" = {replicas} x {batch_size // replicas}"
     if options.deterministic:
         xla = "XLA off (--deterministic)"
     elif strategy:
@@ -136,9 +143,7 @@ def set_up(config) -> Devices:
     else:
         xla = "XLA on" if gpus else "XLA off (CPU)"
     description = (
-        f"{reason}; batch {batch_size}"
-        + (f" = {replicas} x {batch_size // replicas}" if replicas > 1 else "")
-        + f", {options.precision}, {xla}, {threads()} threads, "
+        f"{reason}{batches}, {options.precision}, {xla}, {threads()} threads, "
         f"seed {options.seed}"
     )
     print(f"devices: {description}")

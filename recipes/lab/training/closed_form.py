@@ -1,0 +1,293 @@
+"""A rule or a solution instead of a gradient.
+
+`fit` applies a rule to the training examples, epoch after epoch; `solve` sets
+weights that are computed once. Both keep the same history, log and checkpoints
+as a training by gradients, and resume from them. Both need all the examples on
+one device: there is no gradient that replicas could add up.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from recipes.lab.data.splits import Split
+from recipes.lab.errors import RecipeError, UsageError
+from recipes.lab.tasks.scores import features_of
+from recipes.lab.training.progress import Progress
+
+HALVINGS = 30  # of a step of Newton's that went too far
+
+
+class Rule(NamedTuple):
+    """What moves the weights of a model, and how well they do.
+
+    Attributes:
+        prepare: Function of a split that returns it as the next two take it. It
+            is called once: what it computes does not depend on the weights.
+        step: Function of a split, in the order of an epoch, that moves the
+            weights; it returns metrics of the epoch.
+        measure: Function of a split that returns metrics: `loss`, and others.
+        loss: What `loss` means, in words.
+    """
+
+    prepare: Callable[[Split], Split]
+    step: Callable[[Split], dict[str, float]]
+    measure: Callable[[Split], dict[str, float]]
+    loss: str
+
+
+def fit(
+    run,
+    model: keras.Model,
+    rule: Rule,
+    train: Split,
+    *,
+    validation: Split | None = None,
+    until: Callable[[dict[str, float]], bool] = lambda logs: False,
+    phase: str = "train",
+    epochs: int | None = None,
+    quiet: bool = False,
+) -> dict[str, list[float]]:
+    """Train a model by a rule, or finish the training that was cut off.
+
+    Args:
+        run: The open run.
+        model: The model whose weights the rule moves.
+        rule: The rule.
+        train: The examples that it learns from; every epoch shows each of them
+            `passes` times, in an order of its own.
+        validation: Examples to watch after each epoch.
+        until: Function of an epoch's metrics: whether it was the last.
+        phase: Name of this training, for recipes with several.
+        epochs: Number of epochs at most; None for the Config's.
+        quiet: Say one line at the end, for recipes with many.
+
+    Returns:
+        The history: metric name to one value an epoch.
+
+    Raises:
+        UsageError: If there is more than one device.
+        RecipeError: If a metric or a weight became NaN or infinite.
+    """
+    check_one_device(run)
+    run.losses[phase] = rule.loss
+    progress = Progress(
+        run, model.variables, phase=phase, epochs=epochs, quiet=quiet
+    )
+    train = rule.prepare(train)
+    validation = validation and rule.prepare(validation)
+    for epoch in progress:
+        random = np.random.default_rng([run.options.seed, epoch])
+        order = random.permutation(train.passes * len(train)) % len(train)
+        logs = rule.step(train[order]) | rule.measure(train)
+        if validation:
+            watched = rule.measure(validation)
+            logs |= {f"val_{name}": value for name, value in watched.items()}
+        progress.end_epoch(logs, stopped=until(logs))
+    return progress.history
+
+
+def solve(
+    run,
+    model: keras.Model,
+    solution: Callable[[], dict[str, float]],
+    *,
+    loss: str,
+    phase: str = "train",
+    quiet: bool = False,
+) -> dict[str, list[float]]:
+    """Set the weights of a model to what is computed once: a single epoch.
+
+    Args:
+        run: The open run.
+        model: The model.
+        solution: Function that sets the weights and returns metrics: `loss`,
+            and others.
+        loss: What `loss` means, in words.
+        phase: Name of this training, for recipes with several.
+        quiet: Say one line at the end, for recipes with many.
+
+    Returns:
+        The history: metric name to one value.
+
+    Raises:
+        UsageError: If there is more than one device.
+        RecipeError: If a metric or a weight is NaN or infinite.
+    """
+    check_one_device(run)
+    run.losses[phase] = loss
+    progress = Progress(
+        run, model.variables, phase=phase, epochs=1, quiet=quiet
+    )
+    for _ in progress:
+        progress.end_epoch(solution())
+    return progress.history
+
+
+def check_one_device(run) -> None:
+    """Refuse a strategy, before anything is trained.
+
+    Raises:
+        UsageError: If a `tf.distribute` strategy was chosen.
+    """
+    if run.devices.strategy is not None:
+        raise UsageError(
+            "--strategy must be none: what trains here is a rule or a "
+            "solution, which needs all the examples on one device, and no "
+            "gradient that several could add up. Received: "
+            f"{run.options.strategy}"
+        )
+
+
+# --- solutions ----------------------------------------------------------
+
+
+def ridge(
+    batches: Iterable[tuple[np.ndarray, np.ndarray]], penalty: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve the normal equations of a linear layer.
+
+    It has the least sum of squared errors, plus the penalty times the sum of
+    the squared kernel. The bias is not punished.
+
+    Args:
+        batches: Pairs of features `(n, p)` and targets `(n, k)`. They are asked
+            for one by one, and multiplied in their own precision; the sums are
+            float64.
+        penalty: Weight of the kernel's squares; 0 is ordinary least squares.
+
+    Returns:
+        The kernel `(p, k)` and the bias `(k,)`, float64.
+
+    Raises:
+        RecipeError: If the features depend on each other, and nothing is
+            punished: then many kernels are the best.
+    """
+    squares = products = 0.0
+    for features, targets in batches:
+        ones = np.ones((len(features), 1), features.dtype)
+        rows = np.hstack([features, ones])
+        squares = squares + (rows.T @ rows).astype("float64")
+        products = products + (rows.T @ targets).astype("float64")
+    width = len(squares) - 1
+    squares[range(width), range(width)] += penalty
+    try:
+        solved = np.linalg.solve(squares, products)
+    except np.linalg.LinAlgError as error:
+        raise RecipeError(
+            "The normal equations have no single solution: some features are "
+            "sums of others. Punish large weights, with a penalty above 0."
+        ) from error
+    return solved[:-1], solved[-1]
+
+
+# --- rules --------------------------------------------------------------
+
+
+def perceptron(model: keras.Model, rate: float = 1.0) -> Rule:
+    """Return Rosenblatt's rule for the last layer of a model: one step unit.
+
+    Example by example: where the answer is wrong, the weights move by the
+    example, towards its target. Where it is right, nothing moves.
+
+    Args:
+        model: A model of one output, 0 or 1.
+        rate: How far they move.
+    """
+    layer = model.layers[-1]
+
+    def step(split):
+        weights, mistakes = _weights_of(layer), 0
+        for row, target in zip(split.inputs, split.targets, strict=True):
+            if error := target - float(row @ weights > 0):
+                weights += rate * error * row
+                mistakes += 1
+        _set_weights(layer, weights)
+        return {"mistakes": mistakes}
+
+    def measure(split):
+        wrong = (split.inputs @ _weights_of(layer) > 0) != split.targets
+        return {"loss": np.mean(wrong), "accuracy": 1 - np.mean(wrong)}
+
+    return Rule(_summands_of(model), step, measure, "share of mistakes")
+
+
+def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
+    """Return Newton's method for logistic regression, as the last layer.
+
+    It minimizes the summed cross-entropy plus half the penalty times the sum of
+    the squared kernel. A step that would raise that is halved until it does
+    not.
+
+    Args:
+        model: A model of one output, the probability of the second class.
+        penalty: Weight of the kernel's squares; the bias is not punished.
+    """
+    layer = model.layers[-1]
+
+    def objective(rows, targets, weights):
+        sums = rows @ weights
+        nats = np.logaddexp(0, sums) - targets * sums
+        return np.sum(nats) + penalty / 2 * np.sum(weights[:-1] ** 2)
+
+    def step(split):
+        rows, targets = split.inputs, split.targets
+        weights = _weights_of(layer)
+        probabilities = 0.5 + 0.5 * np.tanh(rows @ weights / 2)
+        punished = np.full(len(weights), penalty)
+        punished[-1] = 0
+        gradient = rows.T @ (probabilities - targets) + punished * weights
+        variances = probabilities * (1 - probabilities)
+        curvature = rows.T @ (variances[:, np.newaxis] * rows)
+        curvature += np.diag(punished)
+        move = np.linalg.lstsq(curvature, gradient)[0]
+        before = objective(rows, targets, weights)
+        for _ in range(HALVINGS):
+            if objective(rows, targets, weights - move) <= before:
+                _set_weights(layer, weights - move)
+                break
+            move = move / 2
+        return {"objective": objective(rows, targets, _weights_of(layer))}
+
+    def measure(split):
+        sums = split.inputs @ _weights_of(layer)
+        nats = np.logaddexp(0, sums) - split.targets * sums
+        accuracy = np.mean((sums > 0) == split.targets)
+        return {"loss": np.mean(nats), "accuracy": accuracy}
+
+    return Rule(_summands_of(model), step, measure, "cross-entropy")
+
+
+def body(model: keras.Model) -> keras.Model:
+    """Return a model up to what goes into its last layer."""
+    return keras.Model(model.inputs, model.layers[-1].input)
+
+
+def _summands_of(model: keras.Model) -> Callable[[Split], Split]:
+    """Return the function from a split to what the last layer weighs and sums.
+
+    The inputs of that are one row for each example, float64: its features, and
+    a 1 that the bias is the weight of.
+    """
+    features = body(model)
+
+    def prepare(split):
+        split = features_of(features, split)
+        ones = np.ones((len(split), 1))
+        rows = np.hstack([split.inputs.astype("float64"), ones])
+        return replace(split, inputs=rows)
+
+    return prepare
+
+
+def _weights_of(layer: keras.Layer) -> np.ndarray:
+    """Return the kernel of a layer of one unit, and then its bias."""
+    kernel, bias = layer.get_weights()
+    return np.concatenate([kernel[:, 0], bias]).astype("float64")
+
+
+def _set_weights(layer: keras.Layer, weights: np.ndarray) -> None:
+    layer.set_weights([weights[:-1, np.newaxis], weights[-1:]])
