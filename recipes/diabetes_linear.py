@@ -2,7 +2,7 @@
 
     python -m recipes.diabetes_linear
 
-Expect 51.1 points of error (RMSE) on the test rows after a fraction of a second:
+Expect 51.1 points of error (RMSE) on the test rows, in a fraction of a second:
 the weights are not learned but computed, and nothing is random. They are those
 of scikit-learn's `LinearRegression`. The report draws what a standard deviation
 more of each column adds to the answer.

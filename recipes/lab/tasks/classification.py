@@ -66,7 +66,7 @@ class Classification:
         loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
         metrics = {
             ACCURACY.name: float(accuracy),
-            CROSS_ENTROPY.name: float(loss),
+            CROSS_ENTROPY.name: float(loss) + 0.0,  # and not -0.0
         }
         return Scores(split, probabilities, metrics)
 

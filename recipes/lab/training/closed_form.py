@@ -212,7 +212,7 @@ def perceptron(model: keras.Model, rate: float = 1.0) -> Rule:
         wrong = (split.inputs @ _weights_of(layer) > 0) != split.targets
         return {"loss": np.mean(wrong), "accuracy": 1 - np.mean(wrong)}
 
-    return Rule(_summands_of(model), step, measure, "share of mistakes")
+    return Rule(summands_of(model), step, measure, "shares of mistakes")
 
 
 def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
@@ -258,7 +258,34 @@ def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
         accuracy = np.mean((sums > 0) == split.targets)
         return {"loss": np.mean(nats), "accuracy": accuracy}
 
-    return Rule(_summands_of(model), step, measure, "cross-entropy")
+    return Rule(summands_of(model), step, measure, "cross-entropy")
+
+
+def margin(rows: np.ndarray, labels: np.ndarray) -> float | None:
+    """Return how far the best plane through the origin is from the nearest row.
+
+    The best plane separates the classes, and is as far from both as can be.
+    It is found as the shortest vector whose product with each row is at least
+    1 on its side (Lawson and Hanson 1974, least distance programming).
+
+    Args:
+        rows: `(n, p)`.
+        labels: 0 or 1 for each.
+
+    Returns:
+        The distance, or None if no plane through the origin separates them.
+    """
+    from scipy.optimize import nnls
+
+    sides = np.where(labels[:, np.newaxis] > 0, rows, -rows)
+    system = np.vstack([sides.T, np.ones(len(sides))])
+    goal = np.append(np.zeros(rows.shape[1]), 1.0)
+    solution, distance = nnls(system, goal, maxiter=100 * len(sides))
+    if distance < 1e-9:
+        return None
+    *left, last = system @ solution - goal
+    normal = np.array(left) / -last
+    return 1 / np.linalg.norm(normal)
 
 
 def body(model: keras.Model) -> keras.Model:
@@ -266,7 +293,7 @@ def body(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.layers[-1].input)
 
 
-def _summands_of(model: keras.Model) -> Callable[[Split], Split]:
+def summands_of(model: keras.Model) -> Callable[[Split], Split]:
     """Return the function from a split to what the last layer weighs and sums.
 
     The inputs of that are one row for each example, float64: its features, and
