@@ -73,7 +73,7 @@ class RunOptions:
     tensorboard: bool = False
     """Log for TensorBoard, too, into the run's folder."""
     dry_run: bool = False
-    """One epoch on the embedded digits, with full export and report."""
+    """One epoch on embedded data, with full export and report."""
     target: float | None = None
     """Exit with code 1 if the recipe's first metric misses this value."""
 

@@ -45,6 +45,11 @@ class Metric:
 ACCURACY = Metric(
     *("test_accuracy", "Test accuracy", "%", 2), factor=100, better="max"
 )
+FITTED_ACCURACY = Metric(
+    *("fitted_accuracy", "Accuracy on the rows it was fitted to", "%", 2),
+    factor=100,
+    better="max",
+)
 # Called as Keras calls it, which names any loss so.
 CROSS_ENTROPY = Metric(
     *("test_loss", "Test cross-entropy", "nats", 4), loss="cross-entropy"
@@ -61,7 +66,7 @@ EXCESS_CROSS_ENTROPY = Metric(
 _METRICS = {
     metric.name: metric
     for metric in (
-        *(ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
+        *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, EXCESS_CROSS_ENTROPY),
     )
 }

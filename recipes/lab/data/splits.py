@@ -1,6 +1,6 @@
 """A data set in three splits, as arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -164,6 +164,26 @@ class Data:
             test=tell(self.test),
             class_names=(f"not {class_name}", class_name),
         )
+
+    def folds(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Leave out some of the groups at a time, each once.
+
+        Args:
+            count: Number of parts of the groups.
+
+        Yields:
+            The numbers of the training rows that are kept, and of those that
+            are left out.
+        """
+        _, numbers = np.unique(self.groups, return_inverse=True)
+        if not 2 <= count <= numbers.max() + 1:
+            raise UsageError(
+                f"--folds must be between 2 and the {numbers.max() + 1} groups "
+                f"of {self.name}. Received: {count}"
+            )
+        for fold in range(count):
+            left = numbers % count == fold
+            yield np.flatnonzero(~left), np.flatnonzero(left)
 
     def describe(self) -> str:
         """Return one line: what was read, from where, how much."""

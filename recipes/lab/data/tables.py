@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.lab.data.splits import Data, Facts, Split
-from recipes.lab.inputs.tables import Column, Tables
-
-NOT_STATED = "not stated"  # a unit that the source does not give
+from recipes.lab.inputs.tables import NOT_STATED, Column, Tables
 
 
 def iris() -> Data:

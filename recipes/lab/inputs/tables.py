@@ -12,6 +12,8 @@ import tensorflow as tf
 from recipes.lab.inputs.signatures import Signature, signature
 from recipes.lab.report import figures, page
 
+NOT_STATED = "not stated"  # a unit that the source of the data does not give
+
 
 class Column(NamedTuple):
     """A column of a table.
@@ -28,8 +30,10 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Its name, with the unit: `petal_length (cm)`."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+        """Its name, with the unit if that is known: `petal_length (cm)`."""
+        if self.unit in ("", NOT_STATED):
+            return self.name
+        return f"{self.name} ({self.unit})"
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,11 @@ class Classification:
         """
         if not quiet:
             say_what_is_scored(self.data, split)
-        probabilities = of_every_class(predict(model, split.inputs))
-        return self.score_answers(probabilities, split)
+        return self.score_answers(self.answer(model, split), split)
+
+    def answer(self, model: keras.Model, split: Split) -> np.ndarray:
+        """Return the probabilities of the classes, `(n, num_classes)`."""
+        return of_every_class(predict(model, split.inputs))
 
     def score_answers(self, probabilities, split: Split) -> Scores:
         """Score the probabilities of classes; see `score`."""

@@ -4,5 +4,6 @@ from recipes.lab.training import closed_form
 from recipes.lab.training.fitting import fit, steps
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
+from recipes.lab.training.second_order import minimize
 
-__all__ = ["Progress", "closed_form", "fit", "one_cycle", "steps"]
+__all__ = ["Progress", "closed_form", "fit", "minimize", "one_cycle", "steps"]
