@@ -2,15 +2,14 @@
 
     python -m recipes.infert_ann
 
-Expect 76.21 %: of 165 women who had another child the network knows 143, of 83
-who became infertile 46. Six parameters, half the sum of squared errors, and a
-threshold of one half do it, as in the lecture.
+Expect 76.21 %: of 165 controls the network knows 143, of 83 cases 46. Six
+parameters, half the sum of squared errors and a threshold of one half do it.
 
-That number is of the very rows that the network was fitted to, as the lecture
-has it. The report has two others beside it. Wider networks get to 192 of 248,
-and no classifier gets further: the table has only 30 different rows, some women
-of each of which became infertile. And on women whose matched group was left out
-of the fit, a tenth of the groups at a time, the network does less well.
+That is scored on the rows that the network was fitted to, as in the lecture.
+The report has two more numbers. A wider network gets to 192 of 248, and nothing
+gets further with these three columns: the table has 30 different rows, and most
+of them are those of cases and of controls. And of women who were left out of
+the fit together with those they were matched with, it knows 188.
 
 Reference: Trichopoulos et al. 1976 (data); Guenther and Fritsch 2010 (R's
 neuralnet).
@@ -18,9 +17,10 @@ neuralnet).
 
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Count, RunOptions
+from recipes.lab.flags import Between, Count, RunOptions
 from recipes.lab.metrics import FITTED_ACCURACY
 
 DATASET = "infert"
@@ -35,9 +35,9 @@ class Config:
     """Neurons between the columns and the answer."""
     wide_units: Count = 12
     """The same of the network that gets as far as any can."""
-    restarts: Count = 5
-    """How many searches there are for the best weights."""
-    folds: Count = 10
+    restarts: Count = 3
+    """How many searches there are for the best weights of each network."""
+    folds: Annotated[int, Between(2, 83)] = 10
     """Parts of the groups that are left out in turn."""
     run: RunOptions = RunOptions(strategy="none")
 
@@ -103,8 +103,7 @@ def _tables(data, fitted, wide, left_out):
 
     def row(name, counts):
         (yes, false), (missed, found) = counts
-        right = f"{yes + found} ({(yes + found) / np.sum(counts):.2%})"
-        return name, *map(str, (yes, false, missed, found)), right
+        return name, *map(str, (yes, false, missed, found, yes + found))
 
     def count(scores):
         answers = scores.outputs.argmax(axis=1)
@@ -120,15 +119,12 @@ def _tables(data, fitted, wide, left_out):
         ("the best of all", *"––––", str(cells.max(axis=1).sum())),
         row("this network, group left out", count(left_out)),
     ]
-    header = (
-        *("", "controls known", "taken for cases"),
-        *("cases missed", "cases known", "right"),
-    )
+    header = ("", "controls", "false cases", "missed", "cases", "right of 248")
     caption = (
-        "All but the last are scored on the rows that they were fitted to. The "
-        f"table has {len(cells)} different rows; whoever knows the majority of "
-        "each is the best of all. The last line is what to expect of other "
-        "women; the headline, too, is of them."
+        "All but the last were fitted to the rows that they are scored on. "
+        f"There are {len(cells)} different rows; the best of all says of each "
+        "what most women with it are. What to expect of other women is in the "
+        "last line, and in the headline."
     )
     html = page.table(rows, header)
     return lambda plots: ("The lecture's table", caption, html)

@@ -1,4 +1,4 @@
-"""What a wheel carries: the code that Git tracks, the models that are listed.
+"""What a wheel carries: what Git tracks of the code, and the listed models.
 
 Recipes and models of one's own stay at home. `pyproject.toml` names this file,
 and a source archive has it, too.
@@ -15,13 +15,14 @@ MODELS = ROOT / "saved_models"
 
 
 class BuildListed(build_py):
-    """Copies tracked modules and listed models into an empty folder."""
+    """Copies tracked modules, tables and listed models to an empty folder."""
 
     def finalize_options(self):
-        """Add the models to the data of their package."""
+        """Add the models and the small tables to the data of their packages."""
         super().finalize_options()
-        self.package_data["saved_models"] = shipped_files()
         self.tracked = tracked_files()
+        self.package_data["saved_models"] = shipped_files()
+        self.package_data["recipes.lab.data"] = ["*.csv"]
 
     def run(self):
         """Remove what an earlier build has left, and build."""
@@ -36,6 +37,17 @@ class BuildListed(build_py):
             module
             for module in found
             if self.tracked is None or Path(module[2]) in self.tracked
+        ]
+
+    def find_data_files(self, package, src_dir):
+        """Leave out tables that Git does not track."""
+        found = super().find_data_files(package, src_dir)
+        return [
+            file
+            for file in found
+            if self.tracked is None
+            or package == "saved_models"
+            or Path(file) in self.tracked
         ]
 
     def get_source_files(self):

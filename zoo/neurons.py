@@ -336,7 +336,7 @@ def ann(
         `(batch, num_outputs)`.
 
     Example:
-    >>> model = zoo.create_model("ann", (784,), 10, hidden_units=500)
+    >>> model = zoo.ann((784,), 10, hidden_units=500)
     >>> sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     397510
 

@@ -76,22 +76,22 @@ _ABBREVIATIONS = ("pca",)
 def named(name: str) -> Metric:
     """Return the metric of a name.
 
-    What comes before `test_` says whose it is: `pca_test_mse` is the test MSE
-    of PCA. A name that nobody has described is written as it is.
+    What comes before a known name says whose it is: `pca_test_mse` is the test
+    MSE of PCA. A name that nobody has described is written as it is.
     """
-    owner, found, rest = name.rpartition("test_")
+    if name in _METRICS:
+        return _METRICS[name]
+    metric, owner = Metric(name, ""), name
+    for known in _METRICS.values():
+        if name.endswith(f"_{known.name}"):
+            metric, owner = known, name.removesuffix(f"_{known.name}")
     words = [
         word.upper() if word in _ABBREVIATIONS else word
-        for word in owner.split("_")[:-1]
+        for word in owner.split("_")
     ]
-    metric = _METRICS.get(found + rest)
-    if metric is None:
-        words, metric = name.split("_"), Metric(name, "")
-    elif words:
-        words.append(metric.words[0].lower() + metric.words[1:])
-    else:
-        return metric
     words[0] = words[0][0].upper() + words[0][1:]
+    if metric.words:
+        words.append(metric.words[0].lower() + metric.words[1:])
     return replace(metric, name=name, words=" ".join(words))
 
 

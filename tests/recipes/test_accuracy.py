@@ -23,4 +23,5 @@ def test_recipe_reaches_its_target(name, tmp_path):
     assert record.exists(), "needs the real data"
     metrics = json.loads(record.read_text())
     assert code == 0, metrics["metrics"]
-    assert metrics["metrics"][target.metric.name] != 1
+    if target.floor < 1:  # which a plane reaches that separates the classes
+        assert metrics["metrics"][target.metric.name] != 1

@@ -83,11 +83,14 @@ SOURCES = {
 }  # fmt: skip
 
 
+NAMES = (*SOURCES, *tables.TABLES)  # of all data sets
+
+
 def load(name: str, options: RunOptions) -> Data:
     """Load a data set, split into train, validation and test.
 
     Args:
-        name: One of `SOURCES`, or of `tables.TABLES`.
+        name: One of `NAMES`.
         options: Uses `data_dir`, `offline` and `dry_run`.
 
     Returns:
@@ -102,11 +105,10 @@ def load(name: str, options: RunOptions) -> Data:
     elif name in tables.TABLES:
         data = tables.TABLES[name]()
     else:
-        names = [*SOURCES, *tables.TABLES]
-        close = difflib.get_close_matches(name, names)
+        close = difflib.get_close_matches(name, NAMES)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise UsageError(
-            f"Unknown data set {name!r}.{hint} There are: {', '.join(names)}."
+            f"Unknown data set {name!r}.{hint} There are: {', '.join(NAMES)}."
         )
     print(data.describe())
     return data

@@ -290,7 +290,7 @@ def margin(rows: np.ndarray, labels: np.ndarray) -> float | None:
 
 def body(model: keras.Model) -> keras.Model:
     """Return a model up to what goes into its last layer."""
-    return keras.Model(model.inputs, model.layers[-1].input)
+    return keras.Model(model.input, model.layers[-1].input)
 
 
 def summands_of(model: keras.Model) -> Callable[[Split], Split]:
