@@ -46,7 +46,7 @@ def test_a_dry_run_says_what_it_does_before_it_does_it(said_dry_run):
     export = folder / "saved_models" / "mnist_cnn-sample" / "1"
     stages = (
         "epoch 1/1 ",
-        "scoring 300 images",
+        "scoring 300 examples",
         "exporting the model",
         "verifying the export in a fresh process",
         f"exported and verified {export}",

@@ -55,7 +55,7 @@ class Classification:
             `(n, num_classes)`.
         """
         if not quiet:
-            say_what_is_scored(self.data, split)
+            say_what_is_scored(split)
         return self.score_answers(self.answer(model, split), split)
 
     def answer(self, model: keras.Model, split: Split) -> np.ndarray:

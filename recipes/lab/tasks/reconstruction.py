@@ -63,7 +63,7 @@ class Reconstruction:
               over images.
         """
         if not quiet:
-            say_what_is_scored(self.data, split)
+            say_what_is_scored(split)
         seen = split.inputs if inputs is None else inputs
         pictures = np.clip(predict(model, seen), 0, 1)
         truth = in_unit_range(split.inputs)

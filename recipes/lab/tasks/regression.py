@@ -53,7 +53,7 @@ class Regression:
             the mean squared error.
         """
         if not quiet:
-            say_what_is_scored(self.data, split)
+            say_what_is_scored(split)
         answers = predict(model, split.inputs)[:, 0]
         errors = answers.astype("float64") - split.targets
         mse = float(np.mean(np.square(errors)))

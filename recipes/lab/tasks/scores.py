@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.lab import terminal
-from recipes.lab.data.splits import Data, Split
+from recipes.lab.data.splits import Split
 
 BATCH = 1_000  # examples that are predicted at once
 
@@ -79,9 +79,9 @@ def predict(
     return np.concatenate(answers)
 
 
-def say_what_is_scored(data: Data, split: Split) -> None:
+def say_what_is_scored(split: Split) -> None:
     """Say what keeps people waiting now."""
-    print(f"scoring {len(split):,} {data.inputs.plural}", flush=True)
+    print(f"scoring {len(split):,} examples", flush=True)
 
 
 def features_of(extractor: keras.Model, split: Split) -> Split:
@@ -94,7 +94,7 @@ def features_of(extractor: keras.Model, split: Split) -> Split:
     """
     many = len(split) > 10 * BATCH
     if many:
-        print(f"computing the features of {len(split):,} images")
+        print(f"computing the features of {len(split):,} examples")
     features = predict(
         extractor, split.inputs, progress=many and terminal.shows_bars()
     )
