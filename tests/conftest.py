@@ -18,20 +18,6 @@ pytest.register_assert_rewrite("helpers")
 from helpers.commands import run_recipe  # noqa: E402
 
 
-def config_of(recipe):
-    """The Config of a recipe, with its defaults."""
-    return importlib.import_module(f"recipes.{recipe}").Config()
-
-
-# A rule or a solution knows no batches, or needs all of the data in one place.
-IN_BATCHES = [
-    name for name in RECIPES if hasattr(config_of(name), "batch_size")
-]
-ON_ONE_DEVICE = [
-    name for name in RECIPES if config_of(name).run.strategy == "none"
-]
-
-
 @pytest.fixture(scope="session", autouse=True)
 def two_cpus():
     """Split the CPU in two, for tests of strategies; others use the first."""

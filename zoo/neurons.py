@@ -65,7 +65,7 @@ class ThresholdUnit(layers.Layer):
     """
 
     def __init__(self, weights, threshold, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**kwargs)
         self.input_weights = tuple(float(weight) for weight in weights)
         self.threshold = float(threshold)
 

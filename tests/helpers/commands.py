@@ -9,6 +9,20 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.stem for path in ROOT.glob("recipes/[!_]*.py"))
+
+
+def config_of(recipe):
+    """The Config of a recipe, with its defaults."""
+    return importlib.import_module(f"recipes.{recipe}").Config()
+
+
+# A rule or a solution knows no batches, or needs all of the data in one place.
+IN_BATCHES = [
+    name for name in RECIPES if hasattr(config_of(name), "batch_size")
+]
+ON_ONE_DEVICE = [
+    name for name in RECIPES if config_of(name).run.strategy == "none"
+]
 RECIPE = "mnist_softmax_regression"  # for what they all share
 
 

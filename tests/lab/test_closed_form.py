@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from conftest import ON_ONE_DEVICE, run_recipe
+from helpers.commands import ON_ONE_DEVICE, run_recipe
 
 import zoo
 from recipes.lab.data import tables

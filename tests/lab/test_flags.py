@@ -11,7 +11,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers.commands import RECIPE, RECIPES, is_a_usage_error, run_recipe
+from helpers.commands import (
+    RECIPE,
+    RECIPES,
+    config_of,
+    is_a_usage_error,
+    run_recipe,
+)
 
 from recipes.lab import command, flags
 from recipes.lab.errors import UsageError
@@ -36,7 +42,7 @@ def test_help_names_every_flag_and_what_the_recipe_is(recipe, capsys):
     said = capsys.readouterr().out
     words = said.split()
     flags = flags_of(recipe)
-    assert {"--epochs", "--batch-size", "--seed", "--dry-run"} <= {*flags}
+    assert {"--seed", "--strategy", "--dry-run"} <= {*flags}
     for flag in flags:
         assert flag in words
     assert f"python -m recipes.{recipe}" in said
@@ -46,9 +52,9 @@ def test_help_names_every_flag_and_what_the_recipe_is(recipe, capsys):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_unknown_flag_is_met_with_a_suggestion(recipe, capsys):
-    said = is_a_usage_error(capsys, "--epoch", 3, recipe=recipe)
-    assert "Unrecognized options: --epoch" in said
-    assert "--epochs INT" in said
+    said = is_a_usage_error(capsys, "--sed", 3, recipe=recipe)
+    assert "Unrecognized options: --sed" in said
+    assert "--seed INT" in said
 
 
 NUMBERS = [
@@ -72,7 +78,9 @@ def test_numbers_that_no_run_can_use_are_refused(flag, value, capsys):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_checks_its_numbers(recipe, capsys):
-    for flag in ("--epochs", "--batch-size"):
+    names = {name for name, *_ in fields_of(config_of(recipe))}
+    for name in names & {"epochs", "batch_size", "restarts", "cpu_devices"}:
+        flag = "--" + name.replace("_", "-")
         said = is_a_usage_error(capsys, flag, 0, recipe=recipe)
         assert f"{flag} must be between 1 and" in said
         assert "Received: 0" in said
@@ -111,11 +119,12 @@ def is_number(kind):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_no_number_is_without_bounds(recipe):
-    config = importlib.import_module(f"recipes.{recipe}").Config()
     numbers = {
-        name: kind for name, _, kind in fields_of(config) if is_number(kind)
+        name: kind
+        for name, _, kind in fields_of(config_of(recipe))
+        if is_number(kind)
     }
-    assert {"epochs", "batch_size", "seed"} <= numbers.keys()
+    assert "seed" in numbers
     # What a run is measured against may be any number.
     unbounded = {name for name in numbers if not bounds_of(numbers[name])}
     assert unbounded == {"target"}
@@ -215,8 +224,8 @@ def test_python_is_refused_what_the_command_line_is(mistake, words, untouched):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_looks_at_its_config_first(recipe, untouched):
     recipe = importlib.import_module(f"recipes.{recipe}")
-    with pytest.raises(UsageError, match="--epochs must be a whole number"):
-        recipe.train(recipe.Config(epochs="1"))
+    with pytest.raises(UsageError, match="--seed must be a whole number"):
+        recipe.train(recipe.Config(run=RunOptions(seed="1")))
     with pytest.raises(UsageError, match="train takes a Config"):
         recipe.train(recipe.Config)
 

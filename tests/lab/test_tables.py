@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_recipe
+from helpers.commands import run_recipe
 
 import zoo
 from recipes.lab import tasks

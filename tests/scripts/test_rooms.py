@@ -20,7 +20,8 @@ ORDER = (
     {"files", "flags"},
     {"settings"},
     {"command", "results"},
-    {"inputs", "report"},
+    {"report"},
+    {"inputs"},
     {"data"},
     {"tasks"},
     {"training"},
@@ -109,7 +110,7 @@ def test_recipe_without_underscore_can_be_run(name):
     from recipes.lab.data import sources
 
     recipe = importlib.import_module(f"recipes.{name}")
-    assert recipe.DATASET in sources.SOURCES
+    assert recipe.DATASET in sources.NAMES
     assert recipe.TARGETS
     assert all(isinstance(t, command.Target) for t in recipe.TARGETS)
     assert isinstance(recipe.Config().run, flags.RunOptions)

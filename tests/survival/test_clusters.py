@@ -12,7 +12,13 @@ import time
 import launch_workers
 import numpy as np
 import pytest
-from helpers.commands import RECIPES, ROOT, run_python, run_recipe
+from helpers.commands import (
+    ON_ONE_DEVICE,
+    RECIPES,
+    ROOT,
+    run_python,
+    run_recipe,
+)
 from helpers.workers import DRIVER, launch, metrics, tf_config, weights
 
 from recipes.lab.data import sample
@@ -118,7 +124,9 @@ def test_a_cluster_with_an_evaluator_trains(inside, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name not in ON_ONE_DEVICE]
+)
 def test_every_recipe_trains_with_two_workers(name, tmp_path):
     done = launch(
         *("python", "-m", f"recipes.{name}", "--dry-run"),
