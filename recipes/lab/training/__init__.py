@@ -1,9 +1,18 @@
 """How a model is trained: `fit` resumes what was cut off, on any devices."""
 
 from recipes.lab.training import closed_form
+from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.fitting import fit, steps
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
 
-__all__ = ["Progress", "closed_form", "fit", "minimize", "one_cycle", "steps"]
+__all__ = [
+    "Progress",
+    "check_one_device",
+    "closed_form",
+    "fit",
+    "minimize",
+    "one_cycle",
+    "steps",
+]

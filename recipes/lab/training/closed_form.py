@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from recipes.lab.data.splits import Split
-from recipes.lab.errors import RecipeError, UsageError
+from recipes.lab.errors import RecipeError
 from recipes.lab.tasks.scores import features_of
+from recipes.lab.training import devices
 from recipes.lab.training.progress import Progress
 
 HALVINGS = 30  # of a step of Newton's that went too far
@@ -133,13 +134,11 @@ def check_one_device(run) -> None:
     Raises:
         UsageError: If a `tf.distribute` strategy was chosen.
     """
-    if run.devices.strategy is not None:
-        raise UsageError(
-            "--strategy must be none: what trains here is a rule or a "
-            "solution, which needs all the examples on one device, and no "
-            "gradient that several could add up. Received: "
-            f"{run.options.strategy}"
-        )
+    devices.check_one_device(
+        run,
+        "what trains here is a rule or a solution, which needs all the "
+        "examples on one device, and no gradient that several could add up",
+    )
 
 
 # --- solutions ----------------------------------------------------------

@@ -154,6 +154,23 @@ def set_up(config) -> Devices:
     return devices
 
 
+def check_one_device(run, reason: str) -> None:
+    """Refuse a strategy, in a training that is written for one device.
+
+    Args:
+        run: The open run.
+        reason: Why others could not take a part of it, in words.
+
+    Raises:
+        UsageError: If a `tf.distribute` strategy was chosen.
+    """
+    if run.devices.strategy is not None:
+        raise UsageError(
+            f"--strategy must be none: {reason}. "
+            f"Received: {run.options.strategy}"
+        )
+
+
 def _check_keras_json() -> None:
     """Refuse settings that would train something else than was measured."""
     defaults = {
