@@ -43,6 +43,11 @@ class Split:
             self, inputs=self.inputs[chosen], targets=self.targets[chosen]
         )
 
+    def in_batches(self, size: int) -> Iterator["Split"]:
+        """Yield so many examples at a time, in order; the last are fewer."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
     def __add__(self, other: "Split") -> "Split":
         return replace(
             self,

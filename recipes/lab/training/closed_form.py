@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 from recipes.lab.data.splits import Split
-from recipes.lab.errors import RecipeError
 from recipes.lab.tasks.scores import features_of
 from recipes.lab.training import devices
+from recipes.lab.training.normal_equations import NormalEquations
 from recipes.lab.training.progress import Progress
 
 HALVINGS = 30  # of a step of Newton's that went too far
@@ -147,40 +147,17 @@ def check_one_device(run) -> None:
 def ridge(
     batches: Iterable[tuple[np.ndarray, np.ndarray]], penalty: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve the normal equations of a linear layer.
-
-    It has the least sum of squared errors, plus the penalty times the sum of
-    the squared kernel. The bias is not punished.
+    """Return the kernel and the bias of a linear layer with the least error.
 
     Args:
         batches: Pairs of features `(n, p)` and targets `(n, k)`. They are asked
-            for one by one, and multiplied in their own precision; the sums are
-            float64.
-        penalty: Weight of the kernel's squares; 0 is ordinary least squares.
-
-    Returns:
-        The kernel `(p, k)` and the bias `(k,)`, float64.
-
-    Raises:
-        RecipeError: If the features depend on each other, and nothing is
-            punished: then many kernels are the best.
+            for one by one.
+        penalty: Weight of the kernel's squares; see `NormalEquations.solve`.
     """
-    squares = products = 0.0
+    equations = NormalEquations()
     for features, targets in batches:
-        ones = np.ones((len(features), 1), features.dtype)
-        rows = np.hstack([features, ones])
-        squares = squares + (rows.T @ rows).astype("float64")
-        products = products + (rows.T @ targets).astype("float64")
-    width = len(squares) - 1
-    squares[range(width), range(width)] += penalty
-    try:
-        solved = np.linalg.solve(squares, products)
-    except np.linalg.LinAlgError as error:
-        raise RecipeError(
-            "The normal equations have no single solution: some features are "
-            "sums of others. Punish large weights, with a penalty above 0."
-        ) from error
-    return solved[:-1], solved[-1]
+        equations.add(features, targets)
+    return equations.solve(penalty)
 
 
 # --- rules --------------------------------------------------------------
