@@ -42,6 +42,7 @@ if not _is_command():
     from zoo.neurons import ann as ann
     from zoo.linear import softmax_regression as softmax_regression
     from zoo.perceptrons import mlp as mlp
+    from zoo.random_features import elm as elm
     from zoo.lenet import lenet5 as lenet5
     from zoo.convolutional import lecture_cnn as lecture_cnn
     from zoo.convolutional import cnn as cnn
