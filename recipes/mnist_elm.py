@@ -23,13 +23,7 @@ from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
 TARGETS = (Target(ACCURACY, 0.98),)
-PENALTIES = (
-    0.01,
-    0.03,
-    0.1,
-    0.3,
-    1.0,
-)  # of squared weights; validation chooses
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of squared weights, to choose from
 
 
 @dataclass(frozen=True)
