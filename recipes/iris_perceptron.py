@@ -1,7 +1,6 @@
 """Rosenblatt's perceptron on iris: is a flower a setosa, or not?
 
     python -m recipes.iris_perceptron
-
     python -m recipes.iris_perceptron --species versicolor
 
 Expect 100 % within a few epochs. The rule moves the weights only where it is
