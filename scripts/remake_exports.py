@@ -75,21 +75,16 @@ def remake(version: Path, data_dir: Path | None) -> str:
             f"it was trained on other data than {data.describe()}. Give the "
             "folder of that data as --data-dir."
         )
-    task = tasks.Reconstruction
-    if (labels := version / "assets" / "labels.txt").exists():
-        class_names = tuple(labels.read_text().splitlines())
-        if class_names != data.class_names:
-            data = data.of_classes(class_names)
-        task = tasks.Classification
-    settings = record["settings"]
+    task = task_of(version, data)
+    data, settings = task.data, record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
-    images = data.test.inputs[: exporting.VERIFIED]
-    before = answers(version, images)
-    exporting.remake(version, run, task(data))
+    inputs = data.test.inputs[: exporting.VERIFIED]
+    before = answers(version, inputs)
+    exporting.remake(version, run, task)
     worst = max(
         np.max(np.abs(found - expected))
         for found, expected in zip(
-            answers(version, images), before, strict=True
+            answers(version, inputs), before, strict=True
         )
     )
     return (
@@ -99,10 +94,26 @@ def remake(version: Path, data_dir: Path | None) -> str:
     )
 
 
-def answers(version: Path, images) -> list:
+def task_of(version: Path, data):
+    """Return what an export does, as its assets tell."""
+    assets = version / "assets"
+    if (assets / "target.txt").exists():
+        return tasks.Regression(data)
+    if not (assets / "labels.txt").exists():
+        return tasks.Reconstruction(data)
+    class_names = tuple((assets / "labels.txt").read_text().splitlines())
+    if not {*class_names} <= {*data.class_names}:
+        data = data.against_the_rest(class_names[-1])
+    elif class_names != data.class_names:
+        data = data.of_classes(class_names)
+    return tasks.Classification(data)
+
+
+def answers(version: Path, inputs) -> list:
     """Return what the default signature answers, but for the names."""
-    served = tf.saved_model.load(str(version))
-    outputs = served.signatures["serving_default"](image=tf.constant(images))
+    served = tf.saved_model.load(str(version)).signatures["serving_default"]
+    _, arguments = served.structured_input_signature
+    outputs = served(**dict.fromkeys(arguments, tf.constant(inputs)))
     return [
         outputs[name].numpy().astype("float64")
         for name in sorted(outputs)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -300,6 +301,20 @@ def test_a_dry_run_of_a_table_never_answers_to_its_name(dry_runs, monkeypatch):
     with pytest.raises(ValueError):
         zoo.load_model("diabetes_linear")
     assert zoo.load_model("diabetes_linear-sample").name == "linear_neuron"
+
+
+def test_three_classes_of_wine_have_their_names():
+    data = load("wine")
+    features = keras.Input((13,))
+    outputs = keras.layers.Dense(3, "softmax")(features)
+    model = keras.Model(features, outputs)
+    task = tasks.Classification(data)
+    task.check(model)
+    for signature in task.signatures(model).values():
+        answer = call(signature, data.test.inputs[:4])
+        assert answer["probabilities"].shape == (4, 3)
+        for name in answer["class_name"].numpy():
+            assert name.decode() in data.class_names
 
 
 def test_a_task_of_tables_asks_its_inputs():

@@ -20,6 +20,7 @@ from helpers.commands import (
 import zoo
 from recipes.lab import results
 from recipes.lab.flags import RunOptions
+from recipes.lab.metrics import named
 from recipes.lab.training import Progress
 
 
@@ -210,11 +211,10 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
     assert said, "it does not say what to expect"
     low, digits, high = said.groups()
     rounding = 0.5 * 10 ** -len(digits or "")
-    measured = float(row["mean"])
-    if row["metric"] == "test_accuracy":
-        measured *= 100
-        if float(low) < 50:  # it speaks of errors
-            measured = 100 - measured
+    metric = named(row["metric"])
+    measured = metric.factor * float(row["mean"])
+    if metric.unit == "%" and float(low) < 50:  # it speaks of errors
+        measured = 100 - measured
     assert float(low) - rounding <= measured <= float(high or low) + rounding
 
 

@@ -12,27 +12,35 @@ import tensorflow as tf
 from helpers.tasks import sample
 
 import zoo
+from recipes.lab.data.tables import TABLES
 from zoo import _loading
 
 STORED = Path(__file__).with_name("shipped.json")
-IMAGES = 6
+ASKED = 6  # inputs
 DIGITS = 5  # of the stored numbers
 
 
 def answers(export):
-    """What the Keras model and the SavedModel say of some digits."""
-    images = sample().test.inputs[:IMAGES]
+    """What the Keras model and the SavedModel say of digits, or of rows."""
     folder = _loading.SHIPPED / export
+    name = json.loads((folder / "metrics.json").read_text())["dataset"]
+    data = TABLES[name]() if name in TABLES else sample()
+    inputs = data.test.inputs[:ASKED]
     model = zoo.load_model(folder, verbose=False)
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    outputs = served(image=tf.constant(images))
-    [name] = {"probabilities", "reconstruction"} & outputs.keys()
-    return model(images, training=False).numpy(), outputs[name].numpy()
+    _, arguments = served.structured_input_signature
+    outputs = served(**dict.fromkeys(arguments, tf.constant(inputs)))
+    [name] = {"prediction", "probabilities", "reconstruction"} & {*outputs}
+    answers = model(inputs, training=False).numpy()
+    served = outputs[name].numpy()
+    if answers.shape[1] == 1:  # the probability of the second of two classes
+        served = served.reshape(ASKED, -1)[:, -1:]
+    return answers, served
 
 
 def shown(values):
     """The numbers that are stored: all probabilities, or some pixels."""
-    values = values.reshape(IMAGES, -1).astype("float64")
+    values = values.reshape(ASKED, -1).astype("float64")
     step = 40 if values.shape[1] > 10 else 1
     return np.round(values[:, -10 * step :: step], DIGITS).tolist()
 

@@ -116,11 +116,11 @@ class Tables:
             for name, unit, about in self.columns
         )
         return (
+            f"| column | unit | meaning |\n| --- | --- | --- |\n{rows}\n\n"
             f"Rows of {len(self.columns)} numbers in raw units, in this order; "
             "`assets/columns.csv` has it, too.\n"
             "Do not standardize them: the model does that. Every number must "
-            f"be there.\n\n| column | unit | meaning |\n| --- | --- | --- |\n"
-            f"{rows}\n\n"
+            "be there."
         )
 
     def comment(self) -> str:
