@@ -83,8 +83,10 @@ def run_command(
     )
     try:
         check(config)
-        if config.run.dry_run and hasattr(config, "epochs"):
-            config = dataclasses.replace(config, epochs=1)
+        if config.run.dry_run:
+            names = {field.name for field in dataclasses.fields(config)}
+            once = dict.fromkeys(names & {"epochs", "restarts"}, 1)
+            config = dataclasses.replace(config, **once)
         with _as_a_command():
             metrics = train(config)
     except NothingToDo as reason:

@@ -162,7 +162,8 @@ def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
     recipe = importlib.import_module(f"recipes.{name}")
     assert recipe.TARGETS[0].metric.name in metrics
     assert np.isfinite(list(metrics.values())).all()
-    assert metrics.get("test_accuracy", 0) < 1
+    if recipe.TARGETS[0].floor != 1:  # which some data let one reach
+        assert metrics.get("test_accuracy", 0) < 1
     export = tmp_path / "saved_models" / f"{name}-sample" / "1"
     assert (export / "SHA256SUMS").exists()
     assert (export / "README.md").read_text().startswith("---\nlicense: ")
