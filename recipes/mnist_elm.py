@@ -3,10 +3,10 @@
     python -m recipes.mnist_elm
 
 Random filters that nobody trains, then one layer of weights that is computed:
-ridge regression from what the filters answer to the ten classes. Expect 98.6 %
-in half a minute on two CPU cores, after one pass over the images. A layer of
-5,000 random units that see the whole image reaches 97.1 %; here each sees a
-small field, and the fields of a filter share its weights.
+ridge regression from what the filters answer to the ten classes. Expect 98.8 %
+in half a minute on two CPU cores, after one pass over the images. With 5,000
+random units that see the whole image it would be 97.1 %; here each sees a small
+field, and all fields of a filter share its weights.
 
 The only epoch is that pass. Interrupted in it, the same command repeats it.
 
@@ -22,8 +22,9 @@ from recipes.lab.flags import Count, RunOptions
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
-TARGETS = (Target(ACCURACY, 0.98),)
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)  # of squared weights, to choose from
+TARGETS = (Target(ACCURACY, 0.985),)
+# Of the squared weights; validation chooses.
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,9 @@ def test_explicit_loop_equals_fit_with_the_same_batches():
         small_mlp(activation="relu"),
     )
     by_keras.compile(
-        keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy"
+        keras.optimizers.SGD(0.1),
+        "sparse_categorical_crossentropy",
+        run_eagerly=True,  # nine steps do not pay for tracing a graph
     )
     by_keras.fit(
         IMAGES, LABELS, batch_size=16, epochs=3, shuffle=False, verbose=0
