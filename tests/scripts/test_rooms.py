@@ -153,7 +153,7 @@ TESTS = ROOT / "tests"
 # Tests of more than one file, or of what no file has the name of.
 OF_SEVERAL = {
     "zoo": {"every_model", "classifiers", "backends", "keras_json"},
-    "lab": {"serving"},
+    "lab": {"draws", "serving"},
 }
 # Files without tests of their own, and those that test them.
 THROUGH_OTHERS = {

@@ -63,11 +63,12 @@ def unbroken(tmp_path_factory):
     ("recipe", "flags", "tolerance"),
     [
         ("mnist_autoencoder", (), 1e-4),
+        ("mnist_mlp", (), 1e-4),  # with dropout
         # Batch normalisation: what two devices of one process do. How near that
         # is to one device is stated in tests/lab/test_distributed.py.
         ("mnist_cnn", ("--strategy", "mirrored", "--cpu-devices", 2), 1e-6),
     ],
-    ids=["one device", "two devices"],
+    ids=["one device", "dropout", "two devices"],
 )
 def test_two_workers_train_what_one_process_does(
     recipe, flags, tolerance, unbroken, tmp_path, monkeypatch

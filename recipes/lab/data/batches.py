@@ -113,6 +113,11 @@ def validation_batches(
     return datasets, -(-len(split) // batch_size)
 
 
+def validation_share(split: Split, replicas: int) -> int:
+    """Return how many images a replica gets of each batch but the last."""
+    return _evaluation_batch(len(split), replicas) // replicas
+
+
 def _evaluation_batch(images: int, replicas: int) -> int:
     """Return the largest batch, up to 1,000, that the replicas can share.
 

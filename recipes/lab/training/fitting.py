@@ -11,7 +11,11 @@ import keras
 
 from recipes.lab import terminal
 from recipes.lab.data import splits
-from recipes.lab.data.batches import training_batches, validation_batches
+from recipes.lab.data.batches import (
+    training_batches,
+    validation_batches,
+    validation_share,
+)
 from recipes.lab.data.splits import Split
 from recipes.lab.training import distributed
 from recipes.lab.training.progress import Progress, training_state
@@ -57,7 +61,8 @@ def fit(
     epochs = epochs or run.config.epochs
     batch_size = batch_size or run.config.batch_size
     steps = splits.steps_per_epoch(train, batch_size)
-    distributed.prepare_model(model, run.devices)
+    share = validation and validation_share(validation, run.devices.replicas)
+    distributed.prepare_model(model, run.devices, share)
     run.losses[phase] = _loss_in_words(model)
     progress = Progress(
         *(run, training_state(model)),
