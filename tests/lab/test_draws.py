@@ -18,6 +18,7 @@ from keras.src.backend.tensorflow import image as keras_image
 from keras.src.backend.tensorflow import random as keras_random
 
 from recipes.lab.data.splits import Split
+from recipes.lab.errors import RecipeError
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs import open_run
 from recipes.lab.training import distributed, fitting
@@ -209,3 +210,35 @@ def test_two_devices_train_with_the_noise_of_one(compiled, train):
         np.testing.assert_allclose(one[1][name], two[1][name], rtol=1e-5)
     pairs = zip(one[0].get_weights(), two[0].get_weights(), strict=True)
     assert max(np.max(np.abs(a - b)) for a, b in pairs) < 1e-5
+
+
+class Centered(layers.Layer):
+    """Subtracts the mean of the batch, which it remembers for inference."""
+
+    def __init__(self, aggregation):
+        super().__init__(name="centered")
+        self.aggregation = aggregation
+
+    def build(self, shape):
+        self.mean = self.add_weight(
+            shape=shape[1:],
+            initializer="zeros",
+            trainable=False,
+            aggregation=self.aggregation,
+            name="mean",
+        )
+
+    def call(self, inputs, training=None):
+        if training:
+            self.mean.assign(ops.mean(inputs, axis=0))
+        return inputs - self.mean
+
+
+def test_what_drifts_apart_is_named(train):
+    with pytest.raises(RecipeError, match="^The replicas' copies of centered/"):
+        train(lambda: Centered("none"), TWO)
+
+
+def test_what_says_how_to_aggregate_it_does_not_drift_apart(train):
+    model, _ = train(lambda: Centered("mean"), TWO)
+    assert np.any(model.get_layer("centered").mean.numpy())

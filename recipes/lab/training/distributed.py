@@ -87,6 +87,39 @@ def restore_model(model) -> None:
             model.train_function = model.test_function = None
 
 
+def differing(variables, devices: Devices) -> list:
+    """Return the variables of which the replicas' copies have drifted apart.
+
+    Keras keeps the copies of a weight equal by giving all replicas the same
+    gradients. What `assign` moves by the share of a replica differs at once,
+    unless the variable says how to aggregate it. Sums are compared and not the
+    bits, for workers on other processors may round otherwise.
+    """
+    if devices.replicas == 1:
+        return []
+    variables = [v for v in variables if v.synchronization != "on_read"]
+    strategy = devices.strategy
+
+    def sums_of_copies(context):
+        sums = []
+        for variable in variables:
+            copies = strategy.experimental_local_results(variable.value)
+            copy = copies[context.replica_id_in_sync_group % len(copies)]
+            values = copy.numpy().astype(float).ravel()
+            # A plain sum would miss what moves from one value to another.
+            total = values @ np.linspace(1, 2, len(values))
+            sums.append([total, np.sum(np.abs(values))])
+        return tf.constant([sums], tf.float64)
+
+    sums = strategy.gather(
+        strategy.experimental_distribute_values_from_function(sums_of_copies),
+        axis=0,
+    ).numpy()
+    spread = np.ptp(sums[..., 0], axis=0)
+    apart = spread > 1e-4 * np.max(sums[..., 1], axis=0)
+    return [v for v, differs in zip(variables, apart, strict=True) if differs]
+
+
 def _on_all_workers(model, step):
     """Return what Keras calls for each batch, and what says nothing of it."""
 

@@ -55,7 +55,8 @@ def fit(
         `cpu_seconds` of each epoch are among them.
 
     Raises:
-        RecipeError: If the loss or a variable became NaN or infinite.
+        RecipeError: If the loss or a variable became NaN or infinite, or a
+            variable has different values on the replicas.
         KeyboardInterrupt: After saying what is kept.
     """
     epochs = epochs or run.config.epochs

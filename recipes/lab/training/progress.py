@@ -19,6 +19,7 @@ import numpy as np
 from recipes.lab import files, terminal
 from recipes.lab.errors import RecipeError
 from recipes.lab.files import SCHEMA
+from recipes.lab.training import distributed
 from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
 
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
@@ -136,13 +137,15 @@ class Progress:
             stopped: Whether this was the last, whatever the number of epochs.
 
         Raises:
-            RecipeError: If a metric or a variable became NaN or infinite.
+            RecipeError: If a metric or a variable became NaN or infinite, or a
+                variable has different values on the replicas.
         """
         marks = time.perf_counter(), time.process_time()
         seconds, cpu_seconds = np.subtract(marks, self._marks)
         self._marks = marks
         logs = {name: float(value) for name, value in logs.items()}
         self._refuse_nan(logs)
+        self._refuse_drift()
         times = {"seconds": float(seconds), "cpu_seconds": float(cpu_seconds)}
         for name, value in (logs | times).items():
             self.history.setdefault(name, []).append(value)
@@ -228,6 +231,16 @@ class Progress:
                 f"Training diverged in epoch {self.epoch + 1}: {bad[0]} is NaN "
                 "or infinite. Nothing was exported. Try a smaller "
                 "--learning-rate, or --precision float32."
+            )
+
+    def _refuse_drift(self):
+        apart = distributed.differing(self.variables, self.run.devices)
+        if apart:
+            raise RecipeError(
+                f"The replicas' copies of {apart[0].path} differ after epoch "
+                f"{self.epoch + 1}. Nothing was exported. A variable that is "
+                'moved by assign() must be made with aggregation="mean"; or '
+                "train with --strategy none."
             )
 
     def _write_history(self):
