@@ -53,6 +53,8 @@ if not _is_command():
     from zoo.autoencoders import (
         convolutional_autoencoder as convolutional_autoencoder,
     )
+    from zoo.generators import vae as vae
+    from zoo.generators import dcgan as dcgan
     from zoo.recurrent import simple_rnn as simple_rnn
     from zoo.recurrent import lstm as lstm
     from zoo.recurrent import gru as gru

@@ -25,7 +25,8 @@ def feature_extractor(model, layers=None):
             dictionary from each name to the output of that layer. A layer of a
             sub-model is `"backbone/conv1"`. `None` means the features: what
             enters `predictions` (see `transfer_classifier` for LeNet-5), else
-            what the sub-model `encoder` gives, else what the last layer gives.
+            what enters the sub-model `decoder`, else what the sub-model
+            `encoder` gives, else what the last layer gives.
 
     Returns:
         An uncompiled `keras.Model` from the inputs of `model`.
@@ -182,7 +183,14 @@ class _Graph:
         if last == "predictions":
             features = self.entering[self.head()[0].name]
         else:
-            features = self.leaving.get("encoder", self.leaving[last])
+            if "generator" in self.leaving:
+                raise ValueError(
+                    f"{self.model.name!r} draws pictures from noise and has no "
+                    "features of them. Those of its sub-model 'discriminator' "
+                    "are features of pictures in [0, 1]."
+                )
+            code = self.leaving.get("encoder", self.leaving[last])
+            features = self.entering.get("decoder", code)
         if not isinstance(features, keras.KerasTensor):
             raise ValueError(
                 f"The features of {self.model.name!r} are not one tensor: "

@@ -1,0 +1,126 @@
+"""Sampling, the two halves of each generator, and what users get of them."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import generators
+
+
+def plain(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+@pytest.fixture
+def distributions():
+    """Means and logarithms of variances of 10,000 codes of two numbers."""
+    mean = np.tile(np.float32([1.0, -2.0]), (10_000, 1))
+    log_variance = np.tile(np.float32([-2.0, 0.5]), (10_000, 1))
+    return mean, log_variance
+
+
+def test_training_draws_from_the_distribution(distributions):
+    mean, log_variance = distributions
+    codes = plain(generators.Sampling(seed=0)(distributions, training=True))
+    assert len(np.unique(codes)) > 19_000  # a number for each
+    deviation = np.exp(0.5 * log_variance[0])
+    np.testing.assert_allclose(codes.mean(0), mean[0], atol=0.04)
+    np.testing.assert_allclose(codes.std(0), deviation, rtol=0.03)
+
+
+def test_inference_takes_the_mean_unless_it_is_told_to_draw(distributions):
+    mean, log_variance = distributions
+    sampling = generators.Sampling(seed=0)
+    np.testing.assert_array_equal(plain(sampling([mean, log_variance])), mean)
+    sampling.draws_always = True
+    assert not np.array_equal(plain(sampling([mean, log_variance])), mean)
+
+
+def test_the_seed_of_the_draws_is_a_variable_of_the_model():
+    model = zoo.create_model("vae")
+    assert "seed_generator_state" in [v.name for v in model.variables]
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_the_divergence_is_in_the_loss(distributions, weight):
+    sampling = generators.Sampling(kl_weight=weight)
+    sampling(distributions)
+    [loss] = sampling.losses
+    divergence = plain(generators.kl_divergence(*distributions))
+    assert divergence.shape == (10_000,)
+    assert plain(loss) == pytest.approx(weight * divergence.mean(), rel=1e-5)
+
+
+def test_features_of_a_vae_are_the_means_of_its_codes(images):
+    model = zoo.create_model("vae")
+    codes = zoo.feature_extractor(model)(images)
+    mean = zoo.feature_extractor(model, "encoder/mean")(images)
+    np.testing.assert_array_equal(plain(codes), plain(mean))
+    pictures = model.get_layer("decoder")(codes)
+    np.testing.assert_allclose(plain(pictures), plain(model(images)), atol=1e-6)
+
+
+def test_a_vae_warns_of_divided_pixels(images):
+    with pytest.warns(UserWarning, match="raw pixels"):
+        zoo.create_model("vae")(images / np.float32(255))
+
+
+def test_pictures_are_probabilities_even_in_half_precision(images):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = keras.Model.from_config(zoo.create_model("vae").get_config())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    picture = half(images)
+    assert keras.backend.standardize_dtype(picture.dtype) == "float32"
+
+
+def test_a_dcgan_is_its_generator_and_then_its_discriminator():
+    model = zoo.create_model("dcgan")
+    codes = np.random.default_rng(0).normal(size=(3, 64)).astype("float32")
+    pictures = model.get_layer("generator")(codes)
+    assert pictures.shape == (3, 28, 28, 1)
+    assert plain(pictures).min() >= 0
+    assert plain(pictures).max() <= 1
+    log_odds = model.get_layer("discriminator")(pictures)
+    np.testing.assert_allclose(plain(log_odds), plain(model(codes)), atol=1e-6)
+
+
+def test_features_of_a_generator_are_refused_and_those_of_pictures_are_not():
+    model = zoo.create_model("dcgan")
+    with pytest.raises(ValueError, match="'discriminator'"):
+        zoo.feature_extractor(model)
+    discriminator = model.get_layer("discriminator")
+    features = zoo.feature_extractor(discriminator)
+    assert features.input_shape == (None, 28, 28, 1)
+    assert features.output_shape == (None, 256)
+    drawn = zoo.feature_extractor(model, "generator")
+    assert drawn.output_shape == (None, 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("vae", {"latent_dim": 0}),
+        ("vae", {"kl_weight": -1.0}),
+        ("dcgan", {"latent_dim": 0}),
+        ("dcgan", {"filters": ()}),
+        ("dcgan", {"image_shape": (30, 28, 1)}),
+    ],
+    ids=str,
+)
+def test_the_argument_that_is_refused_is_named(name, arguments):
+    [(argument, value)] = arguments.items()
+    with pytest.raises(ValueError, match=argument) as refusal:
+        zoo.create_model(name, **arguments)
+    assert str(value) in str(refusal.value)
+
+
+def test_pictures_may_be_larger_and_in_color():
+    model = zoo.create_model(
+        "dcgan", image_shape=(32, 48, 3), filters=(8, 4, 4)
+    )
+    assert model.get_layer("generator").output_shape == (None, 32, 48, 3)
+    model = zoo.create_model("vae", input_shape=(5, 7, 3))
+    assert model.output_shape == (None, 5, 7, 3)

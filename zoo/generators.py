@@ -1,0 +1,304 @@
+"""Generators: noise in, pictures out.
+
+Both models learn to turn codes from a standard normal distribution into
+pictures in [0, 1], and differ in what teaches them. A variational autoencoder
+learns to reconstruct images from codes that its encoder draws; what draws
+pictures is `model.get_layer("decoder")`. In a generative adversarial network a
+discriminator learns to tell pictures from images; what draws pictures is
+`model.get_layer("generator")`.
+"""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from zoo._registry import register_model
+
+SLOPE = 0.2  # of the discriminator's ReLU below zero, as in the paper
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Sampling(layers.Layer):
+    """Draw codes from normal distributions, in training.
+
+    The mean over the batch of the distributions' Kullback-Leibler divergences
+    from a standard normal one, in nats, is added to the loss of the model. In
+    inference mode the code is the mean, so a model answers the same each time.
+
+    Call it with the means and the logarithms of the variances, both
+    `(batch, latent_dim)`. It gives codes `(batch, latent_dim)`.
+
+    Args:
+        kl_weight: What the divergence is multiplied by.
+        seed: Seed of the draws; `None` for one that Keras' seed decides.
+    """
+
+    def __init__(self, kl_weight=1.0, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.kl_weight = kl_weight
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # Set this to draw in inference mode, too: to validate the bound, which
+        # is of codes that are drawn. It is not saved.
+        self.draws_always = False
+
+    def call(self, inputs, training=False):
+        mean, log_variance = inputs
+        divergence = kl_divergence(mean, log_variance)
+        self.add_loss(self.kl_weight * ops.mean(divergence))
+        if not (training or self.draws_always):
+            return mean
+        noise = keras.random.normal(
+            ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator
+        )
+        return mean + ops.exp(0.5 * log_variance) * noise
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def get_config(self):
+        return {**super().get_config(), "kl_weight": self.kl_weight}
+
+
+def kl_divergence(mean, log_variance):
+    """Return how far normal distributions are from a standard one.
+
+    Args:
+        mean: Means, `(batch, latent_dim)`.
+        log_variance: Logarithms of the variances, of the same shape.
+
+    Returns:
+        Kullback-Leibler divergences in nats, `(batch,)`.
+    """
+    excess = ops.square(mean) + ops.exp(log_variance) - 1 - log_variance
+    return 0.5 * ops.sum(excess, axis=-1)
+
+
+@register_model(
+    task="generation",
+    inputs="images",
+    lecture="generative models: autoencoders with a distribution of codes",
+    reference="Kingma and Welling 2014",
+)
+def vae(
+    input_shape=(28, 28, 1),
+    *,
+    hidden_units=(200, 200),
+    latent_dim=50,
+    activation="gelu",
+    kl_weight=1.0,
+    rescale=(1 / 255, 0.0),
+    name="vae",
+):
+    """Build a variational autoencoder of dense layers.
+
+    The default widths are those of Burda et al. 2016: 784-200-200-50 and back.
+
+    The encoder answers with a normal distribution of codes: its mean and the
+    logarithm of its variance. Training draws a code from it and adds how far
+    it is from a standard normal one to the loss (see `Sampling`), so with the
+    binary cross-entropy, summed over the pixels, the loss is the negative
+    evidence lower bound. In inference mode the code is the mean.
+
+    | layer             | output  | parameters |
+    | ----------------- | ------- | ---------- |
+    | rescaling         | 28×28×1 |            |
+    | encoder, sampling | 50      | 217,300    |
+    | decoder           | 28×28×1 | 207,984    |
+    | sum               |         | 425,284    |
+
+    Args:
+        input_shape: Height, width and channels of an image.
+        hidden_units: Width of each hidden layer of the encoder; the decoder has
+            them in reverse.
+        latent_dim: Length of the code.
+        activation: Activation of the hidden layers.
+        kl_weight: What the divergence is multiplied by in the loss; the loss
+            is a bound on the likelihood with 1 only.
+        rescale: Scale and offset that the first layer applies to raw pixels.
+        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to pictures of the same shape in [0, 1]: the probability of
+        ink at each pixel.
+
+    Raises:
+        ValueError: If the code has no length or the weight is negative.
+
+    Example:
+    >>> model = zoo.create_model("vae", latent_dim=2)
+    >>> codes = np.random.default_rng(0).normal(size=(5, 2))
+    >>> model.get_layer("decoder").predict(codes, verbose=0).shape
+    (5, 28, 28, 1)
+
+    Reference:
+    - D. P. Kingma, M. Welling, Auto-encoding variational Bayes, 2014.
+    - Y. Burda, R. Grosse, R. Salakhutdinov, Importance weighted autoencoders,
+      2016.
+    """
+    _check(latent_dim)
+    if not 0 <= kl_weight < math.inf:
+        raise ValueError(
+            f"`kl_weight` must be 0 or more. Received: {kl_weight}"
+        )
+
+    pixels = keras.Input(input_shape, name="pixels")
+    x = layers.Flatten(name="flatten")(pixels)
+    for i, units in enumerate(hidden_units, start=1):
+        x = layers.Dense(units, activation=activation, name=f"encode{i}")(x)
+    mean = layers.Dense(latent_dim, name="mean")(x)
+    log_variance = layers.Dense(latent_dim, name="log_variance")(x)
+    encoder = keras.Model(pixels, [mean, log_variance], name="encoder")
+
+    code = keras.Input((latent_dim,), name="code")
+    x = code
+    for i, units in enumerate(reversed(hidden_units), start=1):
+        x = layers.Dense(units, activation=activation, name=f"decode{i}")(x)
+    x = layers.Dense(math.prod(input_shape), name="logits")(x)
+    x = layers.Reshape(input_shape, name="grid")(x)
+    picture = layers.Activation("sigmoid", dtype="float32", name="picture")(x)
+    decoder = keras.Model(code, picture, name="decoder")
+
+    image = keras.Input(input_shape, name="image")
+    scale, offset = rescale
+    x = layers.Rescaling(scale, offset, name="rescaling")(image)
+    code = Sampling(kl_weight, dtype="float32", name="sampling")(encoder(x))
+    return keras.Model(image, decoder(code), name=name)
+
+
+@register_model(
+    task="generation",
+    inputs="noise",
+    lecture="generative adversarial networks, with convolutions",
+    reference="Radford, Metz and Chintala 2016",
+)
+def dcgan(
+    image_shape=(28, 28, 1),
+    *,
+    filters=(32, 16),
+    kernel_size=4,
+    mapping_units=(256, 256, 256),
+    hidden_units=256,
+    latent_dim=64,
+    name="dcgan",
+):
+    """Build a generator and a discriminator, one behind the other.
+
+    The generator doubles the picture with each transposed convolution, the
+    discriminator halves it. The sub-model `generator` draws pictures in [0, 1]
+    from codes; the sub-model `discriminator` takes such pictures, drawn or
+    real, and gives the log-odds that they are real.
+
+    | layer         | output  | parameters |
+    | ------------- | ------- | ---------- |
+    | generator     | 28×28×1 | 558,945    |
+    | discriminator | 1       | 410,705    |
+    | sum           |         | 969,650    |
+
+    Args:
+        image_shape: Height, width and channels of a picture; both sides are
+            multiples of 2 to the power of the number of `filters`.
+        filters: Number of maps that enter each transposed convolution of the
+            generator; the convolutions of the discriminator have them in
+            reverse.
+        kernel_size: Side of the kernels.
+        mapping_units: Width of each dense layer that a code goes through
+            first. A normal distribution has no gaps, and between two digits
+            there is no digit: with more layers fewer pictures are of none.
+        hidden_units: Width of the discriminator's dense layer.
+        latent_dim: Length of the code.
+        name: Name of the model.
+
+    Returns:
+        An uncompiled `keras.Model` from codes `(batch, latent_dim)` to the
+        log-odds, `(batch, 1)`, that what the generator draws is real.
+
+    Raises:
+        ValueError: If the sides cannot be halved so often, or the code has no
+            length.
+
+    Example:
+    >>> model = zoo.create_model("dcgan")
+    >>> codes = np.random.default_rng(0).normal(size=(5, 64))
+    >>> model.get_layer("generator").predict(codes, verbose=0).shape
+    (5, 28, 28, 1)
+
+    Reference:
+    - A. Radford, L. Metz, S. Chintala, Unsupervised representation learning
+      with deep convolutional generative adversarial networks, 2016.
+    - T. Karras, S. Laine, T. Aila, A style-based generator architecture for
+      generative adversarial networks, 2019: the layers of the mapping.
+
+    Departures from the paper:
+    - Two convolutions each way are enough for 28 rows, but see a part of the
+      picture only, so there are dense layers in both networks.
+    - Pictures lie in [0, 1], as all of this package do.
+    """
+    _check(latent_dim)
+    height, width, channels = image_shape
+    shrinking = 2 ** len(filters)
+    if not filters or height % shrinking or width % shrinking:
+        raise ValueError(
+            "`filters` needs one value or more, each of which halves the "
+            f"picture: `image_shape` {image_shape} must be divisible by "
+            f"{shrinking}. Received: filters={filters}"
+        )
+
+    code = keras.Input((latent_dim,), name="code")
+    small = (height // shrinking, width // shrinking, filters[0])
+    # Batch normalisation has an offset of its own, hence no bias before it.
+    x = code
+    for i, units in enumerate(mapping_units, start=1):
+        x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
+        x = _normalized(x, f"mapping{i}")
+    x = layers.Dense(math.prod(small), use_bias=False, name="maps")(x)
+    x = layers.Reshape(small, name="grid")(x)
+    x = _normalized(x, "maps")
+    for i, maps in enumerate(filters[1:], start=1):
+        x = layers.Conv2DTranspose(
+            maps, kernel_size, 2, "same", use_bias=False, name=f"up{i}"
+        )(x)
+        x = _normalized(x, f"up{i}")
+    picture = layers.Conv2DTranspose(
+        channels,
+        kernel_size,
+        strides=2,
+        padding="same",
+        activation="sigmoid",
+        dtype="float32",
+        name="picture",
+    )(x)
+    generator = keras.Model(code, picture, name="generator")
+
+    picture = keras.Input(image_shape, name="picture")
+    x = layers.Rescaling(2.0, -1.0, name="centering")(picture)
+    first, *others = reversed(filters)
+    x = layers.Conv2D(first, kernel_size, 2, "same", name="down1")(x)
+    x = layers.LeakyReLU(SLOPE, name="down1_relu")(x)
+    for i, maps in enumerate(others, start=2):
+        x = layers.Conv2D(
+            maps, kernel_size, 2, "same", use_bias=False, name=f"down{i}"
+        )(x)
+        x = _normalized(x, f"down{i}", SLOPE)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(hidden_units, use_bias=False, name="hidden")(x)
+    x = _normalized(x, "hidden", SLOPE)
+    log_odds = layers.Dense(1, dtype="float32", name="predictions")(x)
+    discriminator = keras.Model(picture, log_odds, name="discriminator")
+
+    code = keras.Input((latent_dim,), name="code")
+    return keras.Model(code, discriminator(generator(code)), name=name)
+
+
+def _normalized(x, name, slope=0.0):
+    """Normalise over the batch, then a ReLU, of this slope below zero."""
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.LeakyReLU(slope, name=f"{name}_relu")(x)
+
+
+def _check(latent_dim):
+    if latent_dim < 1:
+        raise ValueError(
+            f"`latent_dim` must be 1 or more. Received: {latent_dim}"
+        )
