@@ -1,6 +1,7 @@
 """How a model is trained: `fit` resumes what was cut off, on any devices."""
 
 from recipes.lab.training import closed_form
+from recipes.lab.training.adversarial import Adversarial
 from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.fitting import fit, steps
 from recipes.lab.training.progress import Progress
@@ -8,6 +9,7 @@ from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
 
 __all__ = [
+    "Adversarial",
     "Progress",
     "check_one_device",
     "closed_form",

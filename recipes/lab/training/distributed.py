@@ -57,7 +57,8 @@ def prepare_model(
             _synchronize_batch_norm(
                 model, _gathered_and_added if by_grpc else _all_reduced
             )
-        model.optimizer.build(model.trainable_variables)
+        if model.optimizer is not None:
+            model.optimizer.build(model.trainable_variables)
     if devices.replicas > 1:
         model.train_step = draw_for_whole_batch(model.train_step)
         model.test_step = draw_for_whole_batch(

@@ -35,8 +35,48 @@ CALLBACK_STATE = (
 
 
 def training_state(model: keras.Model) -> list:
-    """Return all variables that a training of a compiled model moves."""
-    return model.variables + model.optimizer.variables
+    """Return all variables that a training of a compiled model moves.
+
+    They are the model's own, the seeds of random layers included, and those of
+    every optimizer that the model or a layer of it holds as an attribute, or in
+    a list or a dictionary. Keras tracks only the one that `compile` was given.
+
+    Raises:
+        ValueError: If an optimizer has not made its variables yet: what it
+            makes later would be in no checkpoint.
+    """
+    variables = list(model.variables)
+    for name, optimizer in _optimizers_of(model).items():
+        if not optimizer.built:
+            raise ValueError(
+                f"{model.name} holds an optimizer, {name}, whose state would "
+                "not be saved: it has no variables yet. Where the model is "
+                "compiled, call its build(...) with the variables that it is "
+                "to move."
+            )
+        variables += optimizer.variables
+    return variables
+
+
+def _optimizers_of(model: keras.Model) -> dict[str, keras.Optimizer]:
+    """Return the optimizers of a model and its layers, by where they are."""
+    found = {}
+
+    def look(name, value):
+        if isinstance(value, keras.Optimizer):
+            if not any(value is known for known in found.values()):
+                found[name] = value
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                look(f"{name}[{key!r}]", item)
+        elif isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                look(f"{name}[{i}]", item)
+
+    for layer in model._flatten_layers():
+        for attribute, value in vars(layer).items():
+            look(f"{layer.name}.{attribute}", value)
+    return found
 
 
 class Progress:
