@@ -84,7 +84,7 @@ keras_zoo_recipes: {zoo.__version__}
 
 ## Input
 
-{data.inputs.card()} {task.output()}
+{task.inputs.card()} {task.output()}
 
 ## Use
 

@@ -206,7 +206,7 @@ def _next_version(family: Path) -> Path:
 
 def _examples(task):
     """Return real inputs to verify a model with."""
-    return task.data.test.inputs[:VERIFIED]
+    return task.inputs.examples(task.data.test, VERIFIED)
 
 
 def _plain_copy(model: keras.Model, examples) -> keras.Model:
@@ -261,7 +261,7 @@ def _write(folder, run, task, record, version, model, save, order=None) -> dict:
     if order is not None:
         _order_variables(signatures, order)
     _write_saved_model(folder, signatures)
-    _write_assets(folder, task.data.inputs.assets() | task.assets())
+    _write_assets(folder, task.inputs.assets() | task.assets())
     files.check_clock()  # it may have gone back since
     save(folder / "model.keras")
     files.write_json(folder / "metrics.json", record)

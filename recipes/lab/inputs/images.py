@@ -74,6 +74,10 @@ class Images:
         """Return the files that an export keeps beside the graph: none."""
         return {}
 
+    def examples(self, split, count: int) -> np.ndarray:
+        """Return real images to verify a model with."""
+        return split.inputs[:count]
+
     def card(self) -> str:
         """Return the paragraph of the card on what goes in."""
         height, width, channels = self.shape

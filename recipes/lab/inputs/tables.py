@@ -101,6 +101,10 @@ class Tables:
             "columns": Signature(of_columns, ask, expect),
         }
 
+    def examples(self, split, count: int) -> np.ndarray:
+        """Return real rows to verify a model with."""
+        return split.inputs[:count]
+
     def assets(self) -> dict[str, str]:
         """Return the files that an export keeps beside the graph."""
         text = io.StringIO()

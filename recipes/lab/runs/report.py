@@ -29,9 +29,10 @@ def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
     plots.mkdir(parents=True, exist_ok=True)
     parts = task.report(model, scores, plots)
     facts = dict(parts.facts)
-    metric, fact = task.loss
-    if remark := remark_on_losses(run, metric):
-        facts[fact] += f"; {remark}"
+    if task.loss is not None:
+        metric, fact = task.loss
+        if remark := remark_on_losses(run, metric):
+            facts[fact] += f"; {remark}"
     facts |= _facts(run, task.data, model, history, scores.metrics)
     return compose(
         *(run.folder, run.title, _notice(run, task.data)),
@@ -92,7 +93,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
         },
         "Model": f"{model.name}, {record['params']:,} parameters",
         "Data": data.describe(),
-        "Training": f"{len(history['loss'])} epochs, "
+        "Training": f"{len(history['seconds'])} epochs, "
         f"{metrics['train_seconds']:.1f} s "
         f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
         "Devices": run.devices.description,

@@ -36,6 +36,11 @@ class Reconstruction:
     # What training's loss is compared with: a metric, and a fact of the report.
     loss: ClassVar = (MSE, "Squared error")
 
+    @property
+    def inputs(self):
+        """What goes into the model, see `recipes.lab.inputs`."""
+        return self.data.inputs
+
     def score(
         self,
         model: keras.Model,

@@ -36,6 +36,11 @@ class Regression:
         """What Hugging Face calls the task."""
         return f"{self.data.inputs.hub_kind}-regression"
 
+    @property
+    def inputs(self):
+        """What goes into the model, see `recipes.lab.inputs`."""
+        return self.data.inputs
+
     def score(
         self, model: keras.Model, split: Split, quiet: bool = False
     ) -> Scores:
