@@ -62,12 +62,22 @@ PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
 EXCESS_CROSS_ENTROPY = Metric(
     *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
 )
+NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
+NLL = Metric("test_nll", "Test NLL", "nats", 2)
+KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
+CLASSIFIER_SCORE = Metric(
+    *("test_classifier_score", "Classifier score", "", 2), better="max"
+)
+CLASSES_DRAWN = Metric(
+    *("test_classes_drawn", "Classes drawn", "", 0), better="max"
+)
 
 _METRICS = {
     metric.name: metric
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, EXCESS_CROSS_ENTROPY),
+        *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }
 _ABBREVIATIONS = ("pca",)

@@ -70,3 +70,10 @@ def random_flip(images, draw):
     """Mirror each image left to right, or not, with even odds."""
     odds = draw(2)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     return tf.where(odds < 0.5, images, images[:, :, ::-1])
+
+
+def random_ink(images, draw):
+    """Make each pixel white or black, white as often as its brightness says."""
+    chance = tf.transpose(draw(3, *images.shape[1:]), (3, 0, 1, 2))
+    white = 255 * chance < tf.cast(images, tf.float32)
+    return 255 * tf.cast(white, images.dtype)

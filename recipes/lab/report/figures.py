@@ -1,4 +1,4 @@
-"""Sections of reports: classes, mistakes, kernels, pictures, codes."""
+"""Sections of reports: classes, mistakes, kernels, pictures, codes, noise."""
 
 import math
 from pathlib import Path
@@ -410,3 +410,108 @@ def drawings_section(plots: Path, drawings: np.ndarray):
     path = plots / "code_units.png"
     html = page.figure_html(path, figure, alt)
     return "What each unit of the code draws", caption, html
+
+
+# --- a generator's sections ---------------------------------------------------
+
+
+def samples_section(plots: Path, pictures):
+    """Return the section with pictures that were drawn from noise."""
+    caption = (
+        "Each is drawn from noise: the first pictures of one seed, none chosen."
+    )
+    html = _in_rows(plots / "samples.png", pictures, "pictures from noise")
+    return "Drawn from noise", caption, html
+
+
+def between_section(plots: Path, pictures, ends: str):
+    """Return the section with ways between codes, a way in each row.
+
+    Args:
+        plots: Where the figures go.
+        pictures: The pictures of each way after the other.
+        ends: What is at the ends, and how the way is, in words.
+    """
+    caption = (
+        f"Each row goes between {ends}. A model that has understood its images "
+        "draws something sensible all the way."
+    )
+    html = _in_rows(plots / "between.png", pictures, "pictures between codes")
+    return "From one to another", caption, html
+
+
+def traversal_section(plots: Path, pictures, count: int):
+    """Return the section with what a unit of the code changes, one in a row.
+
+    Args:
+        plots: Where the figures go.
+        pictures: The pictures of each unit after the other.
+        count: Length of the code.
+    """
+    rows = len(pictures) // STRIP
+    which = "all" if rows == count else f"the {rows} that vary most"
+    caption = (
+        "The mean code of the test images, with one of its units moved from -3 "
+        f"to 3 in each row. Of {count} units {which} are shown."
+    )
+    html = _in_rows(plots / "traversal.png", pictures, "pictures of codes")
+    return "What each unit of the code does", caption, html
+
+
+def plane_section(plots: Path, pictures):
+    """Return the section with the pictures of all codes of two numbers.
+
+    Args:
+        plots: Where the figures go.
+        pictures: Those of a square of codes, row by row.
+    """
+    caption = (
+        "The plane of the codes, stretched so that each part of the picture is "
+        "as likely as any other."
+    )
+    side = math.isqrt(len(pictures))
+    html = _in_rows(plots / "plane.png", pictures, "pictures of codes", side)
+    return "All that it can draw", caption, html
+
+
+def nearest_section(plots: Path, pictures, nearest):
+    """Return the section with the images that drawn pictures are most like."""
+    caption = (
+        "Drawn pictures in the first row, the training images nearest to them "
+        "in the second. If they were the same, the model would have learnt its "
+        "images by heart."
+    )
+    both = np.concatenate([pictures, nearest])
+    html = _in_rows(plots / "nearest.png", both, "pictures, drawn and real")
+    return "Is it a copy?", caption, html
+
+
+def shares_section(names: list[str], drawn, images):
+    """Return the section with how often each class is drawn.
+
+    Args:
+        names: Names of the classes.
+        drawn: Share of the pictures that the judge takes for each class.
+        images: Number of training images of each class.
+    """
+    shares = images / images.sum()
+    rows = [
+        (name, f"{share:.1%}", f"{of_images:.1%}")
+        for name, share, of_images in zip(names, drawn, shares, strict=True)
+    ]
+    caption = (
+        "What the judge takes the pictures for, beside the classes of the "
+        "training images. A generator that has found a few pictures that "
+        "always pass draws nothing else."
+    )
+    header = ("class", "pictures drawn", "training images")
+    return "Class by class", caption, page.table(rows, header)
+
+
+def _in_rows(path: Path, pictures, what: str, columns: int = STRIP) -> str:
+    """Return pictures in rows as a part of the page."""
+    pictures = np.clip(pictures, 0, 1)
+    figure = page.tiles(pictures, None, columns, cmap="gray", limits=(0, 1))
+    rows = math.ceil(len(pictures) / columns)
+    alt = f"{len(pictures)} {what}, in {rows} rows."
+    return page.figure_html(path, figure, alt)

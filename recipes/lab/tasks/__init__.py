@@ -5,6 +5,7 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.generation import Generation
 from recipes.lab.tasks.reconstruction import (
     Reconstruction,
     add_noise,
@@ -13,12 +14,16 @@ from recipes.lab.tasks.reconstruction import (
 )
 from recipes.lab.tasks.regression import Regression
 from recipes.lab.tasks.scores import features_of
+from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
 __all__ = [
     "Classification",
+    "Generation",
     "Reconstruction",
     "Regression",
+    "VariationalGeneration",
     "add_noise",
+    "binarized",
     "features_of",
     "psnr",
     "score_pca",
