@@ -1,12 +1,17 @@
 """The ink of an image, the bound of a model, and the units that it uses."""
 
+import csv
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.small_recipe import TWO
 from helpers.tasks import sample
 
 import zoo
 from recipes.lab.data import augmentation
+from recipes.lab.flags import RunOptions
 from recipes.lab.tasks import VariationalGeneration, binarized
 from recipes.lab.tasks import variational as tasks
 
@@ -128,3 +133,25 @@ def test_the_plane_has_as_many_codes_on_each_side():
     # The first row is at the top, the middle of the highest twentieth.
     assert y[0] == pytest.approx(1.96, abs=1e-3)
     assert np.sum(np.abs(x) < 0.6745) == 200  # the middle half
+
+
+@pytest.mark.thorough
+def test_two_devices_train_what_one_does(tmp_path, no_export):
+    """Their codes, their ink and their bound are those of one device."""
+    recipe = importlib.import_module("recipes.mnist_vae")
+
+    def losses(**options):
+        folder = tmp_path / options.get("strategy", "none")
+        options = RunOptions(dry_run=True, output_dir=folder, **options)
+        config = recipe.Config(
+            epochs=2, batch_size=100, importance_samples=1, run=options
+        )
+        recipe.train(config)
+        [history] = folder.glob("runs/*/1/history.csv")
+        with open(history, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            [float(row[name]) for name in ("loss", "val_loss")] for row in rows
+        ]
+
+    np.testing.assert_allclose(losses(**TWO), losses(), rtol=1e-4)
