@@ -4,9 +4,10 @@
 
 The encoder answers with a distribution of codes instead of one code, and is
 pulled towards a standard normal one. So the decoder knows a code that is drawn
-from the normal one, and draws a digit. Expect 89 nats for a test image, its
+from the normal one, and draws a digit. Expect 88 nats for a test image, its
 negative log-likelihood, after four minutes of training on two CPU cores. To
-estimate it from 5,000 codes for each image takes as long again.
+estimate it from 5,000 codes for each image takes as long again; fewer
+`--importance-samples` take less, and give a worse bound.
 
 The images are black and white: chance makes each pixel ink as often as its
 brightness says, anew in every epoch, and in the same way for every run when
