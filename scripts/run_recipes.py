@@ -123,7 +123,7 @@ def aggregate(recipe: str, flags: list, target, records: list) -> dict:
         "mean": f"{statistics.mean(values):.6f}",
         "std": f"{statistics.stdev(values) if len(values) > 1 else 0:.6f}",
         "seeds": len(values),
-        "epochs": first["settings"]["epochs"],
+        "epochs": first["settings"].get("epochs", ""),  # a solution has none
         "train_seconds": f"{statistics.median(seconds):.1f}",
         "hardware": first["environment"]["hardware"],
         "versions": " ".join(f"{k}={v}" for k, v in versions.items()),

@@ -73,6 +73,7 @@ def checkpoints(tmp_path):
             is_chief=True,
             scope=contextlib.nullcontext,
             gather=lambda value: [value],
+            replicas=1,
         ),
         trainings={},
     )

@@ -29,16 +29,22 @@ def test_a_commit_that_lacks_the_recipe_is_not_named_as_if_it_had_it(
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes/mine.py").touch()
     (tmp_path / "recipes/ours.py").touch()
+    (tmp_path / "saved_models").mkdir()
+    (tmp_path / "saved_models/results.csv").touch()
     assert record.commit(["recipes/ours.py"]) == ""
     git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "recipes/ours.py"], check=True)
+    ours = ["recipes/ours.py", "saved_models/results.csv"]
+    subprocess.run([*git, "add", *ours], check=True)
     subprocess.run([*git, "commit", "-qm", "Begin"], check=True)
     commit = record.commit(["recipes/ours.py"])
     assert re.fullmatch("[0-9a-f]{12}", commit)
     assert record.commit(["recipes/mine.py"]) == commit + "-dirty"
     assert record.commit(["/elsewhere/mine.py"]) == commit + "-dirty"
+    (tmp_path / "saved_models/results.csv").write_text("another result")
+    assert record.commit(["recipes/ours.py"]) == commit
     (tmp_path / "recipes/ours.py").write_text("# changed")
+    assert record.commit(["recipes/ours.py"]) == commit + "-dirty"
     assert record.commit(["recipes/mine.py"]) == commit + "-dirty"
 
 

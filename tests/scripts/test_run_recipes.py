@@ -24,6 +24,17 @@ def test_row_has_mean_deviation_and_median():
     assert row["command"] == "python -m recipes.mnist_cnn --epochs 3"
 
 
+def test_a_solution_has_no_epochs():
+    solved = record(0.9)
+    del solved["settings"]["epochs"]
+    row = run_recipes.aggregate(
+        "mnist_elm", [], Target(ACCURACY, 0.9), [solved]
+    )
+    assert row["epochs"] == ""
+    row = {name: str(value) for name, value in row.items()}
+    assert "| 1 | – | 2 s |" in update_readme.table([row])
+
+
 def test_sample_never_becomes_a_row():
     with pytest.raises(SystemExit, match="no results"):
         run_recipes.aggregate(

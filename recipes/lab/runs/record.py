@@ -53,9 +53,13 @@ def command(config) -> str:
 def commit(files: Iterable[str] = ()) -> str:
     """Return the Git commit of this checkout, "" outside of one.
 
+    It ends in `-dirty` if a file was changed since, but for what recipes write
+    themselves: one of several results that are measured in turn changes none of
+    the others.
+
     Args:
         files: Paths within the checkout. It ends in `-dirty` if the commit
-            lacks one of them, and also if a file was changed since.
+            lacks one of them, too.
     """
     root = Path(__file__).parents[3]
 
@@ -67,13 +71,13 @@ def commit(files: Iterable[str] = ()) -> str:
     try:
         if not (root / ".git").exists():
             return ""
-        answer = git("describe", "--always", "--dirty", "--abbrev=12")
+        name = git("describe", "--always", "--abbrev=12").stdout.strip()
+        same = git("diff", "--quiet", "HEAD", "--", ".", ":!saved_models")
         tracked = git("ls-files", "--error-unmatch", "--", *files)
     except OSError:
         return ""
-    name = answer.stdout.strip()
-    lacks = tracked.returncode and not name.endswith("-dirty")
-    return name + "-dirty" if name and lacks else name
+    is_dirty = same.returncode or tracked.returncode
+    return f"{name}-dirty" if name and is_dirty else name
 
 
 def environment() -> dict:
