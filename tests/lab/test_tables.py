@@ -276,7 +276,8 @@ def test_what_a_card_of_a_table_says_to_do_works(
     features = tf.constant([[*row.values()]])
     expected = served.signatures["serving_default"](features=features)
     np.testing.assert_array_equal(answer[output], expected[output])
-    rows = [*csv.reader(open(export / "assets" / "columns.csv"))][1:]
+    text = (export / "assets" / "columns.csv").read_text()
+    rows = [*csv.reader(io.StringIO(text))][1:]
     assert [column for column, *_ in rows] == data.inputs.names
 
 
@@ -298,7 +299,7 @@ def test_report_of_a_table_has_its_figures(dry_runs):
 @pytest.mark.thorough
 def test_a_dry_run_of_a_table_never_answers_to_its_name(dry_runs, monkeypatch):
     monkeypatch.chdir(dry_runs)
-    with pytest.raises(ValueError):
+    with pytest.raises(FileNotFoundError, match="No export named"):
         zoo.load_model("diabetes_linear")
     assert zoo.load_model("diabetes_linear-sample").name == "linear_neuron"
 
