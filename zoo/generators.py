@@ -60,6 +60,39 @@ class Sampling(layers.Layer):
         return {**super().get_config(), "kl_weight": self.kl_weight}
 
 
+@keras.saving.register_keras_serializable(package="zoo")
+class Choice(layers.Layer):
+    """Let the largest of a code's first numbers choose, and pass the others on.
+
+    A normal distribution has no gaps, and a network maps what is connected to
+    what is connected: between the codes of two digits there are some of none.
+    A choice is a gap.
+
+    It takes codes `(batch, latent_dim)` and gives as many numbers: for the
+    first ones zeros and, in the place of the largest, the root of their count,
+    so that they are as large in the mean square as they were.
+
+    Args:
+        count: How many of the first numbers choose.
+    """
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, codes):
+        chosen = ops.argmax(codes[:, : self.count], axis=-1)
+        choice = ops.one_hot(chosen, self.count, dtype=codes.dtype)
+        rest = codes[:, self.count :]
+        return ops.concatenate([self.count**0.5 * choice, rest], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count}
+
+
 def kl_divergence(mean, log_variance):
     """Return how far normal distributions are from a standard one.
 
@@ -178,6 +211,7 @@ def dcgan(
     *,
     filters=(32, 16),
     kernel_size=4,
+    choices=10,
     mapping_units=(256, 256, 256),
     hidden_units=256,
     latent_dim=64,
@@ -203,9 +237,10 @@ def dcgan(
             generator; the convolutions of the discriminator have them in
             reverse.
         kernel_size: Side of the kernels.
+        choices: How many of a code's first numbers choose, by which of them is
+            the largest (see `Choice`), and say nothing else; 0 for none.
         mapping_units: Width of each dense layer that a code goes through
-            first. A normal distribution has no gaps, and between two digits
-            there is no digit: with more layers fewer pictures are of none.
+            before there are maps.
         hidden_units: Width of the discriminator's dense layer.
         latent_dim: Length of the code.
         name: Name of the model.
@@ -215,8 +250,8 @@ def dcgan(
         log-odds, `(batch, 1)`, that what the generator draws is real.
 
     Raises:
-        ValueError: If the sides cannot be halved so often, or the code has no
-            length.
+        ValueError: If the sides cannot be halved so often, the code has no
+            length, or there are more choices than numbers in it.
 
     Example:
     >>> model = zoo.create_model("dcgan")
@@ -233,6 +268,7 @@ def dcgan(
     Departures from the paper:
     - Two convolutions each way are enough for 28 rows, but see a part of the
       picture only, so there are dense layers in both networks.
+    - A part of the code is a choice, so fewer pictures are of no class.
     - Pictures lie in [0, 1], as all of this package do.
     """
     _check(latent_dim)
@@ -245,10 +281,16 @@ def dcgan(
             f"{shrinking}. Received: filters={filters}"
         )
 
+    if not 0 <= choices <= latent_dim:
+        raise ValueError(
+            f"`choices` must be between 0 and the `latent_dim` of {latent_dim}."
+            f" Received: {choices}"
+        )
+
     code = keras.Input((latent_dim,), name="code")
     small = (height // shrinking, width // shrinking, filters[0])
     # Batch normalisation has an offset of its own, hence no bias before it.
-    x = code
+    x = Choice(choices, name="choice")(code) if choices else code
     for i, units in enumerate(mapping_units, start=1):
         x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
         x = _normalized(x, f"mapping{i}")

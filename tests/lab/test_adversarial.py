@@ -41,7 +41,7 @@ def digits():
 
 def small_game(optimizer):
     """A game of two small networks, each with an optimizer of its own."""
-    model = zoo.create_model("dcgan", filters=(4, 2), latent_dim=8)
+    model = zoo.create_model("dcgan", filters=(4, 2), choices=3, latent_dim=8)
     game = training.Adversarial(
         model.get_layer("generator"), model.get_layer("discriminator")
     )

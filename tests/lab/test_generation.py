@@ -77,7 +77,7 @@ def task(judge):
 @pytest.fixture(scope="module")
 def generator():
     """A generator that has learnt nothing."""
-    model = zoo.create_model("dcgan", filters=(4, 2), latent_dim=4)
+    model = zoo.create_model("dcgan", filters=(4, 2), choices=2, latent_dim=4)
     return model.get_layer("generator")
 
 
@@ -120,7 +120,7 @@ def test_a_judge_of_other_classes_is_refused(judge):
 
 
 def test_a_model_of_other_shapes_is_refused(task):
-    model = zoo.create_model("dcgan", latent_dim=5)
+    model = zoo.create_model("dcgan", choices=2, latent_dim=5)
     with pytest.raises(ValueError, match=r"must go from \(None, 4\)"):
         task.check(model.get_layer("generator"))
 

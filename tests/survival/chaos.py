@@ -342,11 +342,13 @@ def differences(output: Path, expected: Path) -> list[str]:
     exports = list(output.glob("saved_models/*/*"))
     if len(exports) != 1:
         return [*found, f"there are {len(exports)} exports: {exports}"]
-    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1))
-    answer, other = (
-        zoo.load_model(path, verbose=False)(images, training=False)
+    model, other = (
+        zoo.load_model(path, verbose=False)
         for path in (*exports, *expected.glob("saved_models/*/*"))
     )
+    shape = (64, *model.input_shape[1:])
+    inputs = np.random.default_rng(0).integers(0, 256, shape)
+    answer, other = (m(inputs, training=False) for m in (model, other))
     if not np.array_equal(answer, other):
         found.append("the exports answer differently")
     return found

@@ -87,6 +87,19 @@ def test_a_dcgan_is_its_generator_and_then_its_discriminator():
     np.testing.assert_allclose(plain(log_odds), plain(model(codes)), atol=1e-6)
 
 
+def test_the_largest_of_the_first_numbers_chooses():
+    codes = np.float32(
+        [[0.5, 2.0, -1.0, -0.0, 7.0], [-3.0, -2.0, -2.5, -4.0, 8]]
+    )
+    found = plain(generators.Choice(4)(codes))
+    np.testing.assert_array_equal(found, [[0, 2, 0, 0, 7], [0, 2, 0, 0, 8]])
+
+
+def test_a_code_of_a_dcgan_may_be_without_a_choice():
+    model = zoo.create_model("dcgan", choices=0).get_layer("generator")
+    assert "choice" not in [layer.name for layer in model.layers]
+
+
 def test_features_of_a_generator_are_refused_and_those_of_pictures_are_not():
     model = zoo.create_model("dcgan")
     with pytest.raises(ValueError, match="'discriminator'"):
@@ -106,6 +119,7 @@ def test_features_of_a_generator_are_refused_and_those_of_pictures_are_not():
         ("vae", {"kl_weight": -1.0}),
         ("dcgan", {"latent_dim": 0}),
         ("dcgan", {"filters": ()}),
+        ("dcgan", {"choices": 65}),
         ("dcgan", {"image_shape": (30, 28, 1)}),
     ],
     ids=str,
