@@ -80,7 +80,3 @@ class Noise:
             "normal distribution; the same two give the same\npictures in "
             "every call."
         )
-
-    def comment(self) -> str:
-        """Return what an example on the card says of its codes."""
-        return f"# code: float32, (n, {self.latent_dim})"

@@ -144,8 +144,10 @@ answer = export.signatures["sample"](seed=number(7), count=number(16))
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
 ```
 
-{self.inputs.comment()} go into the signature `decode`. With the package
-installed, `zoo.load_model("{name}")` is the Keras model, which takes codes.
+The signature `decode` takes codes of one's own: `code`, float32 \
+`(n, {self.inputs.latent_dim})`.
+With the package installed, `zoo.load_model("{name}")` is the Keras model, which
+takes codes, too.
 """
 
     def limits(self) -> str:
