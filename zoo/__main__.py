@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import textwrap
+import unicodedata
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -128,7 +129,11 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
         return codecs.replace_errors(error)
     plain = {"×": "x", "±": "+-", "└": "`"}
     text = error.object[error.start : error.end]
-    return "".join(plain.get(character, "?") for character in text), error.end
+    for character in text:
+        # An accent falls off its letter.
+        letter = unicodedata.normalize("NFKD", character)[0]
+        plain.setdefault(character, letter if letter.isascii() else "?")
+    return "".join(plain[character] for character in text), error.end
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
 import zoo
+from recipes.lab.data import sources
 from recipes.lab.files import sha256
 from recipes.lab.settings import describe_loaded
 from zoo import _loading, transfer
@@ -107,6 +108,7 @@ def source(config, caller: FrameType) -> dict[str, str]:
     """
     module = sys.modules[type(config).__module__]
     files = [caller.f_code.co_filename, getattr(module, "__file__", None)]
+    files.append(sources.__file__)  # which `open_run` calls for it
     pending = [Path(f).resolve() for f in files if f and os.path.isfile(f)]
     packages = {
         "zoo": _home(Path(zoo.__file__)),
