@@ -82,10 +82,11 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         command = row["command"].removeprefix("python -m ")
         epochs = row["epochs"] or "–"  # a solution has none
+        seconds = float(row["train_seconds"])
         lines.append(
             f"| `{command}` | {row['model']} | {int(row['params']):,} | "
             f"{describe_result(row)} | {row['seeds']} | {epochs} | "
-            f"{float(row['train_seconds']):.0f} s |"
+            f"{seconds:.{int(seconds < 1)}f} s |"
         )
     return "\n".join(lines) + "\n"
 

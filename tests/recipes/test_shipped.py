@@ -1,6 +1,6 @@
 """Every model that ships answers what it answered when its answers were stored.
 
-PYTHONPATH=tests python tests/recipes/test_shipped.py    # stores them anew
+PYTHONPATH=.:tests python tests/recipes/test_shipped.py    # stores them anew
 """
 
 import json
