@@ -1,4 +1,6 @@
-"""A loop of one's own resumes at the epoch that was cut off."""
+"""A loop of one's own resumes at the epoch that was cut off, and says so."""
+
+import re
 
 import keras
 import pytest
@@ -40,3 +42,25 @@ def test_a_loop_that_forgets_to_end_an_epoch_is_told(digits, tmp_path):
         with pytest.raises(RuntimeError, match="end_epoch"):
             for _ in training.Progress(run, []):
                 pass
+
+
+def test_a_loop_without_a_bar_says_each_epoch_in_a_terminal_too(
+    digits, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("recipes.lab.terminal.shows_bars", lambda: True)
+    train_by_hand(digits, tmp_path)
+    said = capsys.readouterr().out
+    assert re.findall(r"epoch (\d)/4  loss ([\d.]+)", said) == [
+        *(("1", "1"), ("2", "0.5"), ("3", "0.3333"), ("4", "0.25"))
+    ]
+
+
+def test_a_quiet_training_that_is_stopped_says_its_line(
+    digits, tmp_path, capsys
+):
+    with open_run(Config(run=RunOptions(output_dir=tmp_path)), digits) as run:
+        progress = training.Progress(run, [], phase="few", quiet=True)
+        for epoch in progress:
+            progress.end_epoch({"loss": 0.5}, stopped=epoch == 1)
+    said = capsys.readouterr().out
+    assert re.findall(r"^few  loss (0\.5)  ", said, re.MULTILINE) == ["0.5"]

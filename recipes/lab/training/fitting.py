@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from recipes.lab import terminal
 from recipes.lab.data import splits
 from recipes.lab.data.batches import (
     training_batches,
@@ -71,6 +70,7 @@ def fit(
         epochs=epochs,
         callbacks=callbacks,
         quiet=quiet,
+        has_bar=True,
     )
     shares = run.devices.shares
     batches = training_batches(
@@ -99,7 +99,7 @@ def fit(
         epochs=epochs,
         shuffle=False,  # the batches are shuffled already
         callbacks=[*callbacks, _Recorder(progress)],
-        verbose=1 if terminal.shows_bars() and not progress.quiet else 0,
+        verbose=1 if progress.has_bar and not progress.quiet else 0,
         **watched,
     )
     distributed.restore_model(model)

@@ -100,6 +100,7 @@ class Progress:
         history: Metric name to one value an epoch; `seconds` and `cpu_seconds`
             of each epoch are among them.
         quiet: Whether it says only one line, at the end.
+        has_bar: Whether a bar is shown, so that epochs need no lines.
         folder: Where the checkpoints are.
     """
 
@@ -112,6 +113,7 @@ class Progress:
         epochs: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         quiet: bool = False,
+        has_bar: bool = False,
     ):
         """Restore what the newest good checkpoint has kept, if there is one.
 
@@ -122,6 +124,8 @@ class Progress:
             epochs: Number of epochs; None for the Config's.
             callbacks: Keras callbacks, whose state is kept, too.
             quiet: Say one line at the end, for recipes with many.
+            has_bar: Whether who trains shows a bar where a terminal can; else
+                every epoch is a line there, too.
 
         Raises:
             RecipeError: If a checkpoint is of another run or model, or the
@@ -132,6 +136,7 @@ class Progress:
         self.phase = phase
         self.epochs = epochs or run.config.epochs
         self.quiet = quiet or not run.devices.is_chief
+        self.has_bar = has_bar and terminal.shows_bars()
         self.folder = run.folder / "checkpoints" / phase
         self.epoch = 0
         self.stopped = False
@@ -198,10 +203,11 @@ class Progress:
     def _say(self, logs, seconds):
         values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
         if self.quiet:
-            if self.epoch == self.epochs and self.run.devices.is_chief:
+            is_last = self.stopped or self.epoch == self.epochs
+            if is_last and self.run.devices.is_chief:
                 seconds = sum(self.history["seconds"])
                 print(f"{self.phase}  {values}  {seconds:.1f} s", flush=True)
-        elif not terminal.shows_bars():
+        elif not self.has_bar:
             phase = "" if self.phase == "train" else f"{self.phase}: "
             print(
                 f"{phase}epoch {self.epoch}/{self.epochs}  {values}  "
@@ -267,10 +273,12 @@ class Progress:
             if not np.all(np.isfinite(variable.numpy()))
         ]
         if bad:
+            ways = "--precision float32"
+            if hasattr(self.run.config, "learning_rate"):
+                ways = f"a smaller --learning-rate, or {ways}"
             raise RecipeError(
                 f"Training diverged in epoch {self.epoch + 1}: {bad[0]} is NaN "
-                "or infinite. Nothing was exported. Try a smaller "
-                "--learning-rate, or --precision float32."
+                f"or infinite. Nothing was exported. Try {ways}."
             )
 
     def _refuse_drift(self):
