@@ -128,7 +128,9 @@ def in_one(shares, count, **options):
     ]
 
 
-@pytest.mark.parametrize("shares", [2, 4])
+@pytest.mark.parametrize(
+    "shares", [2, pytest.param(4, marks=pytest.mark.thorough)]
+)
 def test_the_shares_of_all_replicas_make_up_the_batches_of_one(shares):
     noise = np.random.default_rng(0).integers(0, 256, (64, 9, 9, 1), "uint8")
     split = splits.Split(noise, np.arange(64, dtype="int32"))
@@ -148,7 +150,10 @@ def test_the_shares_of_all_replicas_make_up_the_batches_of_one(shares):
             np.testing.assert_array_equal(array, expected)
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 3, 8])
+@pytest.mark.parametrize(
+    "replicas",
+    [1, 3, *(pytest.param(n, marks=pytest.mark.thorough) for n in (2, 8))],
+)
 @pytest.mark.parametrize("images", [8, 2_345])
 @pytest.mark.parametrize("shared", [True, False])
 def test_each_validation_sees_each_image_once_and_in_order(

@@ -239,6 +239,7 @@ def test_what_drifts_apart_is_named(train):
         train(lambda: Centered("none"), TWO)
 
 
+@pytest.mark.thorough
 def test_what_says_how_to_aggregate_it_does_not_drift_apart(train):
     model, _ = train(lambda: Centered("mean"), TWO)
     assert np.any(model.get_layer("centered").mean.numpy())

@@ -68,9 +68,9 @@ def test_last_layer_is_predictions(name):
 @pytest.mark.parametrize(
     "name",
     [
-        # These two train like simple_rnn, for longer.
+        # These train like simple_rnn and cnn, for longer.
         pytest.param(name, marks=pytest.mark.thorough)
-        if name in ("gru", "lstm")
+        if name in ("gru", "lstm", "lecture_cnn", "deep_cnn")
         else name
         for name in IMAGE_CLASSIFIERS
     ],
