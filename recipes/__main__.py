@@ -90,10 +90,11 @@ def _describe(row) -> tuple[str, str]:
     if row is None:
         return "not measured yet", ""
     metric = named(row["metric"]).words.removeprefix("Test ")
+    metric = metric.replace("Training", "train")
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
     return (
-        f"{metric} {describe_values(row)} ({row['seeds']} seeds)",
+        f"{metric} {describe_values(row)}, {row['seeds']} seeds",
         time,
     )
 

@@ -46,7 +46,7 @@ ACCURACY = Metric(
     *("test_accuracy", "Test accuracy", "%", 2), factor=100, better="max"
 )
 FITTED_ACCURACY = Metric(
-    *("fitted_accuracy", "Accuracy on the rows it was fitted to", "%", 2),
+    *("fitted_accuracy", "Training accuracy", "%", 2),
     factor=100,
     better="max",
 )
