@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.commands import ROOT
 from helpers.datasets import ARRAYS, load
+from helpers.marks import only_thorough
 
 import zoo
 from recipes.lab.data import sources
@@ -63,7 +64,7 @@ SHIPPED = {
 }
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", only_thorough(SHIPPED, ("mnist_cnn",)))
 def test_shipped_models_recognize_the_digits(name, digits):
     model = zoo.load_model(ROOT / "saved_models" / name / "1", verbose=False)
     answers = model.predict(digits.test.inputs, verbose=0).argmax(axis=1)

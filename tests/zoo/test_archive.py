@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 from helpers.commands import run_python
 from helpers.damage import DAMAGE, LINUX, MEMORY
+from helpers.marks import only_thorough
 
 import zoo
 from recipes.lab.export import exporting
@@ -713,7 +714,13 @@ def test_small_files_that_claim_much_take_no_memory(parts, tmp_path):
 # --- what is no harm ----------------------------------------------------
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize(
+    "name",
+    only_thorough(
+        zoo.list_models(),
+        ("ann", "lenet5", "lstm", "transfer_classifier", "vae"),
+    ),
+)
 def test_every_model_of_the_zoo_is_taken(name, tmp_path):
     model = zoo.create_model(name)
     model.save(tmp_path / "model.keras")

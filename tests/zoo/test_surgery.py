@@ -12,6 +12,7 @@ from helpers.builders import (
     small_cnn,
     train,
 )
+from helpers.marks import only_thorough
 
 import zoo
 
@@ -38,7 +39,11 @@ def test_head_on_cached_features_trains_as_the_whole_model_does(images):
 
 
 @pytest.mark.parametrize(
-    "name", zoo.list_models(task="classification", inputs="images")
+    "name",
+    only_thorough(
+        zoo.list_models(task="classification", inputs="images"),
+        ("softmax_regression", "lenet5", "cnn", "gru", "transfer_classifier"),
+    ),
 )
 def test_features_and_head_make_up_the_model(name, images):
     model = zoo.create_model(name)
@@ -123,7 +128,11 @@ def test_extractor_shares_the_weights_of_the_model(images):
 
 
 @pytest.mark.parametrize(
-    "name", zoo.list_models(task="classification", inputs="images")
+    "name",
+    only_thorough(
+        zoo.list_models(task="classification", inputs="images"),
+        ("softmax_regression", "lenet5", "cnn", "gru", "transfer_classifier"),
+    ),
 )
 def test_new_head_leaves_the_body_as_it_is(name, images):
     model = zoo.create_model(name)
