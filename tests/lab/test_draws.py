@@ -78,7 +78,9 @@ def on_one_device():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize(
+    "replicas", [2, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_all_layers_draw_what_one_device_draws(
     replicas, on_one_device, tmp_path
 ):

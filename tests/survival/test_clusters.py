@@ -62,7 +62,7 @@ def unbroken(tmp_path_factory):
 @pytest.mark.parametrize(
     ("recipe", "flags", "tolerance"),
     [
-        ("mnist_autoencoder", (), 1e-4),
+        pytest.param("mnist_autoencoder", (), 1e-4, marks=pytest.mark.slow),
         ("mnist_mlp", (), 1e-4),  # with dropout
         # Batch normalisation: what two devices of one process do. How near that
         # is to one device is stated in tests/lab/test_distributed.py.
@@ -94,7 +94,11 @@ def assert_the_chief_alone_has_written(folder, recipe):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("inside", [True, False], ids=["in", "beside"])
+@pytest.mark.parametrize(
+    "inside",
+    [pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["in", "beside"],
+)
 def test_a_cluster_with_an_evaluator_trains(inside, tmp_path):
     """As Kubernetes operators start it: a chief, a worker, an evaluator."""
     chief, worker, evaluator = launch_workers.free_addresses(3)

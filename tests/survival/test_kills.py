@@ -182,7 +182,10 @@ def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
 
 @pytest.mark.parametrize(
     ("name", "code", "word"),
-    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "preempted")],
+    [
+        pytest.param("SIGINT", 130, "interrupted", marks=pytest.mark.slow),
+        ("SIGTERM", 143, "preempted"),
+    ],
 )
 def test_a_signal_leaves_a_run_that_can_go_on(
     name, code, word, folder, unbroken
