@@ -81,7 +81,7 @@ def test_python_of_an_autoencoder_card_runs(
     names = {"images": scored[:3]}
     exec(code_block(autoencoder_card, "python"), names)
     assert names["code"].shape == (3, 32)
-    assert names["answer"]["image"].shape == (3, 28, 28, 1)
+    assert names["answer"]["pixels"].shape == (3, 28, 28, 1)
     assert "dtype=float32" in capsys.readouterr().out
 
 

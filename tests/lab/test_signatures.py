@@ -342,10 +342,10 @@ def test_an_autoencoder_has_a_signature_each_way_and_through(
         for name, function in served.signatures.items()
     }
     assert found == {
-        "serving_default": ("image", "image", "reconstruction"),
-        "reconstruct": ("image", "image", "reconstruction"),
+        "serving_default": ("image", "pixels", "reconstruction"),
+        "reconstruct": ("image", "pixels", "reconstruction"),
         "encode": ("image", "code"),
-        "decode": ("code", "image", "reconstruction"),
+        "decode": ("code", "pixels", "reconstruction"),
     }
 
 
@@ -369,21 +369,21 @@ def test_its_signatures_answer_as_the_halves_of_the_keras_model(
     expected = autoencoder(images, training=False)
     for signature in ("reconstruct", "serving_default"):
         whole = ask_autoencoder(signature, images)
-        assert whole.keys() == {"reconstruction", "image"}
+        assert whole.keys() == {"reconstruction", "pixels"}
         np.testing.assert_allclose(whole["reconstruction"], expected, atol=1e-5)
 
 
 def test_its_pixels_are_its_reconstruction_rounded(ask_autoencoder, scored):
     answer = ask_autoencoder("reconstruct", scored)
     assert answer["reconstruction"].dtype == np.float32
-    assert answer["image"].dtype == np.uint8
+    assert answer["pixels"].dtype == np.uint8
     np.testing.assert_array_equal(
-        answer["image"], np.round(255 * answer["reconstruction"])
+        answer["pixels"], np.round(255 * answer["reconstruction"])
     )
 
 
 def test_other_models_take_its_pixels(ask_autoencoder, ask, scored):
-    pixels = ask_autoencoder("reconstruct", scored[:5])["image"]
+    pixels = ask_autoencoder("reconstruct", scored[:5])["pixels"]
     assert ask("serving_default", pixels)["class_id"].shape == (5,)
     again = ask_autoencoder("encode", pixels)["code"]
     assert np.isfinite(again).all()
@@ -395,9 +395,9 @@ def test_pictures_outside_of_the_range_are_clipped(scored):
     reconstruct = reconstruction().signatures(model)["reconstruct"]
     answer = reconstruct.function(tf.constant(scored[:2]))
     assert answer["reconstruction"].numpy().max() == 1
-    assert answer["image"].numpy().max() == 255
+    assert answer["pixels"].numpy().max() == 255
     expected = reconstruct.expect(scored[:2])
-    np.testing.assert_array_equal(answer["image"], expected["image"])
+    np.testing.assert_array_equal(answer["pixels"], expected["pixels"])
 
 
 NOT_FINITE = "code must be finite"

@@ -93,12 +93,13 @@ class Reconstruction:
         """Return the signatures of an autoencoder.
 
         - `serving_default` and `reconstruct`: `image` to `reconstruction` and
-          `image`
+          `pixels`
         - `encode`: `image` to `code` float32 `(batch, latent_dim)`
-        - `decode`: `code` to `reconstruction` and `image`
+        - `decode`: `code` to `reconstruction` and `pixels`
 
-        A `reconstruction` is float32 in [0, 1]; `image` is the same as uint8
-        pixels, which another model accepts.
+        A `reconstruction` is float32 in [0, 1]; `pixels` are the same as uint8,
+        which another model accepts as its `image`. An output is never named
+        like an input: ONNX has no such graph, and OpenVINO renames it.
         """
         encoder = zoo.feature_extractor(model)
         decoder = model.get_layer("decoder")
@@ -106,12 +107,12 @@ class Reconstruction:
         def answer(pictures):
             pictures = tf.clip_by_value(pictures, 0.0, 1.0)
             pixels = tf.cast(tf.round(255 * pictures), tf.uint8)
-            return {"reconstruction": pictures, "image": pixels}
+            return {"reconstruction": pictures, "pixels": pixels}
 
         def expect(images):
             pictures = np.clip(model(images, training=False).numpy(), 0, 1)
             pixels = np.round(255 * pictures).astype("uint8")
-            return {"reconstruction": pictures, "image": pixels}
+            return {"reconstruction": pictures, "pixels": pixels}
 
         def codes_of(images):
             return {"code": encoder(images, training=False).numpy()}
@@ -155,7 +156,7 @@ export = tf.saved_model.load("saved_models/{name}/{version}")
 {self.data.inputs.comment()}
 code = export.signatures["encode"](image=images)["code"]
 answer = export.signatures["decode"](code=code)
-print(answer["reconstruction"])  # float32 in [0, 1]; "image" has it as uint8
+print(answer["reconstruction"])  # float32 in [0, 1]; "pixels" has it as uint8
 ```
 
 The signature `reconstruct`, which is `serving_default` too, goes all the way.
