@@ -23,11 +23,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from recipes.lab import tasks
 from recipes.lab.data import sources
 from recipes.lab.errors import RecipeError
 from recipes.lab.export import exporting
 from recipes.lab.flags import RunOptions
+from recipes.lab.inputs.noise import Noise
 from recipes.lab.runs import Run
 from zoo import _loading
 
@@ -75,17 +77,14 @@ def remake(version: Path, data_dir: Path | None) -> str:
             f"it was trained on other data than {data.describe()}. Give the "
             "folder of that data as --data-dir."
         )
-    task = task_of(version, data)
+    task = task_of(record, version, data)
     data, settings = task.data, record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
-    inputs = data.test.inputs[: exporting.VERIFIED]
-    before = answers(version, inputs)
+    before = answers(version, task)
     exporting.remake(version, run, task)
     worst = max(
         np.max(np.abs(found - expected))
-        for found, expected in zip(
-            answers(version, inputs), before, strict=True
-        )
+        for found, expected in zip(answers(version, task), before, strict=True)
     )
     return (
         "made anew; its answers are the same to the bit"
@@ -94,26 +93,40 @@ def remake(version: Path, data_dir: Path | None) -> str:
     )
 
 
-def task_of(version: Path, data):
-    """Return what an export does, as its assets tell."""
-    assets = version / "assets"
-    if (assets / "target.txt").exists():
-        return tasks.Regression(data)
-    if not (assets / "labels.txt").exists():
-        return tasks.Reconstruction(data)
-    class_names = tuple((assets / "labels.txt").read_text().splitlines())
-    if not {*class_names} <= {*data.class_names}:
-        data = data.against_the_rest(class_names[-1])
-    elif class_names != data.class_names:
-        data = data.of_classes(class_names)
-    return tasks.Classification(data)
+def task_of(record: dict, version: Path, data):
+    """Return what an export does, as the numbers tell that it was given."""
+    [kind] = [
+        kind
+        for kind in (
+            tasks.Classification,
+            tasks.Regression,
+            tasks.Reconstruction,
+            tasks.VariationalGeneration,
+            tasks.Generation,
+        )
+        if kind.metrics[0].name in record["metrics"]
+    ]
+    if kind is tasks.Generation:
+        [judge] = record["settings"]["loaded"]
+        noise = Noise(record["settings"]["latent_dim"])
+        return kind(data, noise, zoo.load_model(f"{judge['name']}@shipped"))
+    if kind is tasks.Classification:
+        labels = version / "assets" / "labels.txt"
+        class_names = tuple(labels.read_text().splitlines())
+        if not {*class_names} <= {*data.class_names}:
+            data = data.against_the_rest(class_names[-1])
+        elif class_names != data.class_names:
+            data = data.of_classes(class_names)
+    return kind(data)
 
 
-def answers(version: Path, inputs) -> list:
+def answers(version: Path, task) -> list:
     """Return what the default signature answers, but for the names."""
     served = tf.saved_model.load(str(version)).signatures["serving_default"]
-    _, arguments = served.structured_input_signature
-    outputs = served(**dict.fromkeys(arguments, tf.constant(inputs)))
+    model = zoo.load_model(version, verbose=False)
+    inputs = task.inputs.examples(task.data.test, exporting.VERIFIED)
+    asked = task.signatures(model)["serving_default"].ask(inputs)
+    outputs = served(**{k: tf.constant(value) for k, value in asked.items()})
     return [
         outputs[name].numpy().astype("float64")
         for name in sorted(outputs)

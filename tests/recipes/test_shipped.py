@@ -13,15 +13,17 @@ from helpers.tasks import sample
 
 import zoo
 from recipes.lab.data.tables import TABLES
+from recipes.lab.inputs.noise import Noise
 from zoo import _loading
 
 STORED = Path(__file__).with_name("shipped.json")
 ASKED = 6  # inputs
 DIGITS = 5  # of the stored numbers
+ANSWERS = ("prediction", "probabilities", "reconstruction", "picture")
 
 
 def answers(export):
-    """What the Keras model and the SavedModel say of digits, or of rows."""
+    """What the Keras model and the SavedModel say of digits, rows or codes."""
     folder = _loading.SHIPPED / export
     name = json.loads((folder / "metrics.json").read_text())["dataset"]
     data = TABLES[name]() if name in TABLES else sample()
@@ -29,8 +31,12 @@ def answers(export):
     model = zoo.load_model(folder, verbose=False)
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     _, arguments = served.structured_input_signature
-    outputs = served(**dict.fromkeys(arguments, tf.constant(inputs)))
-    [name] = {"prediction", "probabilities", "reconstruction"} & {*outputs}
+    asked = dict.fromkeys(arguments, inputs)
+    if "seed" in arguments:  # of the codes that go in
+        asked = {"seed": np.int64(7), "count": np.int64(ASKED)}
+        inputs = Noise(model.input_shape[-1]).draw(**asked)
+    outputs = served(**{k: tf.constant(value) for k, value in asked.items()})
+    [name] = {*ANSWERS} & {*outputs}
     answers = model(inputs, training=False).numpy()
     served = outputs[name].numpy()
     if answers.shape[1] == 1:  # the probability of the second of two classes
