@@ -70,6 +70,19 @@ class Images:
             "image_bytes": Signature(of_files, _png_files, expect),
         }
 
+    def into(self, graph):
+        """Add the input `image`, raw pixels, to a graph of another format.
+
+        Args:
+            graph: See `recipes.lab.export.onnx_graph`.
+
+        Returns:
+            The pixels, as floats.
+        """
+        about = f"raw pixels, 0 to 255, {self.polarity}"
+        image = graph.input("image", self.shape, "uint8", about)
+        return graph.cast(image, "float32")
+
     def assets(self) -> dict[str, str]:
         """Return the files that an export keeps beside the graph: none."""
         return {}

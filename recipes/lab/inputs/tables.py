@@ -105,6 +105,18 @@ class Tables:
         """Return real rows to verify a model with."""
         return split.inputs[:count]
 
+    def into(self, graph):
+        """Add the input `features`, whole rows, to a graph of another format.
+
+        Args:
+            graph: See `recipes.lab.export.onnx_graph`.
+
+        Returns:
+            The rows.
+        """
+        about = f"{', '.join(self.names)}, in raw units"
+        return graph.input("features", self.shape, about=about)
+
     def assets(self) -> dict[str, str]:
         """Return the files that an export keeps beside the graph."""
         text = io.StringIO()

@@ -136,6 +136,28 @@ class Classification:
 
         return self.data.inputs.endpoints(answer, expect)
 
+    def graphs(self, model: keras.Model, new_graph) -> dict:
+        """Return the model as graphs of another format, by the files' names.
+
+        Its answers are those of the signatures but for `class_name`: runtimes
+        for small devices know no strings.
+
+        Args:
+            model: The model.
+            new_graph: Function that returns an empty graph, see
+                `recipes.lab.export.onnx_graph`.
+        """
+        graph = new_graph()
+        outputs = graph.add(model, self.inputs.into(graph))
+        if outputs.shape == (1,):  # the probability of the second class
+            others = graph.node("Sub", 1.0, outputs)
+            outputs = graph.node("Concat", others, outputs, axis=-1)
+        class_id = graph.node("ArgMax", outputs, axis=-1, keepdims=0)
+        count = len(self.data.class_names)
+        graph.output("probabilities", outputs, shape=(count,))
+        graph.output("class_id", class_id, shape=(), dtype="int64")
+        return {"model": graph}
+
     def assets(self) -> dict[str, str]:
         """Return the files that the export keeps beside the graph."""
         return {"labels.txt": "\n".join(self.data.class_names) + "\n"}

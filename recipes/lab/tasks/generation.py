@@ -14,6 +14,7 @@ from recipes.lab.inputs.noise import Noise
 from recipes.lab.inputs.signatures import Signature, signature
 from recipes.lab.metrics import CLASSES_DRAWN, CLASSIFIER_SCORE
 from recipes.lab.report import figures
+from recipes.lab.tasks.reconstruction import pixels_in
 from recipes.lab.tasks.scores import Parts, Scores, predict
 
 SEED = 0  # of the codes that are judged, the same for every run
@@ -121,6 +122,14 @@ class Generation:
             "sample": sample,
             "decode": decoding(model),
         }
+
+    def graphs(self, model: keras.Model, new_graph) -> dict:
+        """Return graphs of another format; see `Classification`.
+
+        `model` goes from `code` to `picture` and `pixels`: who uses it draws
+        the codes, from a standard normal distribution.
+        """
+        return {"model": drawing_in(new_graph(), model)}
 
     def assets(self) -> dict[str, str]:
         """Return the files that the export keeps beside the graph: none."""
@@ -238,6 +247,24 @@ def decoding(decoder: keras.Model, codes_of=lambda codes: codes) -> Signature:
         lambda inputs: {"code": codes_of(inputs)},
         lambda inputs: expect(codes_of(inputs)),
     )
+
+
+def drawing_in(graph, decoder: keras.Model):
+    """Return a graph of another format from `code` to `picture` and `pixels`.
+
+    Args:
+        graph: An empty one, see `recipes.lab.export.onnx_graph`.
+        decoder: A model from codes to pictures in [0, 1].
+    """
+    code = graph.input("code", decoder.input_shape[1:])
+    answer_in(graph, graph.add(decoder, code))
+    return graph
+
+
+def answer_in(graph, pictures) -> None:
+    """Make pictures in [0, 1] the outputs `picture` and `pixels` of a graph."""
+    graph.output("picture", pictures)
+    graph.output("pixels", pixels_in(graph, pictures))
 
 
 def in_bytes(pictures: np.ndarray) -> np.ndarray:

@@ -136,6 +136,26 @@ class Reconstruction:
             "decode": Signature(decode, codes_of, expect),
         }
 
+    def graphs(self, model: keras.Model, new_graph) -> dict:
+        """Return graphs of another format; see `Classification`.
+
+        - `model`: `image` to `reconstruction`, `pixels` and `code`
+        - `decoder`: `code` to `reconstruction` and `pixels`
+        """
+
+        def answer(graph, pictures):
+            pictures = graph.node("Clip", pictures, 0.0, 1.0)
+            graph.output("reconstruction", pictures)
+            graph.output("pixels", pixels_in(graph, pictures))
+
+        decoder = model.get_layer("decoder")
+        whole, half = new_graph(), new_graph()
+        answer(whole, whole.add(model, self.inputs.into(whole)))
+        whole.output("code", whole.layers["encoder"])
+        code = half.input("code", decoder.input_shape[1:])
+        answer(half, half.add(decoder, code))
+        return {"model": whole, "decoder": half}
+
     def assets(self) -> dict[str, str]:
         """Return the files that the export keeps beside the graph: none."""
         return {}
@@ -233,6 +253,17 @@ def psnr(pictures: np.ndarray, truth: np.ndarray) -> float:
     """Return the mean peak signal-to-noise ratio of pictures, in decibels."""
     errors = np.maximum(squared_errors(pictures, truth), 1e-10)
     return float(np.mean(-10 * np.log10(errors)))
+
+
+def pixels_in(graph, pictures):
+    """Return pictures in [0, 1] as uint8 pixels, in a graph of another format.
+
+    Args:
+        graph: See `recipes.lab.export.onnx_graph`.
+        pictures: A tensor of it.
+    """
+    pixels = graph.node("Round", graph.node("Mul", pictures, 255.0))
+    return graph.cast(pixels, "uint8")
 
 
 def add_noise(images: np.ndarray, deviation: float, seed: int) -> np.ndarray:

@@ -96,6 +96,17 @@ class Regression:
 
         return self.data.inputs.endpoints(answer, expect)
 
+    def graphs(self, model: keras.Model, new_graph) -> dict:
+        """Return graphs of another format; see `Classification`.
+
+        They answer as the signatures do.
+        """
+        graph = new_graph()
+        outputs = graph.add(model, self.inputs.into(graph))
+        prediction = graph.node("Squeeze", outputs, [-1])
+        graph.output("prediction", prediction, shape=())
+        return {"model": graph}
+
     def assets(self) -> dict[str, str]:
         """Return the files that the export keeps beside the graph."""
         return {"target.txt": f"{self.data.target.title}\n"}

@@ -19,9 +19,11 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import KL, NEGATIVE_ELBO, NLL
 from recipes.lab.report import figures, page
 from recipes.lab.tasks.generation import (
+    answer_in,
     between_codes,
     decoding,
     drawing,
+    drawing_in,
 )
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
@@ -152,6 +154,20 @@ class VariationalGeneration:
                 *drawing(decoder)
             ),
         }
+
+    def graphs(self, model: keras.Model, new_graph) -> dict:
+        """Return graphs of another format; see `Classification`.
+
+        - `model`: `image` to `picture`, `pixels`, `code` and `log_variance`
+        - `decoder`: `code` to `picture` and `pixels`
+        """
+        graph = new_graph()
+        answer_in(graph, graph.add(model, self.inputs.into(graph)))
+        mean, log_variance = graph.layers["encoder"]
+        graph.output("code", mean)
+        graph.output("log_variance", log_variance)
+        decoder = model.get_layer("decoder")
+        return {"model": graph, "decoder": drawing_in(new_graph(), decoder)}
 
     def assets(self) -> dict[str, str]:
         """Return the files that the export keeps beside the graph: none."""

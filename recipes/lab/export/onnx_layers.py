@@ -1,0 +1,604 @@
+"""The layers of a network as ONNX has them, one small function each.
+
+A function takes the graph, the layer and what goes into it, adds nodes, and
+returns what comes out. A new layer of the zoo is a function here. What a layer
+does in training only (dropout, noise, the statistics of a batch) is left out.
+
+Images have their channels last in Keras, and before their sides in ONNX's
+convolutions. `graph.channels_first` and `graph.channels_last` put them where a
+function needs them; what works number by number takes them as they are.
+"""
+
+import keras
+import numpy as np
+from keras import activations, layers
+
+from zoo import generators, lenet, neurons, random_features, transfer
+
+
+class NotInOnnx(ValueError):
+    """A model has a layer that no function here can write."""
+
+    def __init__(self, graph, reason: str):
+        super().__init__(
+            f"The layer `{graph.path}` cannot be written as ONNX: {reason}."
+        )
+
+
+def write(graph, layer, *inputs):
+    """Write a layer.
+
+    Args:
+        graph: Where to.
+        layer: A Keras layer.
+        *inputs: What the layer is called with, as tensors of the graph.
+
+    Returns:
+        What the layer gives, as a tensor of the graph.
+
+    Raises:
+        NotInOnnx: If there is no function for it, or it has an option that the
+            function does not know.
+    """
+    # Its type and no other: a subclass may do something else.
+    if type(layer) not in _LAYERS:
+        raise NotInOnnx(
+            graph, f"layers of the type {type(layer).__name__} are not known"
+        )
+    return _LAYERS[type(layer)](graph, layer, *inputs)
+
+
+def check_call(graph, options: dict) -> None:
+    """Refuse what a layer may be called with besides its inputs."""
+    for option, value in options.items():
+        if value is not None and value is not False:
+            raise NotInOnnx(graph, f"it is called with `{option}`")
+
+
+def activate(graph, function, x):
+    """Apply an activation function.
+
+    Args:
+        graph: Where to.
+        function: A function of Keras or of the zoo.
+        x: What it is applied to, as a tensor of the graph.
+    """
+    if function in _OPERATIONS:
+        operation, attributes = _OPERATIONS[function]
+        return graph.node(operation, x, **attributes)
+    if function in _ACTIVATIONS:
+        return _ACTIVATIONS[function](graph, x)
+    raise NotInOnnx(graph, f"the activation {_name_of(function)} is not known")
+
+
+_LAYERS, _ACTIVATIONS = {}, {}
+
+
+def _writes(*types):
+    """Register the decorated function for layers of these types."""
+
+    def register(function):
+        _LAYERS.update(dict.fromkeys(types, function))
+        return function
+
+    return register
+
+
+def _applies(activation):
+    """Register the decorated function for this activation."""
+
+    def register(function):
+        _ACTIVATIONS[activation] = function
+        return function
+
+    return register
+
+
+def _check(graph, layer, **options):
+    """Refuse a layer with other options than these, which a function knows."""
+    for option, known in options.items():
+        value = getattr(layer, option)
+        if value != known:
+            raise NotInOnnx(graph, f"its `{option}` is {value!r}")
+
+
+def _name_of(function):
+    return getattr(function, "__name__", repr(function))
+
+
+# --- activations ---------------------------------------------------------
+
+# What ONNX has as an operation, with the attributes.
+_OPERATIONS = {
+    activations.celu: ("Celu", {}),
+    activations.elu: ("Elu", {}),
+    activations.exponential: ("Exp", {}),
+    activations.hard_sigmoid: ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    activations.hard_silu: ("HardSwish", {}),
+    activations.leaky_relu: ("LeakyRelu", {"alpha": 0.2}),
+    activations.mish: ("Mish", {}),
+    activations.relu: ("Relu", {}),
+    activations.selu: ("Selu", {}),
+    activations.sigmoid: ("Sigmoid", {}),
+    activations.softplus: ("Softplus", {}),
+    activations.softsign: ("Softsign", {}),
+    activations.tanh: ("Tanh", {}),
+}
+
+
+@_applies(activations.linear)
+def _linear(graph, x):
+    return x
+
+
+@_applies(activations.softmax)
+def _softmax(graph, x):
+    return graph.node("Softmax", graph.channels_last(x), axis=-1)
+
+
+@_applies(activations.log_softmax)
+def _log_softmax(graph, x):
+    return graph.node("LogSoftmax", graph.channels_last(x), axis=-1)
+
+
+@_applies(activations.relu6)
+def _relu6(graph, x):
+    return graph.node("Clip", x, 0.0, 6.0)
+
+
+@_applies(activations.silu)
+def _silu(graph, x):
+    return graph.node("Mul", x, graph.node("Sigmoid", x))
+
+
+@_applies(activations.gelu)
+def _gelu(graph, x):
+    # x Φ(x) = x (1 + erf(x / √2)) / 2, an operation of its own since opset 20
+    error = graph.node("Erf", graph.node("Div", x, 2**0.5))
+    share = graph.node("Mul", graph.node("Add", error, 1.0), 0.5)
+    return graph.node("Mul", x, share)
+
+
+@_applies(lenet.scaled_tanh)
+def _scaled_tanh(graph, x):
+    x = graph.node("Tanh", graph.node("Mul", x, 2 / 3))
+    return graph.node("Mul", x, 1.7159)
+
+
+@_applies(neurons.step)
+def _step(graph, x):
+    return graph.cast(graph.node("Greater", x, 0.0), "float32")
+
+
+@_writes(layers.Activation)
+def _activation(graph, layer, x):
+    return activate(graph, layer.activation, x)
+
+
+@_writes(layers.Softmax)
+def _softmax_layer(graph, layer, x):
+    _check(graph, layer, axis=-1)
+    return _softmax(graph, x)
+
+
+@_writes(layers.ReLU)
+def _relu(graph, layer, x):
+    _check(graph, layer, threshold=0)
+    if layer.negative_slope:
+        x = graph.node("LeakyRelu", x, alpha=float(layer.negative_slope))
+    else:
+        x = graph.node("Relu", x)
+    if layer.max_value is not None:
+        x = graph.node("Min", x, float(layer.max_value))
+    return x
+
+
+@_writes(layers.LeakyReLU)
+def _leaky_relu(graph, layer, x):
+    return graph.node("LeakyRelu", x, alpha=float(layer.negative_slope))
+
+
+@_writes(layers.ELU)
+def _elu(graph, layer, x):
+    return graph.node("Elu", x, alpha=float(layer.alpha))
+
+
+# --- shapes, and what draws in training only -----------------------------
+
+
+@_writes(
+    layers.ActivityRegularization,
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.Identity,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+)
+def _nothing(graph, layer, x):
+    return x
+
+
+@_writes(generators.Sampling)
+def _sampling(graph, layer, distributions):
+    mean, _ = distributions
+    return mean
+
+
+@_writes(generators.Choice)
+def _choice(graph, layer, codes):
+    [length], count = codes.shape, layer.count
+    first = graph.node("Slice", codes, [0], [count], [1])
+    rest = graph.node("Slice", codes, [count], [length], [1])
+    chosen = graph.node("ArgMax", first, axis=1, keepdims=0)
+    choice = graph.node("Gather", count**0.5 * np.eye(count), chosen)
+    return graph.node("Concat", choice, rest, axis=1)
+
+
+@_writes(layers.Flatten)
+def _flatten(graph, layer, x):
+    sizes = [0, np.prod(x.shape)]  # 0: as many as there are
+    return graph.node("Reshape", graph.channels_last(x), sizes)
+
+
+@_writes(layers.Reshape)
+def _reshape(graph, layer, x):
+    sizes = [0, *layer.compute_output_shape((None, *x.shape))[1:]]
+    return graph.node("Reshape", graph.channels_last(x), sizes)
+
+
+@_writes(layers.Concatenate)
+def _concatenate(graph, layer, inputs):
+    inputs = map(graph.channels_last, inputs)
+    return graph.node("Concat", *inputs, axis=layer.axis)
+
+
+@_writes(layers.ZeroPadding2D)
+def _zero_padding(graph, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    (top, bottom), (left, right) = layer.padding
+    zeros = [0, 0, top, left, 0, 0, bottom, right]
+    return graph.node("Pad", graph.channels_first(x), zeros)
+
+
+@_writes(transfer.SquareResizing)
+def _square_resizing(graph, layer, x):
+    x = graph.channels_first(x)
+    # Sizes of the sides alone (`axes`) break ONNX Runtime where a Transpose is
+    # beside them.
+    sides = [layer.side, layer.side]
+    sizes = graph.node("Concat", graph.node("Shape", x, end=2), sides, axis=0)
+    return graph.node("Resize", x, None, None, sizes, mode="linear")
+
+
+# --- scales and statistics -----------------------------------------------
+
+
+@_writes(layers.Rescaling)
+def _rescaling(graph, layer, x):
+    x = graph.channels_last(x)  # there may be a number for each channel
+    x = graph.node("Mul", x, np.asarray(layer.scale, "float32"))
+    if not np.any(layer.offset):
+        return x
+    return graph.node("Add", x, np.asarray(layer.offset, "float32"))
+
+
+@_writes(neurons.Standardization)
+def _standardization(graph, layer, rows):
+    rows = graph.node("Sub", rows, layer.mean)
+    return graph.node("Div", rows, layer.deviation)
+
+
+@_writes(layers.BatchNormalization)
+def _batch_normalization(graph, layer, x):
+    if layer.axis not in (-1, len(x.shape)):
+        raise NotInOnnx(graph, f"its `axis` is {layer.axis}")
+    channels = x.shape[-1]
+    return graph.node(
+        "BatchNormalization",
+        graph.channels_first(x),
+        layer.gamma if layer.scale else np.ones(channels),
+        layer.beta if layer.center else np.zeros(channels),
+        *(layer.moving_mean, layer.moving_variance),
+        epsilon=float(layer.epsilon),
+    )
+
+
+@_writes(layers.LayerNormalization)
+def _layer_normalization(graph, layer, x):
+    _check(graph, layer, axis=[-1])
+    return graph.node(
+        "LayerNormalization",
+        graph.channels_last(x),
+        layer.gamma if layer.scale else np.ones(x.shape[-1]),
+        layer.beta if layer.center else None,
+        epsilon=float(layer.epsilon),
+    )
+
+
+# --- products ------------------------------------------------------------
+
+
+@_writes(layers.Dense)
+def _dense(graph, layer, x):
+    x = graph.node("MatMul", graph.channels_last(x), layer.kernel)
+    if layer.use_bias:
+        x = graph.node("Add", x, layer.bias)
+    return activate(graph, layer.activation, x)
+
+
+@_writes(neurons.ThresholdUnit)
+def _threshold_unit(graph, layer, x):
+    x = graph.node("MatMul", x, layer.kernel)
+    reached = graph.node("GreaterOrEqual", x, layer.threshold)
+    return graph.cast(reached, "float32")
+
+
+@_writes(lenet.DigitCodeDistances)
+def _digit_code_distances(graph, layer, x):
+    # |x - c|² = |x|² - 2 x·c + |c|²
+    codes = _array(layer.codes)
+    squared = graph.node("Mul", x, x)
+    x_squared = graph.node("ReduceSum", squared, [-1], keepdims=1)
+    products = graph.node("MatMul", x, -2 * codes)
+    distances = graph.node("Add", x_squared, products)
+    return graph.node("Add", distances, np.sum(codes**2, axis=0))
+
+
+# --- convolutions --------------------------------------------------------
+
+
+@_writes(layers.Conv2D)
+def _convolution(graph, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    return _convolve(graph, layer, x, _turned(layer.kernel), layer.groups)
+
+
+@_writes(layers.DepthwiseConv2D)
+def _depthwise_convolution(graph, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    channels = x.shape[-1]
+    height, width = layer.kernel_size
+    kernel = _array(layer.kernel).transpose(2, 3, 0, 1)
+    kernel = kernel.reshape(-1, 1, height, width)
+    return _convolve(graph, layer, x, kernel, channels)
+
+
+def _convolve(graph, layer, x, kernel, groups):
+    window = [
+        (size - 1) * dilation + 1
+        for size, dilation in zip(
+            layer.kernel_size, layer.dilation_rate, strict=True
+        )
+    ]
+    x = graph.node(
+        "Conv",
+        *(graph.channels_first(x), kernel, layer.bias),
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        group=groups,
+        pads=_pads(x, window, layer.strides, layer.padding),
+    )
+    return activate(graph, layer.activation, x)
+
+
+@_writes(layers.Conv2DTranspose)
+def _transposed_convolution(graph, layer, x):
+    _check(
+        *(graph, layer),
+        data_format="channels_last",
+        output_padding=None,
+        dilation_rate=(1, 1),
+    )
+    sides = layer.compute_output_shape((None, *x.shape))[1:3]
+    # Whole windows, one at each place, would give this much more than asked.
+    excess = [
+        (side - 1) * stride + size - wanted
+        for side, stride, size, wanted in zip(
+            *(x.shape[:2], layer.strides, layer.kernel_size, sides), strict=True
+        )
+    ]
+    x = graph.node(
+        "ConvTranspose",
+        *(graph.channels_first(x), _turned(layer.kernel), layer.bias),
+        strides=layer.strides,
+        pads=_halves([max(number, 0) for number in excess]),
+        output_padding=[max(-number, 0) for number in excess],
+    )
+    return activate(graph, layer.activation, x)
+
+
+@_writes(lenet.TableConv2D)
+def _table_convolution(graph, layer, x):
+    size, weights = layer.kernel_size, iter(_array(layer.kernel).T)
+    kernel = np.zeros((len(layer.table), x.shape[-1], size, size), "float32")
+    for output, row in enumerate(layer.table):
+        for map_number in row:
+            kernel[output, map_number] = next(weights).reshape(size, size)
+    x = graph.node("Conv", graph.channels_first(x), kernel, layer.bias)
+    return activate(graph, layer.activation, x)
+
+
+@_writes(layers.MaxPooling2D)
+def _max_pooling(graph, layer, x):
+    return _pool(graph, "MaxPool", layer, x)
+
+
+@_writes(layers.AveragePooling2D)
+def _average_pooling(graph, layer, x):
+    return _pool(graph, "AveragePool", layer, x)
+
+
+def _pool(graph, operation, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    return graph.node(
+        operation,
+        graph.channels_first(x),
+        kernel_shape=layer.pool_size,
+        strides=layer.strides,
+        pads=_pads(x, layer.pool_size, layer.strides, layer.padding),
+    )
+
+
+@_writes(layers.GlobalAveragePooling2D)
+def _global_average_pooling(graph, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    keepdims = int(layer.keepdims)
+    x = graph.channels_first(x)
+    return graph.node("ReduceMean", x, [2, 3], keepdims=keepdims)
+
+
+@_writes(lenet.TrainableSubsampling2D)
+def _trainable_subsampling(graph, layer, x):
+    x = graph.channels_first(x)
+    x = graph.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+    coefficient = 4 * _array(layer.coefficient)  # of the sum of four
+    x = graph.node("Mul", x, coefficient.reshape(-1, 1, 1))
+    x = graph.node("Add", x, _array(layer.bias).reshape(-1, 1, 1))
+    return activate(graph, layer.activation, x)
+
+
+@_writes(random_features.SquareRootPooling2D)
+def _square_root_pooling(graph, layer, x):
+    x = graph.channels_first(x)
+    x = graph.node(
+        "AveragePool",
+        graph.node("Mul", x, x),
+        kernel_shape=[layer.pool_size] * 2,
+        strides=[layer.strides] * 2,
+    )
+    return graph.node("Sqrt", graph.node("Add", x, layer.EPSILON))
+
+
+def _turned(kernel):
+    """Return a kernel with its sides last; the last two axes change places."""
+    return _array(kernel).transpose(3, 2, 0, 1)
+
+
+def _pads(x, window, strides, padding):
+    """Return how much a layer pads: above, left, below and right."""
+    if padding == "valid":
+        return [0, 0, 0, 0]
+    return _halves(
+        [
+            max((-(-side // stride) - 1) * stride + size - side, 0)
+            for side, size, stride in zip(
+                x.shape[:2], window, strides, strict=True
+            )
+        ]
+    )
+
+
+def _halves(numbers):
+    """Split each in two, the second of which gets what is odd."""
+    first = [number // 2 for number in numbers]
+    return first + [n - half for n, half in zip(numbers, first, strict=True)]
+
+
+# --- recurrence ----------------------------------------------------------
+
+# The operation, where its gates are in Keras' weights, and the activations
+# that it names.
+_RECURRENT = {
+    layers.SimpleRNN: ("RNN", [0], ["activation"]),
+    layers.LSTM: (
+        "LSTM",
+        [0, 3, 1, 2],  # input, output, forget, candidate
+        ["recurrent_activation", "activation", "activation"],
+    ),
+    layers.GRU: ("GRU", [0, 1, 2], ["recurrent_activation", "activation"]),
+}
+# Those that need no numbers of their own.
+_OF_GATES = {"Relu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
+# What becomes of two directions, other than one vector behind the other.
+_MERGED = {"sum": "ReduceSum", "ave": "ReduceMean", "mul": "ReduceProd"}
+
+
+@_writes(layers.SimpleRNN, layers.LSTM, layers.GRU)
+def _recurrent(graph, layer, x):
+    direction = "reverse" if layer.go_backwards else "forward"
+    x = _states(graph, [layer], direction, x)
+    if layer.go_backwards and layer.return_sequences:
+        # Keras gives the states as they came, ONNX where the inputs were.
+        start, end = [-1], [np.iinfo("int64").min]
+        x = graph.node("Slice", x, start, end, [1], [-1])
+    return x
+
+
+@_writes(layers.Bidirectional)
+def _bidirectional(graph, layer, x):
+    forward, backward = layer.forward_layer, layer.backward_layer
+    if type(forward) not in _RECURRENT or type(forward) is not type(backward):
+        raise NotInOnnx(graph, "its directions are no layers of one known type")
+    _check(graph, forward, go_backwards=False)
+    _check(graph, backward, go_backwards=True, units=forward.units)
+    if layer.merge_mode not in ("concat", *_MERGED):
+        raise NotInOnnx(graph, f"its `merge_mode` is {layer.merge_mode}")
+    pair = [forward, backward]
+    return _states(graph, pair, "bidirectional", x, layer.merge_mode)
+
+
+def _states(graph, directions, name, x, merge_mode="concat"):
+    """Write one or two recurrent layers that read the same sequence."""
+    layer = directions[0]
+    operation, gates, names = _RECURRENT[type(layer)]
+    options = {}
+    if operation == "GRU":
+        options["linear_before_reset"] = int(layer.reset_after)
+    for other in directions:
+        _check(graph, other, return_state=False, stateful=False)
+        if operation == "GRU":
+            _check(graph, other, reset_after=layer.reset_after)
+    weights = [_recurrent_weights(each.cell, gates) for each in directions]
+    x = graph.node(
+        operation,
+        graph.node("Transpose", x, perm=[1, 0, 2]),
+        *map(np.stack, zip(*weights, strict=True)),
+        output=0 if layer.return_sequences else 1,
+        activations=[
+            _of_gates(graph, getattr(each, activation))
+            for each in directions
+            for activation in names
+        ],
+        direction=name,
+        hidden_size=layer.units,
+        **options,
+    )
+    # Steps, directions, batch, units; without steps where the last is wanted.
+    order = [2, 0, 1, 3] if layer.return_sequences else [1, 0, 2]
+    x = graph.node("Transpose", x, perm=order)
+    if merge_mode in _MERGED:
+        return graph.node(_MERGED[merge_mode], x, [-2], keepdims=0)
+    sizes = [0] * (len(order) - 2) + [len(directions) * layer.units]
+    return graph.node("Reshape", x, sizes)
+
+
+def _recurrent_weights(cell, gates):
+    """Return a cell's weights as ONNX has them, its gates in this order."""
+
+    def in_order(weights):
+        parts = np.split(weights, len(gates), axis=-1)
+        return np.concatenate([parts[gate] for gate in gates], axis=-1)
+
+    # The biases of what comes in, and of the state; most cells have only one.
+    biases = np.zeros((2, len(gates) * cell.units), "float32")
+    if cell.use_bias:
+        biases[: cell.bias.ndim] = _array(cell.bias)
+    return (
+        in_order(_array(cell.kernel)).T,
+        in_order(_array(cell.recurrent_kernel)).T,
+        in_order(biases).ravel(),
+    )
+
+
+def _of_gates(graph, activation):
+    operation, _ = _OPERATIONS.get(activation, (None, None))
+    if operation not in _OF_GATES:
+        raise NotInOnnx(
+            graph, f"its gates have the activation {_name_of(activation)}"
+        )
+    return operation
+
+
+def _array(variable):
+    return keras.ops.convert_to_numpy(variable)

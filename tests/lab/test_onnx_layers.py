@@ -1,0 +1,362 @@
+"""Each layer answers in ONNX as it does in Keras, or is refused by name."""
+
+import keras
+import numpy as np
+import pytest
+from helpers.builders import build, examples, noise
+from helpers.marks import only_thorough
+from helpers.onnx_files import assert_same_answers, file_of
+from keras import layers
+
+import zoo
+from recipes.lab.export import onnx_layers
+from recipes.lab.export.onnx_layers import NotInOnnx
+
+# --- the models of the zoo -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    only_thorough(
+        zoo.list_models(),
+        [
+            *("mcculloch_pitts", "perceptron", "ann", "elm", "lenet5", "cnn"),
+            *("transfer_classifier", "convolutional_autoencoder", "vae"),
+            *("dcgan", "simple_rnn", "lstm", "gru"),
+        ],
+    ),
+)
+def test_every_model_of_the_zoo(name):
+    assert_same_answers(build(name), examples(name, 64))
+
+
+VARIANTS = {
+    "softmax regression without rescaling": (
+        "softmax_regression",
+        {"rescale": (1.0, 0.0)},
+    ),
+    "colors": ("cnn", {"input_shape": (32, 30, 3)}),
+    "no hidden layer": ("cnn", {"hidden_units": None, "dropout": 0.1}),
+    "logits": ("mlp", {"classifier_activation": None}),
+    "LeNet-5 in modern dress": (
+        "lenet5",
+        {
+            "connections": "full",
+            "subsampling": "average",
+            "activation": "relu",
+            "output": "softmax",
+        },
+    ),
+    "LeNet-5 with maxima, on odd sides": (
+        "lenet5",
+        {"subsampling": "max", "input_shape": (29, 31, 1)},
+    ),
+    "strides of three": (
+        "deep_cnn",
+        {"filters": (4, 8), "kernel_sizes": (5, 4), "strides": (3, 2)},
+    ),
+    "noise": ("autoencoder", {"noise": 0.3, "sparsity": 1e-3}),
+    "linear pictures": ("autoencoder", {"output_activation": "linear"}),
+    "one convolution": (
+        "convolutional_autoencoder",
+        {"filters": (4,), "kernel_size": 3},
+    ),
+    "no choices": ("dcgan", {"choices": 0, "filters": (8, 4)}),
+    "choices only": ("dcgan", {"choices": 6, "latent_dim": 6, "filters": (4,)}),
+    "three outputs": ("ann", {"num_outputs": 3, "hidden_units": 5}),
+    "OR": ("mcculloch_pitts", {"threshold": 1}),
+    "resized": (
+        "transfer_classifier",
+        {"backbone": "cnn", "image_size": 40, "input_shape": (20, 33, 1)},
+    ),
+    "backbone of an autoencoder": (
+        "transfer_classifier",
+        {"backbone": "deep_autoencoder"},
+    ),
+    "backbone with a loop": ("transfer_classifier", {"backbone": "gru"}),
+} | {
+    f"{kind}, {words}": (
+        kind,
+        {"input_shape": (6, 4, 1), "hidden_units": (16, 8), **arguments},
+    )
+    for kind in ("simple_rnn", "lstm", "gru")
+    for words, arguments in {
+        "normalized": {"layer_norm": True},
+        "both ways": {"bidirectional": True, "dropout": 0.2},
+        "unrolled": {"unroll": True},
+    }.items()
+}
+
+
+@pytest.mark.parametrize(
+    "variant",
+    only_thorough(
+        VARIANTS,
+        [
+            *("LeNet-5 in modern dress", "noise", "resized"),
+            *("lstm, both ways", "gru, normalized"),
+        ],
+    ),
+)
+def test_variants_of_the_models(variant):
+    name, arguments = VARIANTS[variant]
+    model = build(name, **arguments)
+    shape = (64, *model.input_shape[1:])
+    x = noise(*shape)
+    if zoo.model_info(name).inputs != "images":
+        x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    assert_same_answers(model, x)
+
+
+# --- layer by layer ------------------------------------------------------
+
+
+def assert_written(layer, shape):
+    """Compare a layer with weights of chance, biases and statistics, too."""
+    x = keras.Input(shape)
+    model = keras.Model(x, layer(x))
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        low = 0.1 if "variance" in weight.path else -0.5
+        weight.assign(random.uniform(low, 0.8, weight.shape))
+    assert_same_answers(model, random.normal(size=(64, *shape)).astype("f4"))
+
+
+@pytest.mark.parametrize("activation", [
+    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu",
+    "leaky_relu", "linear", "log_softmax", "mish", "relu", "relu6", "selu",
+    "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+    zoo.lenet.scaled_tanh, zoo.neurons.step,
+])  # fmt: skip
+def test_activations(activation):
+    assert_written(layers.Activation(activation), (30,))
+
+
+def test_every_activation_is_tried():
+    [mark] = test_activations.pytestmark
+    tried = {keras.activations.get(name) for name in mark.args[1]}
+    known = {*onnx_layers._OPERATIONS, *onnx_layers._ACTIVATIONS}
+    assert known == tried
+
+
+IMAGES = {
+    "convolution": lambda: layers.Conv2D(6, 3, activation="gelu"),
+    "padded": lambda: layers.Conv2D(6, (4, 3), padding="same", use_bias=False),
+    "padded, with strides": lambda: layers.Conv2D(6, 3, (2, 3), padding="same"),
+    "dilated": lambda: layers.Conv2D(6, 3, dilation_rate=(2, 1)),
+    "dilated, padded": lambda: layers.Conv2D(
+        6, 3, padding="same", dilation_rate=2
+    ),
+    "in groups": lambda: layers.Conv2D(6, 3, groups=2, activation="softmax"),
+    "depthwise": lambda: layers.DepthwiseConv2D(
+        3, (2, 2), "same", depth_multiplier=3
+    ),
+    "transposed": lambda: layers.Conv2DTranspose(6, 3, activation="tanh"),
+    "transposed, apart": lambda: layers.Conv2DTranspose(6, 2, strides=3),
+    "transposed, padded": lambda: layers.Conv2DTranspose(6, 4, (2, 3), "same"),
+    "transposed, small": lambda: layers.Conv2DTranspose(6, 2, 3, "same"),
+    "transposed, odd": lambda: layers.Conv2DTranspose(6, 5, 2, "same"),
+    "maxima": lambda: layers.MaxPooling2D((3, 2), 2),
+    "maxima, padded": lambda: layers.MaxPooling2D(3, 2, "same"),
+    "means": lambda: layers.AveragePooling2D(2),
+    "means, padded": lambda: layers.AveragePooling2D((2, 3), (2, 2), "same"),
+    "one mean": lambda: layers.GlobalAveragePooling2D(),
+    "one mean, kept": lambda: layers.GlobalAveragePooling2D(keepdims=True),
+    "batch norm": lambda: layers.BatchNormalization(),
+    "batch norm, plain": lambda: layers.BatchNormalization(
+        scale=False, center=False
+    ),
+    "layer norm": lambda: layers.LayerNormalization(epsilon=0.01),
+    "layer norm, plain": lambda: layers.LayerNormalization(
+        scale=False, center=False
+    ),
+    "dense": lambda: layers.Dense(5, activation="elu"),
+    "zeros around": lambda: layers.ZeroPadding2D(((1, 0), (2, 3))),
+    "rescaled by channel": lambda: layers.Rescaling(
+        [1.0, 2.0, 3.0, 4.0], [0, 1, 2, 3]
+    ),
+    "reshaped": lambda: layers.Reshape((8, -1)),
+    "ReLU with a slope": lambda: layers.ReLU(1.5, negative_slope=0.1),
+    "leaky ReLU": lambda: layers.LeakyReLU(),
+    "ELU": lambda: layers.ELU(0.5),
+    "softmax": lambda: layers.Softmax(),
+    "dropout by map": lambda: layers.SpatialDropout2D(0.5),
+    "resized": lambda: zoo.transfer.SquareResizing(12),
+    "root mean squares": lambda: zoo.random_features.SquareRootPooling2D(3, 2),
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    only_thorough(
+        IMAGES,
+        [
+            *("padded, with strides", "dilated, padded", "in groups"),
+            *("depthwise", "transposed, apart", "transposed, padded"),
+            *("maxima, padded", "means, padded", "one mean, kept"),
+            *("batch norm", "layer norm, plain", "dense", "reshaped"),
+            *("rescaled by channel", "ReLU with a slope"),
+        ],
+    ),
+)
+def test_layers_of_images(kind):
+    assert_written(IMAGES[kind](), (7, 8, 4))
+
+
+RECURRENT = {
+    f"{kind}, {words}": (kind, arguments)
+    for kind in ("SimpleRNN", "LSTM", "GRU")
+    for words, arguments in {
+        "sequences": {"activation": "relu", "return_sequences": True},
+        "backwards": {"go_backwards": True},
+        "sequences backwards": {
+            "go_backwards": True,
+            "return_sequences": True,
+            "use_bias": False,
+        },
+    }.items()
+} | {
+    "GRU of the paper": ("GRU", {"reset_after": False}),
+    "other gates": (
+        "LSTM",
+        {"activation": "softsign", "recurrent_activation": "softplus"},
+    ),
+}
+BOTH_WAYS = {
+    "SimpleRNN, sum": ("SimpleRNN", {}, "sum"),
+    "LSTM, mean": ("LSTM", {"return_sequences": True}, "ave"),
+    "LSTM, concatenated": ("LSTM", {}, "concat"),
+    "GRU, product": ("GRU", {}, "mul"),
+    "GRU, sequences": ("GRU", {"return_sequences": True}, "concat"),
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    only_thorough(
+        RECURRENT,
+        [
+            *("SimpleRNN, sequences", "GRU, sequences backwards"),
+            *("LSTM, backwards", "GRU of the paper", "other gates"),
+        ],
+    ),
+)
+def test_recurrent_layers(case):
+    kind, arguments = RECURRENT[case]
+    assert_written(getattr(layers, kind)(5, **arguments), (4, 3))
+
+
+@pytest.mark.parametrize(
+    "case",
+    only_thorough(BOTH_WAYS, ["LSTM, mean", "GRU, sequences"]),
+)
+def test_recurrent_layers_in_both_directions(case):
+    kind, arguments, mode = BOTH_WAYS[case]
+    layer = getattr(layers, kind)(5, **arguments)
+    assert_written(layers.Bidirectional(layer, merge_mode=mode), (4, 3))
+
+
+@pytest.mark.thorough
+def test_directions_with_activations_of_their_own():
+    backward = layers.GRU(5, activation="relu", go_backwards=True)
+    both = layers.Bidirectional(layers.GRU(5), backward_layer=backward)
+    assert_written(both, (4, 3))
+
+
+def test_a_layer_that_is_used_twice():
+    image = keras.Input((8, 8, 2))
+    shared = layers.Conv2D(2, 3, padding="same", activation="tanh")
+    once = shared(image)
+    both = layers.Concatenate()([shared(once), once])
+    model = keras.Model(image, [both, layers.Flatten()(once)])
+    assert_same_answers(model, noise(4, 8, 8, 2) / 255)
+
+
+def test_a_sequential_model_with_models_in_it():
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2)])
+    assert_same_answers(model, np.ones((3, 4), "float32"))
+
+
+# --- what is refused -----------------------------------------------------
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Doubling(layers.Dense):
+    """A layer that is not what it inherits from."""
+
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+def after(layer, shape=(4, 4, 2), **options):
+    x = keras.Input(shape)
+    return keras.Model(x, layer(x, **options))
+
+
+REFUSED = {
+    "a type": (
+        lambda: after(Doubling(3, name="twice")),
+        r"`twice` .*: layers of the type Doubling are not known",
+    ),
+    "an activation": (
+        lambda: after(layers.Dense(3, activation="glu", name="gated")),
+        r"`gated` .*: the activation glu is not known",
+    ),
+    "of Keras' operations": (
+        lambda: after(keras.layers.Lambda(lambda x: x, name="any")),
+        r"`any` .*: layers of the type Lambda are not known",
+    ),
+    "an option": (
+        lambda: after(layers.Conv2DTranspose(3, 3, 2, output_padding=1)),
+        r"`output_padding` is \(1, 1\)",
+    ),
+    "statistics over another axis": (
+        lambda: after(layers.BatchNormalization(axis=1)),
+        "its `axis` is 1",
+    ),
+    "a gate's activation": (
+        lambda: after(layers.LSTM(3, activation="gelu"), (4, 2)),
+        "gates have the activation gelu",
+    ),
+    "a state in hand": (
+        lambda: after(layers.GRU(3, return_state=True), (4, 2)),
+        "`return_state` is True",
+    ),
+    "two directions apart": (
+        lambda: after(
+            layers.Bidirectional(layers.GRU(3), merge_mode=None), (4, 2)
+        ),
+        "`merge_mode` is None",
+    ),
+    "training": (
+        lambda: after(layers.Dropout(0.5, name="always"), training=True),
+        "`always` .*: it is called with `training`",
+    ),
+    "in a sub-model": (
+        lambda: after(after(layers.UpSampling2D(name="up"))),
+        r"`functional\w*/up` .*UpSampling2D",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_known_is_refused_by_name(case):
+    model, reason = REFUSED[case]
+    with pytest.raises(NotInOnnx, match=reason):
+        file_of(model())
+
+
+def test_an_operation_without_a_layer_is_refused():
+    x = keras.Input((4,))
+    with pytest.raises(NotInOnnx, match="of the type (Add|Multiply) are not"):
+        file_of(keras.Model(x, 2 * x + 1))
+
+
+def test_a_model_without_a_graph_is_refused():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(NotInOnnx, match="no functional model"):
+        file_of(after(Own(name="own")))
