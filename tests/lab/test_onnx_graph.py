@@ -3,50 +3,18 @@
 import numpy as np
 import onnx
 import pytest
-from helpers.builders import small_cnn
+from helpers.kinds import (
+    autoencoder,
+    classifier,
+    generator,
+    of_two_classes,
+    regression,
+    variational,
+)
 from helpers.onnx_files import answers, opened
-from helpers.tasks import sample
 
 import zoo
-from recipes.lab import tasks
-from recipes.lab.data import tables
 from recipes.lab.export import onnx_graph
-from recipes.lab.inputs.noise import Noise
-
-WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
-
-
-def classifier():
-    return tasks.Classification(sample()), small_cnn()
-
-
-def autoencoder():
-    model = zoo.deep_autoencoder(output_activation="linear", **WIDTHS)
-    return tasks.Reconstruction(sample()), model
-
-
-def variational():
-    return tasks.VariationalGeneration(sample()), zoo.vae(**WIDTHS)
-
-
-def generator():
-    task = tasks.Generation(sample(), Noise(4), small_cnn())
-    model = zoo.dcgan(filters=(4, 2), choices=2, latent_dim=4)
-    return task, model.get_layer("generator")
-
-
-def regression():
-    data = tables.diabetes()
-    model = zoo.linear_neuron()
-    model.get_layer("standardization").adapt(data.train.inputs)
-    return tasks.Regression(data), model
-
-
-def of_two_classes():
-    data = tables.breast_cancer()
-    model = zoo.logistic_neuron()
-    model.get_layer("standardization").adapt(data.train.inputs)
-    return tasks.Classification(data), model
 
 
 @pytest.fixture(scope="module")
