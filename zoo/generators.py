@@ -81,8 +81,9 @@ class Choice(layers.Layer):
         self.count = count
 
     def call(self, codes):
-        chosen = ops.argmax(codes[:, : self.count], axis=-1)
-        choice = ops.one_hot(chosen, self.count, dtype=codes.dtype)
+        # Keras' argmax on TensorFlow looks at the bits of zeros: LiteRT cannot.
+        _, largest = ops.top_k(codes[:, : self.count], 1)
+        choice = ops.one_hot(largest[:, 0], self.count, dtype=codes.dtype)
         rest = codes[:, self.count :]
         return ops.concatenate([self.count**0.5 * choice, rest], axis=-1)
 
