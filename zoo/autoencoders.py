@@ -4,6 +4,10 @@ What goes in is raw pixels, 0 to 255; what comes out is a picture in [0, 1].
 `zoo.feature_extractor(model)` returns the codes of raw pixels, and
 `model.get_layer("decoder")` the pictures of codes. The sub-model `encoder`
 comes after the rescaling: alone, it takes pixels in [0, 1].
+
+No layer of the decoder is called like one of the encoder that has weights: on
+PyTorch, Keras knows a weight by the name of its layer, whatever sub-model that
+is in, so of two layers of one name `parameters()` and `state_dict()` have one.
 """
 
 import math
@@ -158,7 +162,7 @@ def deep_autoencoder(
     code = keras.Input((latent_dim,), name="code")
     x = code
     for i, units in enumerate(reversed(hidden_units), start=1):
-        x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
+        x = layers.Dense(units, activation=activation, name=f"decode{i}")(x)
     x = layers.Dense(
         math.prod(input_shape), activation=output_activation, name="pixels"
     )(x)
@@ -258,7 +262,7 @@ def convolutional_autoencoder(
     x = layers.Reshape(small, name="maps")(x)
     for i, maps in enumerate(reversed(filters[:-1]), start=1):
         x = layers.Conv2DTranspose(
-            maps, kernel_size, 2, "same", activation=activation, name=f"conv{i}"
+            maps, kernel_size, 2, "same", activation=activation, name=f"up{i}"
         )(x)
     picture = layers.Conv2DTranspose(
         channels,

@@ -43,6 +43,14 @@ def with_weights_of(model, other):
     return other
 
 
+def with_other_names(model, names):
+    """Return a copy of a model; a dictionary renames layers, wherever."""
+    config = model.to_json()
+    for name, other in names.items():
+        config = config.replace(f'"{name}"', f'"{other}"')
+    return with_weights_of(model, keras.models.model_from_json(config))
+
+
 def count(weights):
     return sum(math.prod(weight.shape) for weight in weights)
 

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from helpers.builders import assert_same_weights, with_other_names
 
 import zoo
+from zoo import _archive
 
 AUTOENCODERS = zoo.list_models(task="reconstruction")
 each_autoencoder = pytest.mark.parametrize("name", AUTOENCODERS)
@@ -98,3 +100,27 @@ def test_deep_autoencoder_without_hidden_layers_is_the_shallow_one(images):
     deep = zoo.create_model("deep_autoencoder", hidden_units=())
     deep.set_weights(shallow.get_weights())
     np.testing.assert_array_equal(deep(images), shallow(images))
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("deep_autoencoder", {"decode1": "hidden1", "decode2": "hidden2"}),
+        ("convolutional_autoencoder", {"up1": "conv1"}),
+    ],
+)
+def test_files_with_the_names_of_older_layers_load(
+    name, names, images, tmp_path
+):
+    """Layers of the decoder were once called like those of the encoder."""
+    older = with_other_names(zoo.create_model(name), names)
+    older.save(tmp_path / "model.keras")
+    older.save_weights(tmp_path / "model.weights.h5")
+    loaded, today = (
+        _archive.load(tmp_path / "model.keras"),
+        zoo.create_model(name),
+    )
+    today.load_weights(tmp_path / "model.weights.h5")
+    for model in (loaded, today):
+        assert_same_weights(model.get_weights(), older.get_weights())
+        np.testing.assert_array_equal(model(images), older(images))

@@ -1,16 +1,20 @@
 """The builders run on JAX and on PyTorch too, where one is installed."""
 
 import importlib.util
+import json
 
 import keras
 import numpy as np
 import pytest
+from helpers.builders import build, count
 from helpers.commands import run_python
 
 import zoo
+from zoo._surgery import layers_by_path
 
 # Keras chooses its backend when it is imported: hence the processes.
-BUILD_AND_CALL_ALL = """
+RUN_ALL = """
+import json
 import sys
 import numpy as np
 import keras
@@ -19,13 +23,55 @@ import zoo
 assert keras.backend.backend() == sys.argv[1]
 # Later Keras imports it by itself, where it clones or saves a model.
 assert "tensorflow" not in sys.modules, "zoo imports TensorFlow"
+
+
+def counts_as_torch_sees_them(model):
+    parameters = {id(parameter) for parameter in model.parameters()}
+    assert parameters == {id(variable.value) for variable in model.variables}
+    return [parameter.numel() for parameter in model.parameters()]
+
+
+def counts_as_jax_sees_them(model):
+    return [variable.value.size for variable in model.variables]
+
+
+def copy_as_torch_does(model, other, x):
+    matched = other.load_state_dict(model.state_dict())
+    assert not matched.missing_keys and not matched.unexpected_keys
+    return other(x)
+
+
+def copy_as_jax_does(model, other, x):
+    values = [
+        [variable.value for variable in variables]
+        for variables in (
+            model.trainable_variables,
+            model.non_trainable_variables,
+        )
+    ]
+    return other.stateless_call(*values, x)[0]
+
+
+def build(name, seed):
+    # Keras numbers the states of random layers anew, as in a fresh process.
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    return zoo.create_model(name)
+
+
+counts = globals()[f"counts_as_{sys.argv[1]}_sees_them"]
+copy = globals()[f"copy_as_{sys.argv[1]}_does"]
+random = np.random.default_rng(0)
 for name in zoo.list_models():
-    model = zoo.create_model(name)
-    zeros = np.zeros((2, *model.input_shape[1:]), model.input.dtype)
-    outputs = keras.ops.convert_to_numpy(model(zeros))
+    model, other = build(name, 0), build(name, 1)
+    x = random.uniform(0, 255, (2, *model.input_shape[1:]))
+    x = x.astype(model.input.dtype)
+    outputs = keras.ops.convert_to_numpy(model(x))
     assert outputs.shape[0] == 2, name
     assert np.isfinite(outputs).all(), name
-    print(name)
+    copied = keras.ops.convert_to_numpy(copy(model, other, x))
+    np.testing.assert_allclose(copied, outputs, rtol=1e-5, atol=1e-6)
+    print(json.dumps([name, sum(counts(model))]))
 """
 
 LOAD_AND_PREDICT = """
@@ -65,9 +111,25 @@ def run_on(backend, code, *arguments):
 
 
 @pytest.mark.backends
-def test_every_model_runs(backend):
-    printed = run_on(backend, BUILD_AND_CALL_ALL)
-    assert printed.split() == zoo.list_models()
+def test_every_model_runs_and_its_backend_sees_all_of_its_variables(backend):
+    """What a loop of PyTorch's own or of JAX trains, saves and copies."""
+    lines = run_on(backend, RUN_ALL).splitlines()
+    assert dict(map(json.loads, lines)) == {
+        name: count(build(name).variables) for name in zoo.list_models()
+    }
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_no_two_layers_of_a_model_have_one_name(name):
+    """Nor two variables: PyTorch would see one of them.
+
+    Keras calls a variable there by its path, in which no sub-model is.
+    """
+    model = build(name)
+    paths = [variable.path for variable in model.variables]
+    assert sorted(paths) == sorted({*paths})
+    names = [path.rpartition("/")[2] for path in layers_by_path(model)]
+    assert sorted(names) == sorted({*names})
 
 
 @pytest.mark.backends
