@@ -6,11 +6,12 @@
 
 For each export that ships: load its model.keras, make the signatures, and write
 the SavedModel, the card and the sums by the code of today. What was trained and
-measured stays byte for byte: model.keras, the variables, the assets, and
-metrics.json with its command, commit and date. The new export is loaded in a
-fresh process and compared with the model on test images, and takes the place of
-the old one only when all of that holds. Needs the data that each was trained
-on, to verify with.
+measured stays: the variables to the bit, and byte for byte the assets,
+metrics.json with its command, commit and date, and model.keras. Where a builder
+has given its layers other names since, model.keras has them, too, with the
+same weights. The new export is loaded in a fresh process and compared with the
+model on test images, and takes the place of the old one only when all of that
+holds. Needs the data that each was trained on, to verify with.
 """
 
 import argparse

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.builders import assert_same_weights, with_other_names
 from helpers.commands import run_recipe
 from helpers.exports import (
     asking,
@@ -402,6 +403,38 @@ def test_an_autoencoder_is_made_anew(run, autoencoder_export, tmp_path):
     assert after.keys() == before.keys()
     for name in filter(re.compile(KEPT).fullmatch, before):
         assert after[name] == before[name], name
+
+
+@pytest.mark.thorough
+def test_layers_are_called_what_their_builder_calls_them_today(
+    run, autoencoder_export, tmp_path
+):
+    export = shutil.copytree(autoencoder_export, tmp_path / "1")
+    model = zoo.load_model(export, verbose=False)
+    with_other_names(model, {"picture": "reshaped"}).save(
+        export / "model.keras"
+    )
+    with_new_sums(export)
+    before = content_of(export)
+    run = dataclasses.replace(run, recipe="mnist_autoencoder")
+    exporting.remake(export, run, reconstruction())
+    renamed = zoo.load_model(export, verbose=False)
+    assert renamed.to_json() == model.to_json()
+    assert_same_weights(renamed.get_weights(), model.get_weights())
+    after = content_of(export)
+    for name in filter(re.compile(r"variables/.*").fullmatch, before):
+        assert after[name] == before[name], name
+
+
+def test_a_copy_with_the_names_of_today_has_the_same_weights(images):
+    today = zoo.create_model("deep_autoencoder")
+    assert exporting._renamed(today, today) is None
+    noisy = zoo.create_model("deep_autoencoder", noise=0.5, latent_dim=2)
+    older = with_other_names(noisy, {"decode1": "hidden1"})
+    renamed = exporting._renamed(older, today)
+    assert renamed.to_json() == noisy.to_json()
+    assert_same_weights(renamed.get_weights(), older.get_weights())
+    np.testing.assert_array_equal(renamed(images), older(images))
 
 
 def test_weights_that_differ_are_left_as_they_are(run, tampered, other_weights):

@@ -35,9 +35,11 @@ LOW_PRECISION = 0.01  # mean difference of outputs that it may make
 def remake(version: Path, run, task) -> None:
     """Write an export anew around its own weights, and verify that.
 
-    `model.keras`, `metrics.json`, the assets and the variables stay as they
-    are, byte for byte. The rest is written by the code of today, and takes
-    the place of the old export only when all of it holds.
+    `metrics.json` and the assets stay as they are, byte for byte, the variables
+    to the bit. So does `model.keras`, unless the builder of today calls a layer
+    by another name: then it is saved anew, with the same weights. The rest is
+    written by the code of today, and takes the place of the old export only
+    when all of it holds.
 
     Args:
         version: The version folder.
@@ -51,6 +53,13 @@ def remake(version: Path, run, task) -> None:
     """
     model = zoo.load_model(version, verbose=False)
     record = json.loads((version / "metrics.json").read_text())
+    renamed = _renamed(model, zoo.create_model(record["model"]))
+    if renamed is None:
+
+        def save(path):
+            shutil.copyfile(version / path.name, path)
+    else:
+        model, save = renamed, renamed.save
     order = _order_of_variables(version, model)
 
     with (
@@ -60,20 +69,21 @@ def remake(version: Path, run, task) -> None:
         signatures = _write(
             building,
             *(run, task, record, version.name, model),
-            lambda path: shutil.copyfile(version / path.name, path),
-            order,
+            *(save, order),
         )
-        for path in [
-            *version.glob("variables/*"),
-            *version.glob("assets/*"),
-            version / "metrics.json",
-        ]:
-            file = path.relative_to(version)
-            if (building / file).read_bytes() != path.read_bytes():
-                raise RecipeError(
-                    f"{file} would change, and its numbers were measured "
-                    "with what it is. Train it again instead."
-                )
+        changed = [
+            path.relative_to(version)
+            for path in [*version.glob("assets/*"), version / "metrics.json"]
+            if (building / path.relative_to(version)).read_bytes()
+            != path.read_bytes()
+        ]
+        if not _same_variables(building, version):
+            changed.append("variables")
+        if changed:
+            raise RecipeError(
+                f"{changed[0]} would change, and its numbers were measured "
+                "with what it is. Train it again instead."
+            )
         _verify(verifier, model, signatures, task)
         _sync(building)
         # Whoever is killed between these two finds it under another name.
@@ -82,6 +92,40 @@ def remake(version: Path, run, task) -> None:
         os.rename(building, version)
         files.sync(version.parent)
         shutil.rmtree(old)
+
+
+def _renamed(model: keras.Model, fresh: keras.Model) -> keras.Model | None:
+    """Return a copy of a model whose layers have the names of a fresh build.
+
+    Args:
+        model: The model. What it was built with is not known, so the names are
+            compared in each sub-model of the same kinds of layers.
+        fresh: What its builder makes today, with default arguments.
+
+    Returns:
+        The copy, with the same weights; None if all names are those of today.
+    """
+    names = {}
+    twins = {layer.name: layer for layer in fresh.layers}
+    for part in model.layers:
+        twin = twins.get(part.name)
+        if not isinstance(part, keras.Model) or not twin:
+            continue
+        if list(map(type, part.layers)) == list(map(type, twin.layers)):
+            for layer, today in zip(part.layers, twin.layers, strict=True):
+                if layer.name != today.name:
+                    names[id(layer)] = today.name
+    if not names:
+        return None
+
+    def clone(layer):
+        config = layer.get_config()
+        config["name"] = names.get(id(layer), layer.name)
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def export(run, task, model: keras.Model, metrics: dict) -> Path:
@@ -286,13 +330,31 @@ def _write_saved_model(folder: Path, signatures: dict) -> None:
     archive.write_out(folder, verbose=False)
 
 
+def _variables(folder: Path):
+    """Return a reader of the variables that a SavedModel stores."""
+    return tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+
+
+def _same_variables(one: Path, other: Path) -> bool:
+    """Say whether two SavedModels store the same numbers in the same order."""
+    left, right = _variables(one), _variables(other)
+    stored = left.get_variable_to_dtype_map()
+    if stored != right.get_variable_to_dtype_map():
+        return False
+    # The objects are described by their names, which may be other ones today.
+    return all(
+        np.array_equal(left.get_tensor(key), right.get_tensor(key))
+        for key in stored.keys() - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+    )
+
+
 def _order_of_variables(version: Path, model: keras.Model) -> list:
     """Return the variables of a model in the order of an export's SavedModel.
 
     Raises:
         RecipeError: If the SavedModel has other weights.
     """
-    stored = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    stored = _variables(version)
     key = "_all_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
     left = [variable.value for variable in model.variables]
     order = []
