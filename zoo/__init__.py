@@ -32,6 +32,7 @@ if not _is_command():
     from zoo._surgery import classifier_head as classifier_head
     from zoo._surgery import feature_extractor as feature_extractor
     from zoo._surgery import replace_head as replace_head
+    from zoo._surgery import without_preprocessing as without_preprocessing
 
     # The families register themselves in this order, the order of teaching.
     # isort: off

@@ -71,7 +71,7 @@ def _scales(model):
 def _preprocesses(model):
     """Say whether a layer of ours takes raw pixels in another way."""
     return any(
-        getattr(layer, "takes_raw_pixels", False)
+        getattr(layer, "preprocesses", False)
         for layer in _layers_for_images(model)
     )
 

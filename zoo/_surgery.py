@@ -1,8 +1,9 @@
-"""Take any functional model apart: features, head, new head.
+"""Take any functional model apart: features, head, new head, preprocessing.
 
 `feature_extractor` and `classifier_head` take a model apart where its features
 are, so that features can be computed once and the head trained on them;
-`replace_head` gives a model a head for other classes.
+`replace_head` gives a model a head for other classes; `without_preprocessing`
+leaves out what rescales raw inputs.
 """
 
 import difflib
@@ -121,6 +122,102 @@ def replace_head(
     )
 
 
+def without_preprocessing(model):
+    """Return a copy of a model without the layers that rescale its inputs.
+
+    What goes in is what these layers give: of most image models pixels in
+    [0, 1], of models of tables standardized columns. What comes before them is
+    left out, too: LeNet-5 takes pixels that are padded, a model that resizes
+    images takes resized ones. What comes out is the same.
+
+    It is for tools that know few kinds of layers, such as hls4ml. So the copy
+    has no sub-models: their layers are its own. One whose name another has is
+    called `encoder_hidden1` instead of `hidden1`. And it is for inference: what
+    is frozen in the model may drop features in the copy.
+
+    Args:
+        model: A functional model of one input.
+
+    Returns:
+        An uncompiled `keras.Model`, which starts with the weights of the model
+        and shares none.
+
+    Raises:
+        ValueError: If the model is not functional, has several inputs,
+            rescales nothing before its first weights, or uses its raw inputs
+            elsewhere, too.
+
+    Example:
+    >>> model = zoo.create_model("cnn")
+    >>> body = zoo.without_preprocessing(model)
+    >>> probabilities = body.predict(images / 255.0, verbose=0)
+    """
+    if len(functional(model).inputs) != 1:
+        raise ValueError(
+            "Only a model of one input can do without its preprocessing. "
+            f"Received: {model.name!r}, which has {len(model.inputs)}"
+        )
+    flat, leaving = _without_submodels(model)
+    last = None
+    for layer in flat.layers:
+        if _preprocesses(layer):
+            last = layer
+        elif layer.weights:
+            break
+    if last is None:
+        raise ValueError(
+            f"{model.name!r} rescales nothing before its first weights, so "
+            "there is no preprocessing to leave out. Use it as it is."
+        )
+    preprocessed = leaving[last.name]
+    name = f"{model.name}_without_preprocessing"
+    try:
+        body = keras.Model(preprocessed, flat.output, name=name)
+    except ValueError as error:
+        raise ValueError(
+            f"The inputs of {model.name!r} also go past its layer "
+            f"{last.name!r}, so they cannot do without it."
+        ) from error
+    inputs = keras.Input(
+        preprocessed.shape[1:], dtype=preprocessed.dtype, name="preprocessed"
+    )
+    return copy_of(body, inputs)
+
+
+def _preprocesses(layer):
+    """Say whether a layer rescales what goes in, by numbers of its own."""
+    return isinstance(
+        layer, layers.Rescaling | layers.Normalization
+    ) or getattr(layer, "preprocesses", False)
+
+
+def _without_submodels(model):
+    """Return a copy without sub-models, and what leaves each of its layers."""
+    flat = copy_of(model)
+    by_path = layers_by_path(flat)
+    names = [layer.name for layer in by_path.values()]
+    for path, layer in by_path.items():
+        if names.count(layer.name) > 1:
+            layer.name = path.replace("/", "_")
+    leaving = {}
+
+    def call(layer, *args, **kwargs):
+        if _is_functional(layer):
+            # As a function it calls its layers, and is none itself.
+            leaving[layer.name] = keras.Function.call(_plain(layer), *args)
+        else:
+            leaving[layer.name] = layer(*args, **kwargs)
+        return leaving[layer.name]
+
+    nested = True
+    while nested:
+        nested = any(_is_functional(layer) for layer in flat.layers)
+        flat = keras.models.clone_model(
+            flat, clone_function=lambda layer: layer, call_function=call
+        )
+    return flat, leaving
+
+
 class _Graph:
     """What enters and what leaves each layer of a model, by the layer's name.
 
@@ -212,9 +309,14 @@ def layers_by_path(model):
     return found
 
 
-def copy_of(model):
-    """Return a model of new layers with the same weights, not compiled."""
-    twin = keras.models.clone_model(_plain(model))
+def copy_of(model, inputs=None):
+    """Return a model of new layers with the same weights, not compiled.
+
+    Args:
+        model: A functional model.
+        inputs: The `keras.Input` to build it upon; by default a new one.
+    """
+    twin = keras.models.clone_model(_plain(model), inputs)
     twin.set_weights(model.get_weights())
     return twin
 
@@ -227,13 +329,16 @@ def _plain(model):
     return keras.Model(model.input, model.output, name=model.name)
 
 
+def _is_functional(model):
+    try:
+        return bool(model.inputs and model.outputs)
+    except (AttributeError, ValueError):
+        return False
+
+
 def functional(model):
     """Return the model, or say that only functional ones can be taken apart."""
-    try:
-        functional = bool(model.inputs and model.outputs)
-    except (AttributeError, ValueError):
-        functional = False
-    if not functional:
+    if not _is_functional(model):
         raise ValueError(
             "Only a functional model, or a Sequential one that is built, can "
             f"be taken apart. Received: {model!r}"

@@ -23,6 +23,8 @@ class Standardization(layers.Layer):
     `set_weights` and a checkpoint do not reach.)
     """
 
+    preprocesses = True
+
     def build(self, input_shape):
         self.mean = self.add_weight(
             name="mean",

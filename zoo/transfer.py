@@ -77,7 +77,7 @@ class ApplicationPreprocessing(layers.Layer):
         application: Name of the network, such as `"MobileNetV2"`.
     """
 
-    takes_raw_pixels = True
+    preprocesses = True
 
     def __init__(self, application, **kwargs):
         super().__init__(**kwargs)

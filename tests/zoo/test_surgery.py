@@ -8,9 +8,11 @@ import pytest
 from helpers.builders import (
     assert_same_weights,
     classifier,
+    examples,
     outputs,
     small_cnn,
     train,
+    with_other_names,
 )
 from helpers.marks import only_thorough
 
@@ -195,6 +197,122 @@ def test_layers_of_the_new_models_belong_to_them(images):
     assert outputs(maps, images).shape == (8, 12, 12, 4)
 
 
+# --- without preprocessing ----------------------------------------------
+
+
+def rescaled(name, inputs):
+    """Return what the first layers of a model make of its inputs."""
+    if name == "lenet5":
+        inputs = np.pad(inputs, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        return inputs * np.float32(1.275 / 255) - np.float32(0.1)
+    if zoo.model_info(name).inputs == "tables":
+        return (inputs - 2) / np.float32(3)
+    return inputs / np.float32(255)
+
+
+@pytest.mark.parametrize(
+    "name",
+    only_thorough(
+        [m for m in zoo.list_models() if m not in ("mcculloch_pitts", "dcgan")],
+        ("logistic_neuron", "lenet5", "transfer_classifier", "autoencoder"),
+    ),
+)
+def test_without_preprocessing_rescaled_inputs_give_the_same(name):
+    """Warnings are errors here, so nobody is told not to divide by 255."""
+    model, inputs = zoo.create_model(name), examples(name)
+    if zoo.model_info(name).inputs == "tables":
+        for statistic, number in zip(
+            model.layers[1].weights, (2, 3), strict=True
+        ):
+            statistic.assign(np.full(statistic.shape, number))
+    body = zoo.without_preprocessing(model)
+    np.testing.assert_allclose(
+        outputs(body, rescaled(name, inputs)), outputs(model, inputs), atol=1e-6
+    )
+    # Other tools read layers alone, one call of each.
+    assert body.operations == body.layers
+    assert not any(isinstance(layer, keras.Model) for layer in body.layers)
+    names = {layer.name for layer in body.layers}
+    assert not names & {"rescaling", "standardization"}
+
+
+def test_without_preprocessing_the_weights_are_copied(images, tmp_path):
+    model = classifier(mode="full")
+    body = zoo.without_preprocessing(model)
+    before = outputs(model, images)
+    train(body, images / np.float32(255))
+    np.testing.assert_array_equal(outputs(model, images), before)
+    body.save(tmp_path / "body.keras")
+    loaded = keras.saving.load_model(tmp_path / "body.keras")
+    np.testing.assert_array_equal(
+        outputs(loaded, images), outputs(body, images)
+    )
+
+
+def test_without_preprocessing_what_was_frozen_stays_frozen():
+    body = zoo.without_preprocessing(classifier())
+    assert len(body.trainable_weights) == 2
+
+
+def test_without_preprocessing_several_layers_that_rescale_are_left_out():
+    first = keras.layers.Rescaling(1 / 255)
+    second = keras.layers.Normalization(mean=0.5, variance=4.0)
+    dense = keras.layers.Dense(3)
+    inner = keras.Sequential([keras.Input((5,)), second, dense])
+    model = keras.Sequential([keras.Input((5,)), first, inner])
+    x = np.random.default_rng(0).uniform(0, 255, (2, 5)).astype("float32")
+    body = zoo.without_preprocessing(model)
+    assert [layer.name for layer in body.layers] == ["preprocessed", dense.name]
+    np.testing.assert_allclose(
+        outputs(body, (x / 255 - 0.5) / 2), outputs(model, x), rtol=1e-5
+    )
+
+
+def test_without_preprocessing_layers_of_one_name_are_told_apart(images):
+    names = {"decode1": "hidden1", "decode2": "hidden2"}
+    model = with_other_names(zoo.create_model("deep_autoencoder"), names)
+    body = zoo.without_preprocessing(model)
+    assert [layer.name for layer in body.layers[2:-2]] == [
+        *("encoder_hidden1", "encoder_hidden2", "code"),
+        *("decoder_hidden1", "decoder_hidden2"),
+    ]
+    np.testing.assert_allclose(
+        outputs(body, images / np.float32(255)),
+        outputs(model, images),
+        atol=1e-6,
+    )
+
+
+def past_the_rescaling():
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(image)
+    return keras.Model(image, keras.layers.Add()([x, image]), name="both")
+
+
+def of_two_inputs():
+    inputs = [keras.Input((3,)), keras.Input((3,))]
+    return keras.Model(inputs, keras.layers.Add()(inputs), name="two")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: zoo.create_model("dcgan"), "'dcgan' rescales nothing before"),
+        (lambda: zoo.create_model("mcculloch_pitts"), "no preprocessing to"),
+        (
+            lambda: zoo.classifier_head(small_cnn()),
+            "'cnn_head' rescales nothing",
+        ),
+        (past_the_rescaling, "inputs of 'both' also go past .* 'rescaling'"),
+        (of_two_inputs, "one input .*'two', which has 2"),
+        (keras.Model, "Only a functional model"),
+    ],
+)
+def test_what_cannot_do_without_preprocessing_is_said(make, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.without_preprocessing(make())
+
+
 # --- refusals -----------------------------------------------------------
 
 
@@ -217,7 +335,12 @@ def test_what_is_no_classifier_has_no_head():
 
 @pytest.mark.parametrize(
     "function",
-    [zoo.feature_extractor, zoo.classifier_head, zoo.replace_head],
+    [
+        zoo.feature_extractor,
+        zoo.classifier_head,
+        zoo.replace_head,
+        zoo.without_preprocessing,
+    ],
 )
 def test_docstring_example_runs(function, images):
     finder = doctest.DocTestFinder(recurse=False)
