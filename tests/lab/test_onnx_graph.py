@@ -107,7 +107,6 @@ def test_the_versions_are_those_that_browsers_read(file):
     [
         (classifier, {"labels": "0\n1\n2\n3\n4\n5\n6\n7\n8\n9"}),
         (regression, {"target": "progression (points)", "columns": ...}),
-        (generator, {}),
     ],
 )
 def test_a_file_says_what_its_numbers_are(kind, texts):

@@ -85,7 +85,8 @@ class Graph:
         self.layers = {}
         self.path = ""
         self._inputs, self._outputs, self._nodes = [], [], []
-        self._constants, self._transposed, self._taken = {}, {}, set()
+        self._constants, self._transposed = {}, {}
+        self._taken, self._renamed = set(), {}
 
     def input(self, name: str, shape, dtype="float32", about="") -> Tensor:
         """Add an input of any batch size, and return what it gives.
@@ -112,8 +113,10 @@ class Graph:
             **facts: Its `shape` or `dtype`, where it has none of Keras.
         """
         x = self.channels_last(x)
+        if x.name in self._renamed:  # it is an output already
+            x = self.node("Identity", x)
         self._taken.add(name)
-        self._nodes.append(helper.make_node("Identity", [x.name], [name], name))
+        self._renamed[x.name] = name
         self._outputs.append(_value_info(replace(x, name=name, **facts)))
 
     def output_layers(self) -> None:
@@ -237,6 +240,9 @@ class Graph:
             name: Name of the graph.
             metadata: What else the file says, in `metadata_props`.
         """
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [self._renamed.get(name, name) for name in names]
         constants = [
             numpy_helper.from_array(array, name)
             for name, array in self._constants.values()
