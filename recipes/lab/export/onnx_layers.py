@@ -253,6 +253,17 @@ def _concatenate(graph, layer, inputs):
     return graph.node("Concat", *inputs, axis=layer.axis)
 
 
+@_writes(layers.Add)
+def _add(graph, layer, inputs):
+    total, *others = inputs
+    in_order = (
+        graph.channels_first if total.channels_first else graph.channels_last
+    )
+    for x in others:
+        total = graph.node("Add", total, in_order(x))
+    return total
+
+
 @_writes(layers.ZeroPadding2D)
 def _zero_padding(graph, layer, x):
     _check(graph, layer, data_format="channels_last")
@@ -281,6 +292,16 @@ def _rescaling(graph, layer, x):
     if not np.any(layer.offset):
         return x
     return graph.node("Add", x, np.asarray(layer.offset, "float32"))
+
+
+@_writes(transfer.ApplicationPreprocessing)
+def _application_preprocessing(graph, layer, pixels):
+    # Whatever the network: sums of the three colors, each with its weight.
+    colors = 255 * np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    black, *pure = _array(layer(colors.reshape(1, 4, 1, 3)))[0, :, 0]
+    weights = (np.array(pure) - black) / 255
+    pixels = graph.node("MatMul", graph.channels_last(pixels), weights)
+    return graph.node("Add", pixels, black)
 
 
 @_writes(neurons.Standardization)
