@@ -25,6 +25,7 @@ def _is_command() -> bool:
 if not _is_command():
     import zoo._keras  # noqa: F401  # imports Keras, before all that need it
     from zoo._loading import load_model as load_model
+    from zoo._predictor import load_predictor as load_predictor
     from zoo._registry import create_model as create_model
     from zoo._registry import list_models as list_models
     from zoo._registry import model_info as model_info
