@@ -96,7 +96,8 @@ def remake(version: Path, data_dir: Path | None) -> str:
 
 def task_of(record: dict, version: Path, data):
     """Return what an export does, as the numbers tell that it was given."""
-    [kind] = [
+    # A regression has the mean squared error of pictures, too, but not first.
+    kind = next(
         kind
         for kind in (
             tasks.Classification,
@@ -106,7 +107,7 @@ def task_of(record: dict, version: Path, data):
             tasks.Generation,
         )
         if kind.metrics[0].name in record["metrics"]
-    ]
+    )
     if kind is tasks.Generation:
         [judge] = record["settings"]["loaded"]
         noise = Noise(record["settings"]["latent_dim"])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from recipes.lab import terminal
+from recipes.lab import terminal, verifier
 from recipes.lab.errors import NothingToDo, Preempted, RecipeError
 from recipes.lab.flags import check
 from recipes.lab.metrics import Metric
@@ -87,7 +87,7 @@ def run_command(
             names = {field.name for field in dataclasses.fields(config)}
             once = dict.fromkeys(names & {"epochs", "restarts"}, 1)
             config = dataclasses.replace(config, **once)
-        with _as_a_command():
+        with verifier.at_hand(), _as_a_command():
             metrics = train(config)
     except NothingToDo as reason:
         print(reason)

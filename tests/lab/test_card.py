@@ -1,16 +1,22 @@
 """The card says what Hugging Face asks, and what it shows runs."""
 
 import base64
+import io
 import json
 import os
 import re
 import subprocess
+import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.exports import front_matter, read_yaml
 from helpers.pictures import png_file
+from helpers.serving import asked, definitions
 
+import zoo
 from recipes.lab.inputs import image_files
 
 
@@ -20,7 +26,16 @@ def card(export):
 
 
 def code_block(card, language):
-    return re.search(rf"```{language}\n(.*?)```", card, re.DOTALL).group(1)
+    return code_blocks(card, language)[0]
+
+
+def code_blocks(card, language):
+    return re.findall(rf"```{language}\n(.*?)```", card, re.DOTALL)
+
+
+def code_of(card, runtime, language="python"):
+    [block] = [b for b in code_blocks(card, language) if runtime in b]
+    return block
 
 
 def test_card_says_what_hugging_face_asks(card, export):
@@ -109,3 +124,119 @@ def test_curl_of_the_card_sends_what_serving_reads(
         answer["probabilities"],
         ask("serving_default", scored[:1])["probabilities"],
     )
+
+
+# --- the other runtimes -------------------------------------------------
+
+
+@pytest.fixture(params=["export", "autoencoder_export"])
+def asking(request, scored, monkeypatch):
+    """An export, its card, three inputs, and what comes out of them."""
+    export = request.getfixturevalue(request.param)
+    monkeypatch.chdir(export.parent.parent.parent)
+    model = zoo.load_model(export, verbose=False)
+    images = scored[:3]
+    card = (export / "README.md").read_text()
+    return export, card, images, model(images, training=False).numpy()
+
+
+def run(code, images, capsys):
+    """Run code of a card; return the numbers that it prints."""
+    exec(code, {"images": images})
+    return capsys.readouterr().out
+
+
+def assert_shown(found, expected):
+    """What is printed are the first numbers of what the model answers."""
+    numbers = re.findall(r"-?\d+\.\d*(?:e-?\d+)?", found)
+    expected = expected.ravel()[: len(numbers)]
+    np.testing.assert_allclose([*map(float, numbers)], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        "ai_edge_litert",
+        "onnxruntime",
+        pytest.param("openvino", marks=pytest.mark.thorough),
+    ],
+)
+def test_python_for_other_runtimes_runs(runtime, asking, capsys):
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    _, card, images, expected = asking
+    with np.printoptions(threshold=100_000):
+        found = run(code_of(card, runtime), images, capsys)
+    assert_shown(found, expected)
+    assert found.count(".") >= expected.size
+
+
+def test_python_for_serving_asks_what_a_server_reads(
+    asking, monkeypatch, capsys
+):
+    export, card, images, expected = asking
+    served = tf.saved_model.load(str(export)).signatures
+
+    def urlopen(url, body):
+        assert url.endswith(f"/v1/models/{export.parent.name}:predict")
+        name, tensors = asked(body, definitions(export))
+        answer = {k: v.numpy() for k, v in served[name](**tensors).items()}
+        rows = [
+            {
+                key: [row.decode()] if isinstance(row, bytes) else row.tolist()
+                for key, row in zip(answer, rows, strict=True)
+            }
+            for rows in zip(*answer.values(), strict=True)
+        ]
+        return io.BytesIO(json.dumps({"predictions": rows}).encode())
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    row = eval(run(code_of(card, "urllib"), images, capsys))
+    [value] = [row[k] for k in ("probabilities", "reconstruction") if k in row]
+    np.testing.assert_allclose(value, expected[0], atol=1e-5)
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(
+    "ONNXRUNTIME_WEB" not in os.environ,
+    reason="ONNXRUNTIME_WEB names no folder in which npm has installed it",
+)
+def test_javascript_of_the_card_runs(asking, tmp_path):
+    """In Node.js, with the WebAssembly that a browser gets."""
+    export, card, images, expected = asking
+    modules = Path(os.environ["ONNXRUNTIME_WEB"]) / "node_modules"
+    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "model.onnx").write_bytes((export / "model.onnx").read_bytes())
+    values = json.dumps(images[0].ravel().tolist())
+    code = code_of(card, "onnxruntime-web", "js")
+    shown = code.replace("console.log(", "console.log(Array.from(", 1)
+    shown = shown.replace(".data);", ".data).join(' '));")
+    assert shown != code
+    (tmp_path / "card.mjs").write_text(
+        f"const values = new Uint8Array({values});\n{shown}"
+    )
+    found = subprocess.run(
+        ["node", "card.mjs"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    numbers = [float(number) for number in found.stdout.split()]
+    np.testing.assert_allclose(numbers, expected[0].ravel(), atol=1e-4)
+
+
+def test_card_says_of_each_format_how_good_it_is(asking):
+    export, card, _, _ = asking
+    record = json.loads((export / "metrics.json").read_text())
+    assert {*record["formats"]} >= {"saved_model", "litert", "onnx"}
+    for facts in record["formats"].values():
+        [row] = re.findall(rf"^.*\| `{facts['file']}` \|.*$", card, re.M)
+        assert f"{facts['bytes'] / 1000:,.0f} kB" in row
+        assert f"{facts['microseconds']:,.0f} µs" in row
+        files = [export / facts["file"]]
+        if facts["file"] == "saved_model.pb":
+            files += (export / "variables").iterdir()
+        assert facts["bytes"] == sum(file.stat().st_size for file in files)
+    for absent, reason in record["absent"].items():
+        assert f"- No {absent}: {reason}." in card

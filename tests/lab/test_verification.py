@@ -103,18 +103,18 @@ def moved_by(step, pixels):
 def test_a_pixel_may_be_rounded_the_other_way_and_no_further(
     key, examine, autoencoder_exam
 ):
-    key += "/expect/image"
+    key += "/expect/pixels"
     pixels = autoencoder_exam[key]
     assert examine({key: moved_by(1, pixels)}) is None
     found = examine({key: moved_by(2, pixels)})
-    assert "image by 2; at most 1 is rounding" in found
+    assert "pixels by 2; at most 1 is rounding" in found
 
 
 def test_one_pixel_of_all_is_found(examine, autoencoder_exam):
-    pixels = autoencoder_exam["decode/expect/image"].copy()
+    pixels = autoencoder_exam["decode/expect/pixels"].copy()
     pixels[-1, -1, -1] ^= 128
-    assert "decode differs from the model: image by" in examine(
-        {"decode/expect/image": pixels}
+    assert "decode differs from the model: pixels by" in examine(
+        {"decode/expect/pixels": pixels}
     )
 
 

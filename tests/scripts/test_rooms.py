@@ -16,7 +16,7 @@ FAMILIES = sorted(path.stem for path in ROOT.glob("zoo/[!_]*.py"))
 SOURCES = sorted(path.name for path in ROOT.glob("zoo/*.py"))
 # A room knows those before it; rooms on one line do not know each other.
 ORDER = (
-    {"errors", "metrics", "terminal"},
+    {"errors", "metrics", "terminal", "verifier"},
     {"files", "flags"},
     {"settings"},
     {"command", "results"},
@@ -160,11 +160,13 @@ THROUGH_OTHERS = {
     "zoo": {
         "convolutional": "every_model",
         "keras": "every_model",
+        "runtimes": "predictor",
         "linear": "every_model",
         "settings": "keras_json",
     },
     "lab": {
         "errors": "command",
+        "examples": "card",
         "figures": "report",
         "images": "signatures",
         "results": "summary",

@@ -23,6 +23,7 @@ from helpers.ends import TIMES, assert_same_end
 
 import zoo
 from recipes.lab import files as lab_files
+from recipes.lab import verifier
 from recipes.lab.export import exporting
 from recipes.lab.files import write_atomically
 
@@ -36,7 +37,8 @@ RECIPE = "mnist_softmax_regression"
 def command(tmp_path, monkeypatch, capsys):
     """A function that runs a small recipe to its end; nothing is verified."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(exporting, "_verifier_of", contextlib.nullcontext)
+    for start in ("at_hand", "taken"):
+        monkeypatch.setattr(verifier, start, contextlib.nullcontext)
     monkeypatch.setattr(exporting, "_verify", lambda *_: None)
 
     def run(output, *flags):
@@ -288,11 +290,11 @@ def test_a_run_whose_folder_becomes_read_only_in_mid_training(
 DRIVER = f"""
 import contextlib, os, pathlib, shutil, sys, time
 
-from recipes.lab import files
+from recipes.lab import files, verifier
 from recipes.lab.export import exporting
 from recipes import {RECIPE} as recipe
 
-exporting._verifier_of = contextlib.nullcontext
+verifier.at_hand = verifier.taken = contextlib.nullcontext
 exporting._verify = lambda *arguments: None
 write, after = files.write_atomically, None
 

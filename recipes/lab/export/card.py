@@ -1,8 +1,16 @@
 """The README.md of an export, as a Hugging Face model card."""
 
 import zoo
+from recipes.lab.export.examples import examples
 from recipes.lab.files import SCHEMA
 from recipes.lab.settings import describe_loaded
+
+FORMATS = {
+    "saved_model": "SavedModel",
+    "litert": "LiteRT",
+    "litert-int8": "LiteRT, weights in 8 bits",
+    "onnx": "ONNX",
+}
 
 
 def card(run, task, record: dict, version: str) -> str:
@@ -88,7 +96,10 @@ keras_zoo_recipes: {zoo.__version__}
 
 ## Use
 
-{task.use(run.export_name, version)}
+{examples(run.export_name, version, task, record["formats"])}
+## Formats
+
+{_formats(task, record)}
 ## Training
 
 - Command: `{record["command"]}`
@@ -102,4 +113,38 @@ keras_zoo_recipes: {zoo.__version__}
 
 {task.limits()} Weights: Apache-2.0. Data: {licence}.
 `SHA256SUMS` proves that the files are whole, not who wrote them.
+"""
+
+
+def _formats(task, record) -> str:
+    """Return the table of the formats, and what they do not have."""
+    metric = task.metrics[0]
+    rows = [
+        ["format", "file", "size", metric.words, "difference", "one example"]
+    ]
+    for name, facts in record["formats"].items():
+        value = facts.get(metric.name)
+        rows.append(
+            [
+                FORMATS[name],
+                f"`{facts['file']}`",
+                f"{facts['bytes'] / 1000:,.0f} kB",
+                "–" if value is None else metric.write(value),
+                f"{facts['largest_difference']:.1g}",
+                f"{facts['microseconds']:,.0f} µs",
+            ]
+        )
+    rows.insert(1, ["---"] * len(rows[0]))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    absent = "".join(
+        f"\n- No {what}: {why}." for what, why in record["absent"].items()
+    )
+    if absent:
+        absent = f"\n{absent}"
+    return f"""\
+{table}
+
+Scores are of the whole test set as it is. A difference is the largest of any
+number in the answers from the SavedModel's, over as many examples. Times are of
+one example at a time, asked in Python on the machine below.{absent}
 """

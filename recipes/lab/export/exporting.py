@@ -1,10 +1,10 @@
 """Exports: a SavedModel that anyone can serve, verified before it counts.
 
-`saved_models/<name>/<version>/` holds the SavedModel, `model.keras`, the card,
-the metrics and the sums of all files. It is built beside the versions, loaded
-in a fresh process, compared with the Keras model on real images, and only then
-renamed to the next version. A server that watches the folder never sees half an
-export, nor one that nobody checked.
+`saved_models/<name>/<version>/` holds the SavedModel, `model.keras`, the model
+for LiteRT and as ONNX, the card, the metrics and the sums of all files. It is
+built beside the versions, loaded in a fresh process, compared with the Keras
+model on real inputs, and only then renamed to the next version. A server that
+watches the folder never sees half an export, nor one that nobody checked.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes.lab import files
+from recipes.lab import files, verifier
 from recipes.lab.errors import RecipeError
+from recipes.lab.export import formats
 from recipes.lab.export.card import card
 from recipes.lab.files import SCHEMA
 from zoo import _loading
@@ -35,11 +35,11 @@ LOW_PRECISION = 0.01  # mean difference of outputs that it may make
 def remake(version: Path, run, task) -> None:
     """Write an export anew around its own weights, and verify that.
 
-    `metrics.json` and the assets stay as they are, byte for byte, the variables
-    to the bit. So does `model.keras`, unless the builder of today calls a layer
-    by another name: then it is saved anew, with the same weights. The rest is
-    written by the code of today, and takes the place of the old export only
-    when all of it holds.
+    The assets, and what `metrics.json` says of the training, stay as they are,
+    byte for byte, the variables to the bit. So does `model.keras`, unless the
+    builder of today calls a layer by another name: then it is saved anew, with
+    the same weights. The rest is written and measured by the code of today, and
+    takes the place of the old export only when all of it holds.
 
     Args:
         version: The version folder.
@@ -53,7 +53,9 @@ def remake(version: Path, run, task) -> None:
     """
     model = zoo.load_model(version, verbose=False)
     record = json.loads((version / "metrics.json").read_text())
-    renamed = _renamed(model, zoo.create_model(record["model"]))
+    renamed = None
+    if record["model"] in zoo.list_models():
+        renamed = _renamed(model, zoo.create_model(record["model"]))
     if renamed is None:
 
         def save(path):
@@ -64,16 +66,12 @@ def remake(version: Path, run, task) -> None:
 
     with (
         _only_building_folder(version.parent) as building,
-        _verifier_of(building) as verifier,
+        verifier.taken() as process,
     ):
-        signatures = _write(
-            building,
-            *(run, task, record, version.name, model),
-            *(save, order),
-        )
+        written = _write_model(building, task, model, save, order)
         changed = [
             path.relative_to(version)
-            for path in [*version.glob("assets/*"), version / "metrics.json"]
+            for path in version.glob("assets/*")
             if (building / path.relative_to(version)).read_bytes()
             != path.read_bytes()
         ]
@@ -84,7 +82,8 @@ def remake(version: Path, run, task) -> None:
                 f"{changed[0]} would change, and its numbers were measured "
                 "with what it is. Train it again instead."
             )
-        _verify(verifier, model, signatures, task)
+        _verify(process, building, model, written.signatures, task)
+        _write_facts(building, run, task, record, version.name, written)
         _sync(building)
         # Whoever is killed between these two finds it under another name.
         old = version.with_name(f".old-{version.name}")
@@ -157,18 +156,15 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
     try:
         with (
             _only_building_folder(family) as building,
-            _verifier_of(building) as verifier,
+            verifier.taken() as process,
         ):
             version = _next_version(family)
             exported = _plain_copy(model, _examples(task))
             record = run.record(model, metrics)
-            signatures = _write(
-                building,
-                *(run, task, record, version.name, exported),
-                exported.save,
-            )
+            written = _write_model(building, task, exported, exported.save)
             print("verifying the export in a fresh process", flush=True)
-            _verify(verifier, exported, signatures, task)
+            _verify(process, building, exported, written.signatures, task)
+            _write_facts(building, run, task, record, version.name, written)
             _sync(building)
             files.write_json(
                 run.folder / "export.json",
@@ -288,15 +284,24 @@ def _plain_copy(model: keras.Model, examples) -> keras.Model:
 # --- the files -----------------------------------------------------------
 
 
-def _write(folder, run, task, record, version, model, save, order=None) -> dict:
-    """Write all files of an export; return its signatures.
+class _Written(NamedTuple):
+    """The model in an export.
+
+    Attributes:
+        signatures: The signatures of the SavedModel.
+        absent: What other formats do not have, and why.
+    """
+
+    signatures: dict
+    absent: dict[str, str]
+
+
+def _write_model(folder, task, model, save, order=None) -> _Written:
+    """Write the model in all formats, and the sums, for the verification.
 
     Args:
         folder: An empty folder.
-        run: The run.
         task: What the model does.
-        record: The run's record with its metrics.
-        version: The number of the export, for the card.
         model: The Keras model as it is exported.
         save: Function that writes `model.keras` to a path.
         order: The model's variables as the SavedModel is to store them.
@@ -308,12 +313,30 @@ def _write(folder, run, task, record, version, model, save, order=None) -> dict:
     _write_assets(folder, task.inputs.assets() | task.assets())
     files.check_clock()  # it may have gone back since
     save(folder / "model.keras")
+    absent = formats.write(folder, task, model, signatures)
+    _write_sums(folder)
+    return _Written(signatures, absent)
+
+
+def _write_facts(folder, run, task, record, version: str, written) -> None:
+    """Write what is to be said of the export, and the sums of everything.
+
+    Args:
+        folder: The folder with the model.
+        run: The run.
+        task: What the model does.
+        record: The run's record with its metrics.
+        version: The number of the export.
+        written: What is in the folder.
+    """
+    with tf.device("CPU:0"):
+        measured = formats.measure(folder, task, written.signatures)
+    record = {**record, "formats": measured, "absent": written.absent}
     files.write_json(folder / "metrics.json", record)
     files.write_atomically(
         folder / "README.md", card(run, task, record, version)
     )
     _write_sums(folder)
-    return signatures
 
 
 def _sync(folder: Path) -> None:
@@ -388,53 +411,27 @@ def _write_assets(folder: Path, assets: dict[str, str]) -> None:
 
 
 def _write_sums(folder: Path) -> None:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = folder / _loading.SUMS
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p != sums)
     lines = [
         f"{files.sha256(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in paths
     ]
-    files.write_atomically(folder / _loading.SUMS, "".join(lines))
+    files.write_atomically(sums, "".join(lines))
 
 
 # --- the verification ---------------------------------------------------
 
 
-@contextlib.contextmanager
-def _verifier_of(folder: Path):
-    """Start the process that will verify an export.
-
-    It imports TensorFlow while the export is being written, then waits for the
-    question. It finds our packages where this process did.
-    """
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "recipes.lab.export.verification", folder],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
-            "CUDA_VISIBLE_DEVICES": "-1",
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()  # it has ended by itself, unless we failed
-
-
-def _verify(verifier, model: keras.Model, signatures: dict, task):
+def _verify(process, folder, model: keras.Model, signatures: dict, task):
     """Have the export loaded and compared with the model on real inputs."""
     question = io.BytesIO()
     with tf.device("CPU:0"):
         np.savez(question, **exam(model, signatures, _examples(task)))
-    _, errors = verifier.communicate(question.getvalue())
-    if verifier.returncode:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else f"exit code {verifier.returncode}"
+    if problem := verifier.ask(process, folder, question.getvalue()):
         raise RecipeError(
             "The export does not answer as the model does, so it was dropped: "
-            f"{reason}"
+            f"{problem}"
         )
 
 

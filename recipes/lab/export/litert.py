@@ -168,7 +168,7 @@ def _convert(model, signatures: dict[str, Signature]) -> list[bytes]:
     module.weights = [variable.value for variable in model.variables]
     with (
         tempfile.TemporaryDirectory() as folder,
-        _quiet(),
+        quiet(),
         _little_garbage(),
     ):
         tf.saved_model.save(module, folder, functions)
@@ -184,7 +184,7 @@ def _convert(model, signatures: dict[str, Signature]) -> list[bytes]:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Drop what is written to the standard error, whoever writes it.
 
     The converter says there, in C++, what it reads and what it ignores. What

@@ -1,19 +1,25 @@
 """Load an export as a stranger would and compare it with what it should say.
 
-    python -m recipes.lab.export.verification EXPORT < EXAM.npz
+    (echo EXPORT; cat EXAM.npz) | python -m recipes.lab.export.verification
 
 Each signature is asked with TensorFlow alone, `model.keras` through
-`zoo.load_model`. Exits with 1 and the reason if any of them disagrees. The exam
-is read after TensorFlow is imported, so this process can be started before
-there is an export.
+`zoo.load_model`, and the other formats through the runtimes that they are for.
+Exits with 1 and the reason if any of them disagrees. What
+to verify is read after TensorFlow is imported, so this process can be started
+before there is an export.
 """
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
-TOLERANCE = 1e-5  # of a float32, relative to the largest if that is above 1
+# Of a float32, relative to the largest if that is above 1; runtimes that are
+# not TensorFlow's add numbers in another order.
+TOLERANCE = 1e-5
+TOLERANCE_ELSEWHERE = 1e-4
+ROUNDED = ("litert-int8",)  # formats whose answers only look alike
 
 
 def main(export: str | Path, exam: BinaryIO) -> str | None:
@@ -32,6 +38,7 @@ def main(export: str | Path, exam: BinaryIO) -> str | None:
     import tensorflow as tf
 
     import zoo
+    from zoo import _runtimes
 
     ask, expect = {}, {}
     with np.load(exam, allow_pickle=False) as file:
@@ -59,11 +66,70 @@ def main(export: str | Path, exam: BinaryIO) -> str | None:
         for output, value in expected.items():
             if problem := _difference(answers[output].numpy(), value):
                 return f"{name} differs from the model: {output} {problem}"
+    for format, (file, _) in _runtimes.FORMATS.items():
+        if (Path(export) / file).exists():
+            runtime = _runtimes.open_format(Path(export), format)
+            for name in runtime.signatures:
+                if problem := _ask(runtime, name, ask, expect, format):
+                    return f"{name} of {file} {problem}"
     return None
 
 
-def _difference(found, expected) -> str | None:
-    """Return in what an output differs by more than rounding, or None."""
+def _ask(runtime, name, ask, expect, format) -> str | None:
+    """Ask one signature of a format, in batches of one and of all.
+
+    What it should answer is known from the signatures with the same arguments.
+
+    Returns:
+        What is wrong with the answer, or None.
+    """
+    asked, expected = None, {}
+    for known in ask:
+        if ask[known].keys() == runtime.signatures[name].keys():
+            asked = ask[known]
+            expected |= expect[known]
+    expected |= expect.get(name, {})
+    if unknown := set(runtime.outputs[name]) - set(expected):
+        return f"returns {sorted(unknown)}, which the model does not"
+    answer, sure = runtime.start(name), _are_sure(expected)
+    for part in (slice(None), slice(1)):
+        found = answer(**{key: value[part] for key, value in asked.items()})
+        for output, value in found.items():
+            compared = expected[output][part]
+            if compared.dtype.kind not in "fu" and len(value) == len(compared):
+                value, compared = value[sure[part]], compared[sure[part]]
+            if problem := _difference(
+                value,
+                compared,
+                TOLERANCE_ELSEWHERE,
+                by_rounding=format in ROUNDED,
+            ):
+                return f"differs from the model: {output} {problem}"
+    return None
+
+
+def _are_sure(expected):
+    """Say of each answer whether rounding cannot make it another class."""
+    import numpy as np
+
+    if "probabilities" not in expected:
+        count = len(next(iter(expected.values())))
+        return np.ones(count, bool)
+    *_, second, first = np.sort(expected["probabilities"]).T
+    return first - second > 2 * TOLERANCE_ELSEWHERE
+
+
+def _difference(
+    found, expected, tolerance=TOLERANCE, by_rounding=False
+) -> str | None:
+    """Return in what an output differs by more than rounding, or None.
+
+    Args:
+        found: The output.
+        expected: What the model says.
+        tolerance: By how much float32 may differ.
+        by_rounding: Whether shape and type are all that has to agree.
+    """
     import numpy as np
 
     if found.dtype == object:  # strings, as TensorFlow has them
@@ -73,11 +139,14 @@ def _difference(found, expected) -> str | None:
     both_strings = found.dtype.kind == expected.dtype.kind == "U"
     if found.dtype != expected.dtype and not both_strings:
         return f"is {found.dtype}, not {expected.dtype}"
-    if found.dtype.kind == "f":
+    if by_rounding:
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            return "is not finite"
+    elif found.dtype.kind == "f":
         scale = max(1.0, np.max(np.abs(expected)))
         worst = np.max(np.abs(found - expected)) / scale
-        if not worst <= TOLERANCE:
-            return f"by {worst:.2g}; at most {TOLERANCE} is rounding"
+        if not worst <= tolerance:
+            return f"by {worst:.2g}; at most {tolerance} is rounding"
     elif found.dtype == np.uint8:  # pixels, rounded from floats
         worst = np.max(np.abs(found.astype(int) - expected))
         if worst > 1:
@@ -94,6 +163,10 @@ if __name__ == "__main__":
     import zoo  # noqa: F401  # imports Keras before TensorFlow does
 
     # isort: split
+    import ai_edge_litert.interpreter  # noqa: F401
+    import onnxruntime  # noqa: F401
     import tensorflow  # noqa: F401
 
-    sys.exit(main(sys.argv[1], io.BytesIO(sys.stdin.buffer.read())))
+    folder, newline, exam = sys.stdin.buffer.read().partition(b"\n")
+    if newline:  # else nobody is there any more
+        sys.exit(main(os.fsdecode(folder), io.BytesIO(exam)))

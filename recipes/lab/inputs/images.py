@@ -24,11 +24,15 @@ class Images:
     shape: tuple[int, int, int]
     polarity: str
 
-    # What examples are called, here and by Hugging Face; how an example on the
-    # card names them; what a model answers to, all the same.
+    # What examples are called, here and by Hugging Face; what a model answers
+    # to, all the same.
     plural: ClassVar = "images"
     hub_kind: ClassVar = "image"
-    argument: ClassVar = "image=images"
+    # How an example on the card asks, with which argument and variable.
+    signature: ClassVar = "serving_default"
+    argument: ClassVar = "image"
+    variable: ClassVar = "images"
+    in_javascript: ClassVar = ("uint8", "Uint8Array")
     strangeness: ClassVar = "whatever the picture shows"
 
     def endpoint(self, answer, expect) -> Signature:
@@ -127,9 +131,10 @@ them {colors} and resizes them. What is transparent becomes black{ink}.
 It refuses transparent pictures too dark to be seen on black, PNG files of 16
 bits that use less than half of their range, and JPEG files for print (CMYK).
 
-With the package installed, `zoo.load_model("{name}")` returns the Keras model.
+With the package installed, `zoo.load_model("{name}")` returns the Keras model,
+and `zoo.load_predictor("{name}")` a fast function from images to answers.
 
-With TensorFlow Serving watching `saved_models/{name}`:
+With TensorFlow Serving watching `saved_models/{name}`, for a file:
 
 ```sh
 printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\

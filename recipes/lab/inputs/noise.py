@@ -1,6 +1,7 @@
 """Noise goes in: codes, which a seed and a count stand for."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,12 @@ class Noise:
     """
 
     latent_dim: int
+
+    # How an example on the card asks with codes of one's own.
+    signature: ClassVar = "decode"
+    argument: ClassVar = "code"
+    variable: ClassVar = "codes"
+    in_javascript: ClassVar = ("float32", "Float32Array")
 
     def draw(self, seed, count):
         """Return codes that depend on nothing but the arguments.
@@ -70,6 +77,18 @@ class Noise:
             sample,
             lambda inputs: ASKED,
             lambda inputs: expect(self.draw(**ASKED)),
+        )
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The shape of a code."""
+        return (self.latent_dim,)
+
+    def comment(self) -> str:
+        """Return what an example on the card says of its `codes`."""
+        return (
+            f"# codes: float32, (n, {self.latent_dim}), from a standard normal "
+            "distribution"
         )
 
     def card(self) -> str:

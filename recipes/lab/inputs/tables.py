@@ -48,7 +48,11 @@ class Tables:
 
     plural: ClassVar = "rows"
     hub_kind: ClassVar = "tabular"
-    argument: ClassVar = "features=features"
+    # How an example on the card asks, with which argument and variable.
+    signature: ClassVar = "serving_default"
+    argument: ClassVar = "features"
+    variable: ClassVar = "features"
+    in_javascript: ClassVar = ("float32", "Float32Array")
     strangeness: ClassVar = "whatever the row says"
 
     @property

@@ -34,6 +34,8 @@ class Classification:
     metrics: ClassVar = (ACCURACY, CROSS_ENTROPY)
     # What training's loss is compared with: a metric, and a fact of the report.
     loss: ClassVar = (CROSS_ENTROPY, CROSS_ENTROPY.words)
+    # The output of the signatures that says it all.
+    answered: ClassVar = "probabilities"
 
     @property
     def hub_task(self) -> str:
@@ -68,7 +70,7 @@ class Classification:
         return of_every_class(predict(model, split.inputs))
 
     def score_answers(self, probabilities, split: Split) -> Scores:
-        """Score the probabilities of classes; see `score`."""
+        """Score what the signatures answer to a split; see `score`."""
         chosen = probabilities[np.arange(len(split)), split.targets]
         accuracy = np.mean(probabilities.argmax(axis=1) == split.targets)
         loss = -np.mean(np.log(np.clip(chosen, 1e-7, 1.0)))
@@ -174,6 +176,7 @@ class Classification:
             version: Its number.
         """
         inputs = self.data.inputs
+        given = f"{inputs.argument}={inputs.variable}"
         return f"""\
 With TensorFlow alone:
 
@@ -182,7 +185,7 @@ import tensorflow as tf
 
 export = tf.saved_model.load("saved_models/{name}/{version}")
 {inputs.comment()}
-answer = export.signatures["serving_default"]({inputs.argument})
+answer = export.signatures["serving_default"]({given})
 print(answer["class_name"], answer["probabilities"])
 ```
 

@@ -40,6 +40,8 @@ class Generation:
     # What the card says, the most important first.
     metrics: ClassVar = (CLASSIFIER_SCORE, CLASSES_DRAWN)
     loss: ClassVar = None  # neither of training's says how good pictures are
+    # The output of the signatures that says it all.
+    answered: ClassVar = "picture"
 
     def __post_init__(self):
         classes = len(self.data.class_names)
@@ -85,6 +87,13 @@ class Generation:
             "judge_temperature": temperature,
         }
         return Scores(split, pictures, metrics, codes)
+
+    def score_answers(self, pictures, split: Split) -> None:
+        """Return that a format of an export is not scored by itself.
+
+        Its pictures are compared, and that is enough: chance is in the codes.
+        """
+        return None
 
     def _judge(self, images, temperature):
         return sharpened(predict(self.judge, images), temperature)

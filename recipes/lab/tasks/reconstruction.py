@@ -1,6 +1,6 @@
 """The inputs come out again: how an autoencoder is scored, served and shown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +35,8 @@ class Reconstruction:
     metrics: ClassVar = (MSE, PSNR)
     # What training's loss is compared with: a metric, and a fact of the report.
     loss: ClassVar = (MSE, "Squared error")
+    # The output of the signatures that says it all.
+    answered: ClassVar = "reconstruction"
 
     @property
     def inputs(self):
@@ -71,6 +73,10 @@ class Reconstruction:
             say_what_is_scored(split)
         seen = split.inputs if inputs is None else inputs
         pictures = np.clip(predict(model, seen), 0, 1)
+        return replace(self.score_answers(pictures, split), inputs=inputs)
+
+    def score_answers(self, pictures, split: Split) -> Scores:
+        """Score what the signatures answer to a split; see `score`."""
         truth = in_unit_range(split.inputs)
         metrics = {
             MSE.name: float(np.mean(squared_errors(pictures, truth))),
@@ -78,7 +84,7 @@ class Reconstruction:
             - _cross_entropy(truth, truth),
             PSNR.name: psnr(pictures, truth),
         }
-        return Scores(split, pictures, metrics, inputs)
+        return Scores(split, pictures, metrics)
 
     def check(self, model: keras.Model) -> None:
         """Refuse a model without the two halves.

@@ -30,6 +30,8 @@ class Regression:
     metrics: ClassVar = (RMSE, MAE, R2)
     # What training's loss is compared with: a metric, and a fact of the report.
     loss: ClassVar = (MSE, MSE.words)
+    # The output of the signatures that says it all.
+    answered: ClassVar = "prediction"
 
     @property
     def hub_task(self) -> str:
@@ -59,7 +61,10 @@ class Regression:
         """
         if not quiet:
             say_what_is_scored(split)
-        answers = predict(model, split.inputs)[:, 0]
+        return self.score_answers(predict(model, split.inputs)[:, 0], split)
+
+    def score_answers(self, answers, split: Split) -> Scores:
+        """Score what the signatures answer to a split; see `score`."""
         errors = answers.astype("float64") - split.targets
         mse = float(np.mean(np.square(errors)))
         metrics = {
@@ -119,6 +124,7 @@ class Regression:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export; see `Classification`."""
         inputs = self.data.inputs
+        given = f"{inputs.argument}={inputs.variable}"
         return f"""\
 With TensorFlow alone:
 
@@ -127,7 +133,7 @@ import tensorflow as tf
 
 export = tf.saved_model.load("saved_models/{name}/{version}")
 {inputs.comment()}
-answer = export.signatures["serving_default"]({inputs.argument})
+answer = export.signatures["serving_default"]({given})
 print(answer["prediction"])
 ```
 

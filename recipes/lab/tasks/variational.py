@@ -68,6 +68,8 @@ class VariationalGeneration:
     # What the card says, the most important first.
     metrics: ClassVar = (NLL, NEGATIVE_ELBO)
     loss: ClassVar = None  # training's is one of them: nothing to remark
+    # The output of the signatures that says it all.
+    answered: ClassVar = "picture"
 
     @property
     def inputs(self) -> Images:
@@ -111,6 +113,13 @@ class VariationalGeneration:
             KL.name: 0.5 * float(np.mean(np.sum(excess, axis=1))),
         }
         return Likelihoods(split, predict(model, ink), metrics, ink, bounds)
+
+    def score_answers(self, pictures, split: Split) -> None:
+        """Return that a format of an export is not scored by itself.
+
+        Its likelihood needs both halves of the model, and minutes.
+        """
+        return None
 
     def check(self, model: keras.Model) -> None:
         """Refuse a model without the two halves, or without log-odds.
