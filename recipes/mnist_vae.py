@@ -33,7 +33,12 @@ INK_SEED = 1  # of the validation images, the same for every run
 class Config:
     """What there is to choose."""
 
-    latent_dim: Count = 50
+    hidden_units: tuple[Count, ...] = (150, 150)
+    """Widths of the encoder's hidden layers; the decoder has them in reverse.
+
+    The paper has (200, 200), and codes of 50 numbers, which make larger files.
+    """
+    latent_dim: Count = 40
     """Length of the code."""
     importance_samples: Count = 5_000
     """Codes that the likelihood of a test image is estimated from."""
@@ -70,7 +75,11 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("vae", latent_dim=config.latent_dim)
+            model = zoo.create_model(
+                "vae",
+                hidden_units=config.hidden_units,
+                latent_dim=config.latent_dim,
+            )
             model.compile(
                 optimizer=keras.optimizers.Adam(
                     training.one_cycle(config.learning_rate, steps, warmup=0.1)

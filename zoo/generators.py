@@ -213,7 +213,7 @@ def dcgan(
     filters=(32, 16),
     kernel_size=4,
     choices=10,
-    mapping_units=(256, 256, 256),
+    mapping_units=(256, 256, 128),
     hidden_units=256,
     latent_dim=64,
     name="dcgan",
@@ -227,9 +227,9 @@ def dcgan(
 
     | layer         | output  | parameters |
     | ------------- | ------- | ---------- |
-    | generator     | 28×28×1 | 558,945    |
+    | generator     | 28×28×1 | 325,217    |
     | discriminator | 1       | 410,705    |
-    | sum           |         | 969,650    |
+    | sum           |         | 735,922    |
 
     Args:
         image_shape: Height, width and channels of a picture; both sides are
