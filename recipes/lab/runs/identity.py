@@ -122,19 +122,24 @@ def source(config, caller: FrameType) -> dict[str, str]:
         else:
             packages.setdefault(file.relative_to(home).parts[0], home)
 
-    sums = {}
+    sums, files, imports = {}, set(), set()  # each is looked at once
     while pending:
         file = pending.pop()
+        if file in files:
+            continue
+        files.add(file)
         home = _home(file)
         key = file.relative_to(home).as_posix()
-        if key in sums or key.startswith(_RECORDERS):
+        if key.startswith(_RECORDERS):
             continue
         status = file.stat()
         sums[key], names = _read(file, home, status.st_mtime_ns, status.st_size)
         for name in names:
             top = name.partition(".")[0]
             for place in [packages[top]] if top in packages else beside:
-                pending += _files_of(name, place)
+                if (name, place) not in imports:
+                    imports.add((name, place))
+                    pending += _files_of(name, place)
     if not os.path.isfile(caller.f_code.co_filename):
         sums |= _sums_of_functions(caller)
     return sums
