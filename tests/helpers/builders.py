@@ -8,6 +8,19 @@ import keras
 import numpy as np
 
 import zoo
+from helpers.marks import only_thorough
+
+# These differ from another model in a cell, in sizes or in an output only.
+NEAR_COPIES = (
+    *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
+    "simple_rnn",
+)
+
+
+def one_of_each_kind(names):
+    """Return names of models of which the default run tries no near copies."""
+    kept = [name for name in names if name not in NEAR_COPIES]
+    return only_thorough(names, kept)
 
 
 def arguments_of(name):
@@ -20,6 +33,13 @@ def build(name, **arguments):
     """Build a model; the same arguments give the same object again."""
     keras.utils.set_random_seed(0)
     return zoo.create_model(name, **arguments)
+
+
+@functools.cache
+def another(name):
+    """Build a model with other weights, and with another name."""
+    keras.utils.set_random_seed(1)
+    return zoo.create_model(name, name="other")
 
 
 def examples(name, count=4):

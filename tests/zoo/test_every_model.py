@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.builders import (
+    another,
     arguments_of,
+    assert_same_weights,
     build,
     count,
     examples,
+    one_of_each_kind,
     outputs,
     with_weights_of,
 )
@@ -22,28 +25,33 @@ import zoo
 MODELS = zoo.list_models()
 IMAGE_MODELS = zoo.list_models(inputs="images")
 
+
+def each_kind(names):
+    return pytest.mark.parametrize("name", one_of_each_kind(names))
+
+
 each_model = pytest.mark.parametrize("name", MODELS)
+each_kind_of_model = each_kind(MODELS)
 # A step has no gradient: a rule trains the perceptron, and nothing the other.
-each_model_with_random_weights = pytest.mark.parametrize(
-    "name", [name for name in MODELS if name != "mcculloch_pitts"]
+each_kind_with_random_weights = each_kind(
+    [name for name in MODELS if name != "mcculloch_pitts"]
 )
-each_model_with_a_gradient = pytest.mark.parametrize(
-    "name",
+each_kind_with_a_gradient = each_kind(
     [name for name in MODELS if name not in ("mcculloch_pitts", "perceptron")],
 )
 each_image_model = pytest.mark.parametrize("name", IMAGE_MODELS)
+each_kind_of_image_model = each_kind(IMAGE_MODELS)
 # The others leave it to the network inside of them.
-each_model_that_rescales = pytest.mark.parametrize(
-    "name",
+each_kind_that_rescales = each_kind(
     [name for name in MODELS if "rescale" in arguments_of(name)],
 )
 
 
-@each_model
+@each_kind_of_model
 def test_function_registry_and_model_share_one_name(name):
     info = zoo.model_info(name)
     assert info.name == info.builder.__name__ == build(name).name == name
-    assert zoo.create_model(name, name="other").name == "other"
+    assert another(name).name == "other"
 
 
 @each_model
@@ -57,7 +65,7 @@ def test_every_argument_has_a_default_that_suits_28x28_images(name):
     assert build(name).input.dtype == "float32"
 
 
-@each_image_model
+@each_kind_of_image_model
 def test_uint8_and_float_pixels_give_the_same(name, pixels):
     model = build(name)
     np.testing.assert_array_equal(
@@ -65,7 +73,7 @@ def test_uint8_and_float_pixels_give_the_same(name, pixels):
     )
 
 
-@each_model_that_rescales
+@each_kind_that_rescales
 def test_pixels_are_rescaled_exactly_once(name, pixels):
     # Scaling before the model must do what scaling inside of it does.
     inside = build(name, rescale=(1 / 255, 0.0))
@@ -75,7 +83,7 @@ def test_pixels_are_rescaled_exactly_once(name, pixels):
     np.testing.assert_allclose(scaled, expected, rtol=1e-3, atol=1e-5)
 
 
-@each_model_that_rescales
+@each_kind_that_rescales
 def test_rescaling_is_the_first_layer_after_any_padding(name):
     model = build(name, rescale=(0.5, -3.0))
     [rescaling] = [layer for layer in model.layers if layer.name == "rescaling"]
@@ -88,17 +96,17 @@ def test_rescaling_is_the_first_layer_after_any_padding(name):
     )
 
 
-@each_model
+@each_kind_of_model
 def test_every_layer_is_named_by_hand(name):
     # Keras numbers the names that it makes up, so a second build would differ.
-    first, second = zoo.create_model(name), zoo.create_model(name)
+    first, second = build(name), another(name)
     assert [o.name for o in first.operations] == [
         o.name for o in second.operations
     ]
     assert [w.path for w in first.weights] == [w.path for w in second.weights]
 
 
-@each_model_with_a_gradient
+@each_kind_with_a_gradient
 def test_every_trainable_weight_gets_a_gradient(name):
     model = build(name)
     if "classifier_activation" in arguments_of(name):
@@ -119,7 +127,7 @@ def test_every_trainable_weight_gets_a_gradient(name):
         assert np.any(gradient), weight.path
 
 
-@each_model
+@each_kind_of_model
 def test_keras_file_brings_the_model_back_in_safe_mode(name, tmp_path):
     model, inputs = build(name), examples(name)
     model.save(tmp_path / "model.keras")
@@ -130,30 +138,30 @@ def test_keras_file_brings_the_model_back_in_safe_mode(name, tmp_path):
     )
 
 
-@each_model_with_random_weights
+@each_kind_with_random_weights
 def test_weights_file_fits_a_fresh_build(name, tmp_path):
     model, inputs = build(name), examples(name)
     model.save_weights(tmp_path / "model.weights.h5")
-    keras.utils.set_random_seed(1)
-    fresh = zoo.create_model(name)
+    other = another(name)
+    as_built = other.get_weights()
     assert not np.array_equal(
-        fresh.trainable_weights[0], model.trainable_weights[0]
+        other.trainable_weights[0], model.trainable_weights[0]
     )
-    fresh.load_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_allclose(
-        outputs(fresh, inputs), outputs(model, inputs), rtol=1e-6
+        outputs(other, inputs), outputs(model, inputs), rtol=1e-6
     )
+    other.set_weights(as_built)
 
 
-@each_model_with_random_weights
+@each_kind_with_random_weights
 def test_seed_decides_the_initial_weights(name):
-    def first_weights(seed):
-        keras.utils.set_random_seed(seed)
-        return zoo.create_model(name).get_weights()
-
-    one, same, other = (first_weights(seed) for seed in (7, 7, 8))
-    for left, right in zip(one, same, strict=True):
-        np.testing.assert_array_equal(left, right)
+    keras.utils.set_random_seed(0)  # as in `build`
+    one, same, other = (
+        [weight.numpy() for weight in model.trainable_weights]
+        for model in (build(name), zoo.create_model(name), another(name))
+    )
+    assert_same_weights(one, same)
     assert any(
         not np.array_equal(left, right)
         for left, right in zip(one, other, strict=True)
@@ -235,7 +243,7 @@ def parse_number(cell):
     return int(digits) if digits.isdecimal() else 0
 
 
-@each_model
+@each_kind_of_model
 def test_docstring_example_runs(name):
     builder = zoo.model_info(name).builder
     finder = doctest.DocTestFinder(recurse=False)
