@@ -33,7 +33,7 @@ INK_SEED = 1  # of the validation images, the same for every run
 class Config:
     """What there is to choose."""
 
-    hidden_units: tuple[Count, ...] = (150, 150)
+    hidden_units: tuple[Count, ...] = (160, 160)
     """Widths of the encoder's hidden layers; the decoder has them in reverse.
 
     The paper has (200, 200), and codes of 50 numbers, which make larger files.
@@ -42,7 +42,7 @@ class Config:
     """Length of the code."""
     importance_samples: Count = 5_000
     """Codes that the likelihood of a test image is estimated from."""
-    epochs: Epochs = 100
+    epochs: Epochs = 200
     batch_size: BatchSize = 256
     learning_rate: Rate = 0.005
     """Adam's, at its peak after a tenth of the steps."""
