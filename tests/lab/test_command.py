@@ -12,7 +12,7 @@ from helpers.commands import RECIPE
 from recipes.lab import command
 from recipes.lab.command import Target
 from recipes.lab.errors import RecipeError
-from recipes.lab.metrics import Metric
+from recipes.lab.metrics import ACCURACY, Metric
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -46,6 +46,19 @@ def test_a_command_may_be_given_in_any_thread(monkeypatch):
             *(lambda config: {"train_seconds": 0}, recipe.Config, (), []),
         )
         assert code.result() == 0
+
+
+@pytest.mark.parametrize(("floor", "code"), [("0.5", 0), ("0.51", 1)])
+def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(
+    floor, code, capsys
+):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    metrics = {"test_accuracy": 0.5, "train_seconds": 0}
+    arguments = (recipe.Config, (Target(ACCURACY, 0.9),), ["--target", floor])
+    assert command.run_command(lambda config: metrics, *arguments) == code
+    said = capsys.readouterr().err
+    missed = "error: test_accuracy 0.5000 misses the target 0.5100\n"
+    assert said == (missed if code else "")
 
 
 @pytest.mark.parametrize(

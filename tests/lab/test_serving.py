@@ -56,9 +56,14 @@ FORMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def served(any_export):
+    """The export as a server loads it."""
+    return tf.saved_model.load(str(any_export))
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_requests_of_every_form_are_answered(form, any_export, images):
-    served = tf.saved_model.load(str(any_export))
+def test_requests_of_every_form_are_answered(form, any_export, served, images):
     signatures = definitions(any_export)
     for name, definition in signatures.items():
         [(key, tensor)] = definition.inputs.items()

@@ -18,18 +18,25 @@ from recipes.lab.export import exporting
 # --- the SavedModel -----------------------------------------------------
 
 
-@pytest.fixture
-def swapped(export, tmp_path):
+@pytest.fixture(scope="module")
+def with_variables_of_another(export, tmp_path_factory):
     """An export with the variables of another, and the sums it had."""
+    folder = tmp_path_factory.mktemp("swapped")
     model = zoo.load_model(export, verbose=False)
     kernel = model.get_layer("predictions").kernel
     kernel.assign(-kernel)
     signatures = classification().signatures(model)
-    exporting._write_saved_model(tmp_path / "other", signatures)
-    swapped = shutil.copytree(export, tmp_path / "swapped")
+    exporting._write_saved_model(folder / "other", signatures)
+    swapped = shutil.copytree(export, folder / "swapped")
     shutil.rmtree(swapped / "variables")
-    shutil.copytree(tmp_path / "other" / "variables", swapped / "variables")
+    shutil.copytree(folder / "other" / "variables", swapped / "variables")
     return swapped
+
+
+@pytest.fixture
+def swapped(with_variables_of_another, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(with_variables_of_another, tmp_path / "swapped")
 
 
 def test_swapped_variables_are_found_by_the_sums(swapped):

@@ -16,6 +16,7 @@ from helpers.builders import (
     train,
 )
 from helpers.commands import ROOT, run_python
+from helpers.marks import only_thorough
 
 import zoo
 from zoo import transfer
@@ -107,7 +108,10 @@ def test_thawed_by_hand_the_backbone_is_at_work_again(images):
     }
 
 
-@pytest.mark.parametrize("thaw", ["norm3", ("hidden1", "norm3")])
+@pytest.mark.parametrize(
+    "thaw",
+    only_thorough(["norm3", ("hidden1", "norm3")], [("hidden1", "norm3")]),
+)
 def test_partial_training_changes_what_was_thawed(thaw, images):
     model = classifier(mode="partial", thaw=thaw)
     before = weights_by_path(model)
@@ -156,7 +160,12 @@ def test_full_goes_on_where_frozen_stopped(images):
 
 
 @pytest.mark.parametrize(
-    ("mode", "thaw"), [("frozen", ()), ("partial", "hidden1"), ("full", ())]
+    ("mode", "thaw"),
+    [
+        pytest.param("frozen", (), marks=pytest.mark.thorough),
+        ("partial", "hidden1"),
+        pytest.param("full", (), marks=pytest.mark.thorough),
+    ],
 )
 def test_keras_file_and_config_remember_what_is_frozen(
     mode, thaw, images, tmp_path
@@ -213,7 +222,10 @@ def test_weights_go_into_a_copy_of_a_model(images, tmp_path):
 
 @pytest.mark.parametrize(
     "export",
-    ["mnist_cnn", "mnist_cnn:1", ROOT / "saved_models/mnist_cnn/1"],
+    only_thorough(
+        ["mnist_cnn", "mnist_cnn:1", ROOT / "saved_models/mnist_cnn/1"],
+        ["mnist_cnn:1"],
+    ),
     ids=str,
 )
 def test_export_brings_its_trained_weights(export, images, monkeypatch):
