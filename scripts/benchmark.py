@@ -1,6 +1,7 @@
-"""Measure training, what devices and data cost it, and serving under load.
+"""Measure training, PyTorch's beside it, devices, data, and serving.
 
     python scripts/benchmark.py training [--rounds 3]
+    python scripts/benchmark.py peers [--rounds 3] [--only mnist_cnn ...]
     python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
                                         [--recipe mnist_cnn] [--epochs 4]
     python scripts/benchmark.py growth [--largest 20] [--recipe mnist_cnn]
@@ -13,6 +14,16 @@ training with twelve epochs of the lecture's. An epoch of the lecture's is
 measured after its first, which also traces. CPU seconds are the quieter measure
 on a machine with other users. On two cores the main job took 1/38 of the wall
 time and 1/46 of the CPU time, and its command 13 s more than its training.
+
+`peers` trains and asks the same networks in PyTorch (`scripts/peers.py`), in
+turn, A B A B, each side in a process of its own, and prints medians of wall and
+CPU seconds, and of their ratios, ours to PyTorch's. Ours is the recipe's own
+command: its clock holds tracing, validation and checkpoints, PyTorch's holds
+none of these. Both scores stand beside the times, for a network that learns
+nothing is fast as well. Questions come and are answered as NumPy arrays, raw
+pixels to probabilities, one image or a thousand at a time, of the export of
+`mnist_cnn` that ships and of PyTorch with the same weights. It needs the
+`peers` extra.
 
 `scaling` trains the same number of images with the same global batch in one
 process, on two logical devices, with two workers, and in two processes that
@@ -42,6 +53,9 @@ import concurrent.futures
 import contextlib
 import csv
 import dataclasses
+import functools
+import importlib
+import importlib.util
 import itertools
 import json
 import multiprocessing
@@ -54,10 +68,26 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+NO_DATA = "this needs the real data: set TFDS_DATA_DIR"
 LECTURE_EPOCHS = 12  # of the lecture's own training
+# Recipes that are trained in PyTorch too, and for how many epochs;
+TRAININGS = {
+    "mnist_cnn": 3,
+    "mnist_lstm": 1,
+    "mnist_gru": 1,
+    "mnist_simple_rnn": 1,
+    "fashion_mnist_cnn": 1,
+    "mnist_deep_autoencoder": 1,
+}
+# how many images a question is about.
+QUESTIONS = {"one_image": 1, "thousand_images": 1_000}
+PEERS = (*TRAININGS, *QUESTIONS)
+FEWEST_CALLS = 50  # that answers are timed over
 LARGEST_BATCH = 32
 MAY_GROW = 64  # megabytes
 
@@ -71,6 +101,9 @@ def main(argv=None) -> int:
     commands = parser.add_subparsers(dest="what", required=True)
     training = commands.add_parser("training")
     training.add_argument("--rounds", type=int, default=3)
+    peers = commands.add_parser("peers")
+    peers.add_argument("--rounds", type=int, default=3)
+    peers.add_argument("--only", nargs="+", choices=PEERS, default=PEERS)
     scaling = commands.add_parser("scaling")
     scaling.add_argument("--rounds", type=int, default=3)
     scaling.add_argument("--batch-size", type=int, default=1024)
@@ -84,6 +117,10 @@ def main(argv=None) -> int:
     serving.add_argument("--callers", type=int, default=8)
     serving.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args(argv)
+    if getattr(arguments, "rounds", 1) < 1:
+        parser.error(
+            f"--rounds must be 1 or more. Received: {arguments.rounds}"
+        )
     if arguments.what == "scaling" and arguments.epochs < 2:
         parser.error("--epochs must be 2 or more: the first is left out")
     if arguments.what == "growth" and arguments.largest < 2:
@@ -92,7 +129,9 @@ def main(argv=None) -> int:
         return serve(arguments.export, arguments.callers, arguments.seconds)
     if arguments.what == "growth":
         return grow(arguments.recipe, arguments.largest)
-    if arguments.what == "scaling":
+    if arguments.what == "peers":
+        compare_peers(arguments.only, arguments.rounds)
+    elif arguments.what == "scaling":
         compare_devices(
             arguments.recipe,
             arguments.batch_size,
@@ -124,7 +163,8 @@ def compare_training(rounds: int) -> None:
         cpu_ratios.append(lecture_cpu / cpu)
         print(
             f"ours {wall:.1f} s ({cpu:.1f} CPU s, accuracy "
-            f"{ours['accuracy']:.4f}), command {ours['command']:.1f} s; "
+            f"{ours['metrics']['test_accuracy']:.4f}), "
+            f"command {ours['command']:.1f} s; "
             f"12 epochs of the lecture's {lecture_wall:.0f} s "
             f"({lecture_cpu:.0f} CPU s): 1/{wall_ratios[-1]:.1f} of the wall "
             f"time, 1/{cpu_ratios[-1]:.1f} of the CPU time",
@@ -158,7 +198,7 @@ def measure(recipe: str, *flags: str) -> dict:
         "command": command,
         "wall": metrics["train_seconds"],
         "cpu": metrics["train_cpu_seconds"],
-        "accuracy": metrics["test_accuracy"],
+        "metrics": metrics,
         "epochs": epochs,
     }
 
@@ -170,7 +210,7 @@ def real_runs(folder: str) -> list[Path]:
         SystemExit: If they trained on the embedded sample.
     """
     if list(Path(folder).glob("runs/*-sample")):
-        raise SystemExit("this needs the real data: set TFDS_DATA_DIR")
+        raise SystemExit(NO_DATA)
     return list(Path(folder).glob("runs/*/*"))
 
 
@@ -181,6 +221,204 @@ def read_history(run: Path) -> list[dict[str, float]]:
             {name: float(value) for name, value in row.items()}
             for row in csv.DictReader(file)
         ]
+
+
+# --- peers --------------------------------------------------------------
+
+
+class Measured(NamedTuple):
+    """What one side took, in seconds, and how good it was."""
+
+    wall: float
+    cpu: float
+    score: float
+    way: str = ""  # to ask, where there are several
+
+
+def compare_peers(names: Sequence[str], rounds: int) -> None:
+    """Print ours and PyTorch's seconds, and their ratios.
+
+    Args:
+        names: Some of `PEERS`.
+        rounds: How often each side takes its turn.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise SystemExit(
+            "peers compares with PyTorch, which is not installed: "
+            "pip install --editable '.[peers]'"
+        )
+    table = []
+    for name in names:
+        pairs = []
+        for seed in range(rounds):
+            pairs.append((measure_ours(name, seed), measure_peer(name, seed)))
+            ours, peer = pairs[-1]
+            print(
+                f"{name}, round {seed + 1} of {rounds}: "
+                f"ours {in_words(ours)}; PyTorch {in_words(peer)}",
+                flush=True,
+            )
+        table.append(row(name, pairs))
+    print(
+        f"{'median of ' + str(rounds):<24}{'wall':>10}{'PyTorch':>10}"
+        f"{'ratio':>7}{'CPU':>10}{'PyTorch':>10}{'ratio':>7}{'score':>9}"
+        f"{'PyTorch':>9}",
+        *table,
+        sep="\n",
+    )
+
+
+def row(name: str, pairs: Sequence[tuple[Measured, Measured]]) -> str:
+    """Return the medians of both sides' seconds, ratios and scores."""
+    cells = [f"{name:<24}"]
+    for field in ("wall", "cpu"):
+        times = [[getattr(one, field) for one in pair] for pair in pairs]
+        for seconds in zip(*times, strict=True):
+            cells.append(f"{in_units(statistics.median(seconds)):>10}")
+        ratio = statistics.median(ours / peer for ours, peer in times)
+        cells.append(f"{ratio:>7.2f}")
+    for scores in zip(*([one.score for one in p] for p in pairs), strict=True):
+        cells.append(f"{statistics.median(scores):>9.4f}")
+    return "".join(cells)
+
+
+def in_words(found: Measured) -> str:
+    """Return what one side took, for people."""
+    way = f" {found.way}" if found.way else ""
+    return (
+        f"{in_units(found.wall)} ({in_units(found.cpu)} CPU){way}, "
+        f"score {found.score:.4f}"
+    )
+
+
+def in_units(seconds: float) -> str:
+    """Return seconds in a unit that suits them."""
+    if seconds >= 0.1:
+        return f"{seconds:.2f} s"
+    if seconds >= 1e-3:
+        return f"{1e3 * seconds:.1f} ms"
+    return f"{1e6 * seconds:.0f} us"
+
+
+def measure_ours(name: str, seed: int) -> Measured:
+    """Train once by a recipe's command, or ask what ships."""
+    if name in QUESTIONS:
+        _, test = images_and_labels("mnist")
+        return alone(ask_ours, QUESTIONS[name], test)
+    found = measure(
+        *(name, "--epochs", str(TRAININGS[name]), "--seed", str(seed))
+    )
+    recipe = importlib.import_module(f"recipes.{name}")
+    metric = recipe.TARGETS[0].metric.name
+    return Measured(found["wall"], found["cpu"], found["metrics"][metric])
+
+
+def measure_peer(name: str, seed: int) -> Measured:
+    """Train or ask the same network in PyTorch."""
+    if name in QUESTIONS:
+        import zoo
+
+        model = zoo.load_model("mnist_cnn@shipped", verbose=False)
+        weights = {w.path: w.numpy() for w in model.weights}
+        _, test = images_and_labels("mnist")
+        return alone(ask_peer, weights, QUESTIONS[name], test)
+    dataset = importlib.import_module(f"recipes.{name}").DATASET
+    data = images_and_labels(dataset)
+    return alone(train_peer, name, TRAININGS[name], seed, *data)
+
+
+@functools.cache
+def images_and_labels(dataset: str) -> tuple:
+    """Return images and labels to train and to test with, the real ones."""
+    from recipes.lab.data import sources
+    from recipes.lab.flags import RunOptions
+
+    data = sources.load(dataset, RunOptions())
+    if data.is_sample:
+        raise SystemExit(NO_DATA)
+    return tuple((s.inputs, s.targets) for s in (data.train, data.test))
+
+
+def alone(function: Callable, *arguments):
+    """Call a function in a process of its own."""
+    with concurrent.futures.ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn")
+    ) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def train_peer(*arguments) -> Measured:
+    """Train in PyTorch; see `peers.fit`."""
+    import peers
+
+    return Measured(*peers.fit(*arguments))
+
+
+def ask_peer(weights: dict, size: int, test) -> Measured:
+    """Ask PyTorch for so many images at once, in the way that is faster."""
+    import peers
+
+    found = peers.ask(weights, size, test, time_answers)
+    way = min(found, key=lambda way: found[way].wall)
+    return found[way]._replace(way=way)
+
+
+def ask_ours(size: int, test) -> Measured:
+    """Ask for so many images at once what answers them fastest."""
+    import tensorflow as tf
+
+    from zoo import _loading
+
+    export = str(_loading.find_export("mnist_cnn@shipped"))
+    if size == 1:
+        from ai_edge_litert.interpreter import Interpreter
+
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            export, signature_keys=["serving_default"]
+        )
+        interpreter = Interpreter(model_content=converter.convert())
+        signature = interpreter.get_signature_runner("serving_default")
+
+        def answer(images):
+            return signature(image=images)["probabilities"]
+
+        return time_answers(answer, size, test)._replace(way="LiteRT")
+
+    served = tf.saved_model.load(export)
+    signature = served.signatures["serving_default"]
+
+    def answer(images):
+        return signature(image=tf.constant(images))["probabilities"].numpy()
+
+    return time_answers(answer, size, test)._replace(way="SavedModel")
+
+
+def time_answers(answer: Callable, size: int, test) -> Measured:
+    """Ask about all test images; return the cost of a call, and accuracy.
+
+    Args:
+        answer: Function of images, from NumPy arrays to NumPy arrays.
+        size: How many images it is given at once.
+        test: All images, and their labels.
+    """
+    import numpy as np
+
+    images, labels = test
+    parts = [images[i : i + size] for i in range(0, len(images), size)]
+    passes = -(-FEWEST_CALLS // len(parts))
+    for part in parts[:FEWEST_CALLS]:
+        answer(part)
+    answers, times = [], []
+    cpu = time.process_time()
+    for part in parts * passes:
+        started = time.perf_counter()
+        answers.append(answer(part))
+        times.append(time.perf_counter() - started)
+    cpu = (time.process_time() - cpu) / len(times)
+    classes = np.concatenate(answers[: len(parts)]).argmax(1)
+    return Measured(
+        statistics.median(times), cpu, float(np.mean(classes == labels))
+    )
 
 
 # --- scaling ------------------------------------------------------------
@@ -331,7 +569,6 @@ def train_on_more(recipe: str, factor: int) -> tuple:
         The number of images, the seconds of the epoch, the most bytes of memory
         that the process has held, and the bytes of an image.
     """
-    import importlib
     import io
 
     import numpy as np

@@ -165,3 +165,111 @@ def test_growth_is_measured_from_step_to_step(
     assert "  5 x 1,000 images: an epoch of 3.5 s" in said
     assert "costs 100.0, 100.0 us from step to step" in said
     assert f"and {bytes_an_image:,} bytes of memory" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rounds", "0"], "--rounds must be 1 or more. Received: 0"),
+        (["--only", "mnist_mlp"], "invalid choice: 'mnist_mlp'"),
+    ],
+)
+def test_peers_refuses_what_it_does_not_know(arguments, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["peers", *arguments])
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_peers_says_how_to_install_pytorch(monkeypatch):
+    monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["peers"])
+    assert "pip install --editable '.[peers]'" in end.value.code
+
+
+def test_peers_compares_medians_and_the_medians_of_ratios(monkeypatch, capsys):
+    def takes(walls, way=""):
+        walls = iter(walls)
+
+        def measure(name, seed):
+            wall = next(walls)
+            return benchmark.Measured(wall, 2 * wall, 0.99, way)
+
+        return measure
+
+    monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda _: True)
+    # The second round met another program, that disturbed both sides.
+    ours = takes([6.0, 60.0, 9.0, 2e-5, 3e-5, 3e-5])
+    monkeypatch.setattr(benchmark, "measure_ours", ours)
+    peer = takes([10.0, 120.0, 10.0, 1e-4, 1.5e-3, 1e-4], way="traced")
+    monkeypatch.setattr(benchmark, "measure_peer", peer)
+    arguments = ["--only", "mnist_cnn", "one_image"]
+    assert benchmark.main(["peers", *arguments]) == 0
+    *progress, titles, trained, asked = capsys.readouterr().out.splitlines()
+    assert progress[3] == (
+        "one_image, round 1 of 3: ours 20 us (40 us CPU), score 0.9900; "
+        "PyTorch 100 us (200 us CPU) traced, score 0.9900"
+    )
+    assert len(progress) == 6
+    assert titles.split()[:3] == ["median", "of", "3"]
+    assert (
+        trained.split()
+        == (
+            "mnist_cnn 9.00 s 10.00 s 0.60 18.00 s 20.00 s 0.60 0.9900 0.9900"
+        ).split()
+    )
+    assert (
+        asked.split()
+        == (
+            "one_image 30 us 100 us 0.20 60 us 200 us 0.20 0.9900 0.9900"
+        ).split()
+    )
+
+
+def test_answers_are_timed_and_scored():
+    images = np.arange(6, dtype="uint8").reshape(6, 1, 1, 1)
+    sizes = []
+
+    def answer(images):
+        sizes.append(len(images))
+        return np.eye(6)[images.ravel()]
+
+    found = benchmark.time_answers(answer, 2, (images, [0, 1, 2, 3, 4, 0]))
+    assert found.score == pytest.approx(5 / 6)
+    assert found.wall > 0
+    assert {*sizes} == {2}
+    assert len(sizes) == 3 + 51  # three to warm up, then fifty or more
+
+
+def test_peers_are_the_recipes_networks():
+    """Where PyTorch is installed: parameters, answers and learning rates."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import keras
+    import peers
+
+    import zoo
+    from recipes.lab import training
+
+    assert peers.NETWORKS.keys() == benchmark.TRAININGS.keys()
+    for recipe, network in peers.NETWORKS.items():
+        name = {"fashion_mnist_cnn": "deep_cnn"}.get(
+            recipe, recipe.removeprefix("mnist_")
+        )
+        ours, peer = zoo.create_model(name), network.build()
+        parameters = [p for p in peer.parameters() if p.requires_grad]
+        assert sum(p.numel() for p in parameters) == sum(
+            np.prod(weight.shape) for weight in ours.trainable_weights
+        )
+    model = zoo.create_model("cnn")
+    images = np.random.default_rng(0).integers(256, size=(2, 28, 28, 1))
+    peer = peers.cnn().eval()
+    peers.load_weights(peer, {w.path: w.numpy() for w in model.weights})
+    answers = peer(torch.from_numpy(images[..., 0])).softmax(1)
+    expected = model(keras.ops.convert_to_tensor(images))
+    np.testing.assert_allclose(answers.detach(), expected, atol=1e-6)
+    rate = training.one_cycle(1.0, 642, warmup=0.25)
+    for step in (0, 80, 160, 161, 400, 641):
+        assert peers.one_cycle(step, 642, 0.25) == pytest.approx(
+            float(rate(step)), abs=1e-6
+        )
