@@ -1,6 +1,7 @@
 """What all tests share: a quiet machine with two CPUs, and one dry run."""
 
 import contextlib
+import gc
 import io
 import os
 
@@ -29,6 +30,22 @@ def two_cpus():
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def verified_by_forks(two_cpus):
+    """Spare the exports of tests a TensorFlow that is imported for each."""
+    from helpers import forked_verifier
+
+    with forked_verifier.verified_by(forked_verifier):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_for_good(verified_by_forks):
+    """Look for no garbage among half a million objects that stay."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Let no test depend on those before it."""
@@ -47,8 +64,15 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def said_dry_run(tmp_path_factory):
     """The output folder of one whole dry run of the main job; what it said."""
+    from helpers.forked_verifier import verified_by
+
+    from recipes.lab import verifier
+
     folder = tmp_path_factory.mktemp("dry_run")
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as said,
+        verified_by(verifier),  # as users have it
+    ):
         code = run_recipe("mnist_cnn", "--dry-run", "--output-dir", folder)
     assert code == 0
     return folder, said.getvalue()
