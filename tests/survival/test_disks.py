@@ -24,7 +24,7 @@ from helpers.ends import TIMES, assert_same_end
 import zoo
 from recipes.lab import files as lab_files
 from recipes.lab import verifier
-from recipes.lab.export import exporting
+from recipes.lab.export import exporting, formats
 from recipes.lab.files import write_atomically
 
 RECIPE = "mnist_softmax_regression"
@@ -35,11 +35,15 @@ RECIPE = "mnist_softmax_regression"
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
-    """A function that runs a small recipe to its end; nothing is verified."""
+    """A function that runs a small recipe to its end.
+
+    Nothing is verified, and converted to no other format.
+    """
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
     for start in ("at_hand", "taken"):
         monkeypatch.setattr(verifier, start, contextlib.nullcontext)
     monkeypatch.setattr(exporting, "_verify", lambda *_: None)
+    monkeypatch.setattr(formats, "write", lambda *_: {})
 
     def run(output, *flags):
         flags = ("--epochs", 2, "--offline", "--output-dir", output, *flags)
@@ -291,11 +295,12 @@ DRIVER = f"""
 import contextlib, os, pathlib, shutil, sys, time
 
 from recipes.lab import files, verifier
-from recipes.lab.export import exporting
+from recipes.lab.export import exporting, formats
 from recipes import {RECIPE} as recipe
 
 verifier.at_hand = verifier.taken = contextlib.nullcontext
 exporting._verify = lambda *arguments: None
+formats.write = lambda *arguments: {{}}
 write, after = files.write_atomically, None
 
 def write_and_tell(path, content):
