@@ -30,7 +30,7 @@ from helpers.tasks import classification, reconstruction
 import zoo
 from recipes.lab import verifier
 from recipes.lab.errors import RecipeError
-from recipes.lab.export import exporting
+from recipes.lab.export import exporting, formats
 from recipes.lab.flags import RunOptions
 from recipes.lab.runs.run import Run
 from recipes.lab.training.devices import Devices
@@ -53,10 +53,16 @@ def run(tmp_path, digits):
 
 @pytest.fixture
 def unverified(monkeypatch):
-    """Leave the verification out, for tests of what happens around it."""
+    """Leave out what takes its time, for tests of what happens around it."""
     for start in ("at_hand", "taken"):
         monkeypatch.setattr(verifier, start, contextlib.nullcontext)
     monkeypatch.setattr(exporting, "_verify", lambda *_: None)
+    monkeypatch.setattr(exporting, "_write_saved_model", touch_saved_model)
+    monkeypatch.setattr(formats, "write", lambda *_: {})
+
+
+def touch_saved_model(folder, *_):
+    (folder / "saved_model.pb").touch()
 
 
 # --- what is on the disk ------------------------------------------------
@@ -263,11 +269,8 @@ def test_an_export_that_fails_leaves_nothing(
         raise error
 
     if step != "_write_saved_model":  # which takes its time
-        monkeypatch.setattr(
-            exporting,
-            "_write_saved_model",
-            lambda folder, *_: (folder / "saved_model.pb").touch(),
-        )
+        monkeypatch.setattr(exporting, "_write_saved_model", touch_saved_model)
+    monkeypatch.setattr(formats, "write", lambda *_: {})
     monkeypatch.setattr(exporting, step, fail)
     with pytest.raises(raised, match=message):
         exporting.export(run, classification(), small_model(), METRICS)
