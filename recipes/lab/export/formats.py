@@ -78,7 +78,7 @@ def _costs_of_int8(folder: Path, task) -> str | None:
     split, metric = task.data.validation, task.metrics[0]
     scores = []
     for format in ("litert", "litert-int8"):
-        predictor = _open(folder, format, task.inputs.signature)
+        predictor = _open(folder, format, task)
         pictures = predictor(task.inputs.examples(split, len(split)))
         scored = task.score_answers(pictures[task.answered], split)
         if scored is None:
@@ -145,16 +145,21 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
     for format, (file, _) in _runtimes.FORMATS.items():
         if not (folder / file).exists():
             continue
-        predictor = _open(folder, format, name)
+        predictor = _open(folder, format, task)
         found[format] = facts([folder / file], predictor, predictor(**asked))
         found[format]["signatures"] = [*predictor.signatures]
     return found
 
 
-def _open(folder, format, signature) -> _predictor.Predictor:
-    with litert.quiet():  # LiteRT says what it has chosen
-        runtime = _runtimes.open_format(folder, format)
-        return _predictor.Predictor(runtime, signature)
+def _open(folder, format, task) -> _predictor.Predictor:
+    inputs, split = task.inputs, task.data.validation
+    runtime = _runtimes.open_format(folder, format)
+    predictor = _predictor.Predictor(runtime, inputs.signature)
+    with (
+        litert.quiet()
+    ):  # LiteRT says what it has chosen when it is first asked
+        predictor(inputs.examples(split, 1))
+    return predictor
 
 
 def _score(task, answer) -> dict[str, float]:
