@@ -171,6 +171,7 @@ IMAGES = {
     ),
     "dense": lambda: layers.Dense(5, activation="elu"),
     "zeros around": lambda: layers.ZeroPadding2D(((1, 0), (2, 3))),
+    "negated": lambda: layers.Rescaling(-1.0),
     "rescaled by channel": lambda: layers.Rescaling(
         [1.0, 2.0, 3.0, 4.0], [0, 1, 2, 3]
     ),

@@ -9,6 +9,7 @@ import pytest
 from helpers.commands import ROOT, run_python
 
 LARGEST = 50_000_000  # bytes
+READERS = (".png", "/RESULTS.md", "/RUNTIMES.md")  # what pages show
 HOOKS = """
 import sys
 from setuptools import build_meta
@@ -74,7 +75,7 @@ def test_a_wheel_carries_packages_and_models(clean):
     files = content_of(clean)
     for name in files_of_the_project():
         if name.startswith(("zoo/", "recipes/", "saved_models/")):
-            is_for_readers = name.endswith((".png", "/RESULTS.md"))
+            is_for_readers = name.endswith(READERS)
             assert (name in files) == (not is_for_readers), name
 
 

@@ -4,18 +4,18 @@ import json
 
 import numpy as np
 import pytest
+from helpers.tasks import sample
 
 import zoo
 from zoo import _loading, _predictor, _runtimes
 
 FORMATS = [*_runtimes.FORMATS]
-DIGITS = "mnist_softmax_regression"
+DIGITS = "mnist_transfer"
 
 
 @pytest.fixture(scope="module")
 def images():
-    random = np.random.default_rng(0)
-    return random.integers(0, 256, (200, 28, 28, 1), "uint8")
+    return sample().test.inputs[:200]
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,11 @@ def test_it_answers_as_the_keras_model(format, count, images):
     answer = predict(images[:count])
     model = zoo.load_model(DIGITS, verbose=False)
     expected = model(images[:count], training=False)
-    atol = 0.05 if format == "litert-int8" else 1e-5
-    np.testing.assert_allclose(answer["probabilities"], expected, atol=atol)
+    if format == "litert-int8":  # nearly always the same class
+        same = answer["class_id"] == np.argmax(expected, axis=1)
+        assert np.mean(same) > 0.97
+    else:
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     chosen = answer["probabilities"].argmax(axis=1)
     np.testing.assert_array_equal(answer["class_id"], chosen)
 
@@ -39,7 +42,11 @@ def test_it_answers_as_the_keras_model(format, count, images):
 def test_names_of_classes_are_text(predict, images):
     answer = predict(images[:100])
     assert answer["class_name"].dtype.kind == "U"
-    assert [*map(int, answer["class_name"])] == [*answer["class_id"]]
+    labels = _loading.find_export(DIGITS) / "assets" / "labels.txt"
+    names = np.array(labels.read_text().split())
+    np.testing.assert_array_equal(
+        answer["class_name"], names[answer["class_id"]]
+    )
 
 
 def test_answers_of_parts_are_in_order(predict, images):
@@ -47,7 +54,7 @@ def test_answers_of_parts_are_in_order(predict, images):
     whole = predict(many)["probabilities"]
     for number in (0, 63, 64, 999):
         one = predict(many[number : number + 1])["probabilities"]
-        np.testing.assert_allclose(whole[number], one[0], atol=1e-6)
+        np.testing.assert_allclose(whole[number], one[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("format", ["litert", "onnx"])

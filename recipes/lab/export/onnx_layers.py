@@ -288,7 +288,11 @@ def _square_resizing(graph, layer, x):
 @_writes(layers.Rescaling)
 def _rescaling(graph, layer, x):
     x = graph.channels_last(x)  # there may be a number for each channel
-    x = graph.node("Mul", x, np.asarray(layer.scale, "float32"))
+    if np.all(np.equal(layer.scale, -1)):
+        # OpenCV makes NaN of a product with -1 in front of a softmax.
+        x = graph.node("Neg", x)
+    else:
+        x = graph.node("Mul", x, np.asarray(layer.scale, "float32"))
     if not np.any(layer.offset):
         return x
     return graph.node("Add", x, np.asarray(layer.offset, "float32"))
