@@ -1,30 +1,26 @@
 """Verifies exports in fresh processes that need not import TensorFlow.
 
-It takes the place of `recipes.lab.verifier` while this process exports: a
-server imports once what a verification needs, and forks a process for each
-export. The verifier that users have verifies the main job, and what commands
-export that tests start.
+It takes the place of `recipes.lab.verifier` while this process exports. The
+verifier that users have verifies the main job, and what commands export that
+tests start.
 """
 
 import contextlib
 import io
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from helpers.forks import FORKS
 from recipes.lab import command
 from recipes.lab.export import exporting, verification
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tensorflow", verification.__name__, "zoo"])
 
 at_hand = taken = contextlib.nullcontext
 
 
 def ask(process, folder, exam):
     """Have an export verified; see `recipes.lab.verifier.ask`."""
-    with ProcessPoolExecutor(1, _FORKS) as pool:
+    with ProcessPoolExecutor(1, FORKS) as pool:
         question = folder.resolve(), io.BytesIO(exam)
         return pool.submit(verification.main, *question).result()
 

@@ -3,16 +3,13 @@
 Each runs `DRIVER`: a recipe on the embedded digits, and one fault.
 """
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from helpers.commands import ROOT, run_python
 from helpers.ends import assert_same_end
+from helpers.forks import Fork
 
 pytestmark = pytest.mark.faults
 
@@ -93,32 +90,19 @@ def folder(tmp_path):
     return tmp_path
 
 
-def environment(folder, fault):
-    return {
-        "TFDS_DATA_DIR": str(folder / "nowhere"),
-        "PYTHONPATH": str(ROOT),
-        **({"FAULT": fault} if fault else {}),
-    }
+def start(folder, *flags, fault=None):
+    """Start the recipe in a folder."""
+    env = {"TFDS_DATA_DIR": str(folder / "nowhere")}
+    if fault:
+        env["FAULT"] = fault
+    return Fork("driver.py", *flags, cwd=folder, env=env)
 
 
 def run(folder, *flags, fault=None):
     """Run the recipe in a folder to its end, whatever that is."""
-    done = run_python(
-        "driver.py", *flags, cwd=folder, env=environment(folder, fault)
-    )
+    done = start(folder, *flags, fault=fault).ends()
     assert "Traceback" not in done.stderr, done.stderr
     return done
-
-
-def start(folder, fault):
-    return subprocess.Popen(
-        [sys.executable, "driver.py"],
-        cwd=folder,
-        env={**os.environ, **environment(folder, fault)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def checkpoints(folder):
@@ -237,7 +221,7 @@ def test_the_same_command_started_twice_at_once(folder, unbroken):
     try:
         deadline = time.monotonic() + 100
         while not (folder / "waiting").exists():
-            assert first.poll() is None, first.communicate()
+            assert first.process.is_alive(), first.ends()
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
@@ -253,11 +237,11 @@ def test_the_same_command_started_twice_at_once(folder, unbroken):
         second = run(folder)
         assert second.returncode == 0, second.stderr
         (folder / "go").touch()
-        _, said = first.communicate(timeout=100)
-        assert first.returncode == 0, said
+        done = first.ends()
+        assert done.returncode == 0, done.stderr
     finally:
-        first.kill()
-        first.communicate()
+        first.process.kill()
+        first.process.join()
     runs = (folder / "runs" / f"{RECIPE}-sample").iterdir()
     assert sorted(path.name for path in runs) == ["1", "2"]
     exports = (folder / "saved_models" / f"{RECIPE}-sample").iterdir()
