@@ -4,6 +4,7 @@ PYTHONPATH=.:tests python tests/recipes/test_shipped.py    # stores them anew
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,40 @@ def test_a_shipped_model_answers_as_it_did(export):
     stored = json.loads(STORED.read_text())[export]
     for values in answers(export):
         np.testing.assert_allclose(shown(values), stored, atol=2e-5)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("export", _loading.shipped_exports())
+def test_python_of_a_shipped_card_runs(export, monkeypatch, capsys):
+    pytest.importorskip("openvino")
+    monkeypatch.chdir(_loading.SHIPPED.parent)
+    folder = _loading.SHIPPED / export
+    name = json.loads((folder / "metrics.json").read_text())["dataset"]
+    data = TABLES[name]() if name in TABLES else sample()
+    inputs = data.test.inputs[:ASKED]
+    codes = np.zeros((ASKED, 64), "float32")  # of a generator
+    given = {"images": inputs, "features": inputs, "codes": codes}
+    card = (folder / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    asked = [block for block in blocks if "urllib" not in block]
+    assert len(asked) == 4 and len(blocks) == 5
+    for block in asked:
+        exec(block, dict(given))
+        assert capsys.readouterr().out
+
+
+def test_what_ships_is_small():
+    total = 0
+    for export in _loading.shipped_exports():
+        sizes = [
+            path.stat().st_size
+            for path in (_loading.SHIPPED / export).rglob("*")
+            if path.is_file()
+        ]
+        assert max(sizes) <= 3_000_000, export
+        assert sum(sizes) <= 6_000_000, export
+        total += sum(sizes)
+    assert total <= 80_000_000
 
 
 def test_the_answers_of_every_shipped_model_are_stored():
