@@ -121,7 +121,7 @@ NEAR_COPIES = (
     "mnist_softmax_regression",
     "mnist_to_fashion_mnist",
 )
-# They resume as others do; mnist_gan is killed in tests/survival/test_games.py.
+# They resume as others do; mnist_gan is killed in tests/survival/test_kills.py.
 RESUME_AS_OTHERS = ("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5")
 
 

@@ -144,10 +144,10 @@ def test_every_recipe_trains_with_two_workers(name, tmp_path):
         assert np.isfinite(values).all()
 
 
-def train_until_lost(folder, lost):
+def train_until_lost(folder, recipe, lost):
     """Kill a worker in the second epoch; see that the other names it, soon."""
     started = time.monotonic()
-    done = train(folder, "mnist_cnn", FAULT=f"{lost} 14 SIGKILL")
+    done = train(folder, recipe, FAULT=f"{lost} 14 SIGKILL")
     assert time.monotonic() - started < 90
     assert done.returncode == 128 + signal.SIGKILL
     assert f"[{1 - lost}] error: worker {lost} at 127.0.0.1:" in done.stdout
@@ -168,14 +168,14 @@ def assert_goes_on(folder, recipe, unbroken):
 
 @pytest.mark.faults
 def test_a_killed_chief_is_named(tmp_path):
-    train_until_lost(tmp_path, 0)
+    train_until_lost(tmp_path, "mnist_mlp", 0)
 
 
 @pytest.mark.faults
 def test_a_killed_worker_is_named_and_the_next_start_goes_on(
     tmp_path, unbroken
 ):
-    train_until_lost(tmp_path, 1)
+    train_until_lost(tmp_path, "mnist_cnn", 1)
     assert_goes_on(tmp_path, "mnist_cnn", unbroken)
 
 
@@ -183,10 +183,10 @@ def test_a_killed_worker_is_named_and_the_next_start_goes_on(
 def test_a_preempted_worker_ends_with_143_and_the_next_start_goes_on(
     tmp_path, unbroken
 ):
-    done = train(tmp_path, "mnist_autoencoder", FAULT="1 14 SIGTERM")
+    done = train(tmp_path, "mnist_mlp", FAULT="1 14 SIGTERM")
     assert done.returncode == 143, done.stdout
     assert "[1] error: preempted" in done.stdout
-    assert_goes_on(tmp_path, "mnist_autoencoder", unbroken)
+    assert_goes_on(tmp_path, "mnist_mlp", unbroken)
 
 
 @pytest.mark.faults

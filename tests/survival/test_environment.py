@@ -33,9 +33,12 @@ os.environ.pop("KERAS_HOME", None)
 
 
 @pytest.mark.parametrize(
-    "backend", [NOTEBOOK, pytest.param("mine", marks=pytest.mark.thorough)]
+    "backend",
+    [
+        pytest.param(NOTEBOOK, marks=pytest.mark.thorough),
+        pytest.param("mine", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.thorough
 def test_import_without_matplotlibs_backend_or_a_home(backend, tmp_path):
     code = f"""{NOBODY}
 import zoo

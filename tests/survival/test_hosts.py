@@ -134,8 +134,12 @@ def two(tmp_path):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    """The weights and metrics of a training that nothing happened to."""
+    """The weights and metrics of a training that nothing happened to.
+
+    The chief alone could write.
+    """
     with two_hosts(tmp_path_factory.mktemp("unbroken")) as two:
+        close(two, 1)
         two.start()
         return two.result()
 
@@ -155,7 +159,9 @@ def assert_resumes(two, unbroken, *configs):
     assert_equal(result, unbroken)
 
 
-def test_two_hosts_train_what_two_devices_do(unbroken, tmp_path, monkeypatch):
+def test_two_hosts_train_what_two_devices_do_and_the_chief_alone_writes(
+    unbroken, tmp_path, monkeypatch
+):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr(sample, "PASSES", 1)  # as in DRIVER
     mirrored = ("--strategy", "mirrored", "--cpu-devices", 2)
@@ -236,12 +242,6 @@ def test_a_full_disk_ends_both_and_they_resume(two, unbroken):
     assert f"error: worker 0 at {ADDRESSES[0]}:2222 was lost" in other
     filler.unlink()
     assert_resumes(two, unbroken)
-
-
-def test_the_chief_alone_needs_a_folder_that_can_be_written(two, unbroken):
-    close(two, 1)
-    two.start()
-    assert_equal(two.result(), unbroken)
 
 
 def test_a_chief_whose_folder_cannot_be_written_ends_both(two):

@@ -17,8 +17,8 @@ RECIPE = "mnist_cnn"  # it has batch normalisation and augmentation
 EPOCHS = 4
 
 # FAULT is "<where> <n> <what>": at the n-th time of where, do what.
-DRIVER = f"""
-import os, pathlib, resource, signal, sys, time
+DRIVER = """
+import importlib, os, pathlib, resource, signal, sys, time
 
 # A shell has its background jobs ignore it, and their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,11 +75,8 @@ def import_with_faults():
 
 command._import_tensorflow_quietly = import_with_faults
 
-from recipes import {RECIPE} as recipe
-
-sys.exit(recipe.main([
-    "--epochs", "{EPOCHS}", "--batch-size", "64", "--offline", *sys.argv[1:]
-]))
+recipe = importlib.import_module("recipes." + sys.argv[1])
+sys.exit(recipe.main([*sys.argv[2:], "--batch-size", "64", "--offline"]))
 """
 STEPS = 1_297 // 64
 
@@ -90,17 +87,18 @@ def folder(tmp_path):
     return tmp_path
 
 
-def start(folder, *flags, fault=None):
-    """Start the recipe in a folder."""
+def start(folder, *flags, fault=None, recipe=RECIPE, epochs=EPOCHS):
+    """Start a recipe in a folder."""
     env = {"TFDS_DATA_DIR": str(folder / "nowhere")}
     if fault:
         env["FAULT"] = fault
+    flags = (recipe, "--epochs", epochs, *flags)
     return Fork("driver.py", *flags, cwd=folder, env=env)
 
 
-def run(folder, *flags, fault=None):
-    """Run the recipe in a folder to its end, whatever that is."""
-    done = start(folder, *flags, fault=fault).ends()
+def run(folder, *flags, **options):
+    """Run a recipe in a folder to its end, whatever that is."""
+    done = start(folder, *flags, **options).ends()
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -120,9 +118,12 @@ def leftovers(folder):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unbroken")
+    return unbroken_in(tmp_path_factory.mktemp("unbroken"))
+
+
+def unbroken_in(folder, **options):
     (folder / "driver.py").write_text(DRIVER)
-    done = run(folder)
+    done = run(folder, **options)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -161,6 +162,19 @@ def test_killed_three_times_it_ends_bit_for_bit_like_the_unbroken_run(
         folder / "runs" / f"{RECIPE}-sample" / "1" / "history.csv"
     ).read_text()
     assert len(rows.splitlines()) == 1 + EPOCHS
+    assert_same_end(folder, unbroken)
+
+
+def test_a_game_that_is_killed_loses_neither_an_optimizer_nor_a_seed(
+    folder, tmp_path_factory
+):
+    game = {"recipe": "mnist_gan", "epochs": 2}
+    fault = f"on_train_batch_end {STEPS + 5} SIGKILL"
+    assert run(folder, fault=fault, **game).returncode == -signal.SIGKILL
+    done = run(folder, **game)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch 1 of 2" in done.stdout
+    unbroken = unbroken_in(tmp_path_factory.mktemp("game"), **game)
     assert_same_end(folder, unbroken)
 
 
