@@ -53,7 +53,7 @@ def load_predictor(
 
 
 class Predictor:
-    """A function from arrays to a dictionary of arrays.
+    """A function from arrays to a dictionary of arrays, for any thread.
 
     Attributes:
         signatures: The names of all that the file has.
@@ -73,6 +73,7 @@ class Predictor:
         self.outputs = runtime.outputs[signature]
         self._start = lambda: runtime.start(signature)
         self._answer = self._start()
+        self._lock = threading.Lock()  # runtimes keep buffers
         self._pool, self._threads = None, threading.local()
 
     def __call__(self, *batch, **batches) -> dict[str, np.ndarray]:
@@ -96,7 +97,7 @@ class Predictor:
         if batches.keys() != self.arguments.keys():
             raise TypeError(
                 f"The arguments are {', '.join(self.arguments)}. "
-                f"Received: {', '.join(batches)}"
+                f"Received: {', '.join(batches) or 'none'}"
             )
         count = None
         for name, argument in self.arguments.items():
@@ -118,7 +119,9 @@ class Predictor:
                         f"before it {count}."
                     )
         if count is None or count <= AT_ONCE:
-            return _with_text(self._answer(**batches))
+            with self._lock:
+                answer = self._answer(**batches)
+            return _with_text(answer)
         return self._answer_parts(batches, count)
 
     def _named(self, batch, batches):
@@ -131,13 +134,14 @@ class Predictor:
 
     def _answer_parts(self, batches, count):
         """Answer in parts that fit into caches, on all processors."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(
-                len(os.sched_getaffinity(0))
-                if hasattr(os, "sched_getaffinity")
-                else os.cpu_count(),
-                initializer=self._start_thread,
-            )
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(
+                    len(os.sched_getaffinity(0))
+                    if hasattr(os, "sched_getaffinity")
+                    else os.cpu_count(),
+                    initializer=self._start_thread,
+                )
 
         def answer(start):
             part = slice(start, start + AT_ONCE)
@@ -199,4 +203,4 @@ def _fitting(name: str, value, argument) -> np.ndarray:
                     f"Received: {array.min()} to {array.max()}"
                 )
         converted = array.astype(dtype)
-    return np.ascontiguousarray(converted)
+    return np.asarray(converted, order="C")

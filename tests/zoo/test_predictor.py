@@ -1,6 +1,7 @@
 """A predictor answers as the model, and refuses what runtimes would not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -55,6 +56,26 @@ def test_answers_of_parts_are_in_order(predict, images):
     for number in (0, 63, 64, 999):
         one = predict(many[number : number + 1])["probabilities"]
         np.testing.assert_allclose(whole[number], one[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_threads_may_share_it(format, images):
+    predict = zoo.load_predictor(DIGITS, format=format)
+    ones = [images[i : i + 1 + i % 3] for i in range(40)]
+    expected = [predict(one)["probabilities"] for one in ones]
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda one: predict(one)["probabilities"], ones * 5)]
+    for value, other in zip(found, expected * 5, strict=True):
+        np.testing.assert_array_equal(value, other)
+
+
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_views_are_taken(format, images):
+    predict = zoo.load_predictor(DIGITS, format=format)
+    views = images[::2, ::-1]
+    found = predict(views)["probabilities"]
+    expected = predict(views.copy())["probabilities"]
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("format", ["litert", "onnx"])
