@@ -88,10 +88,10 @@ def test_what_ships_is_small():
             for path in (_loading.SHIPPED / export).rglob("*")
             if path.is_file()
         ]
-        assert max(sizes) <= 3_000_000, export
-        assert sum(sizes) <= 6_000_000, export
+        assert max(sizes) <= 3 * 2**20, export
+        assert sum(sizes) <= 6 * 2**20, export
         total += sum(sizes)
-    assert total <= 80_000_000
+    assert total <= 80 * 2**20
 
 
 def test_the_answers_of_every_shipped_model_are_stored():
