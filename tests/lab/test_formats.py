@@ -1,5 +1,6 @@
 """The other formats are there, are the model, and are measured."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_eight_bits_are_left_out_if_they_cost_too_much(
     assert not (tmp_path / "model.int8.tflite").exists()
     reason = absent["`model.int8.tflite`"]
     assert "% instead of " in reason and "validation set" in reason
+
+
+def test_without_a_validation_set_eight_bits_are_left_out(tmp_path, model):
+    task = classification()
+    data = dataclasses.replace(task.data, validation=task.data.validation[:0])
+    task = dataclasses.replace(task, data=data)
+    absent = formats.write(tmp_path, task, model, task.signatures(model))
+    assert "no validation set" in absent["`model.int8.tflite`"]
+    assert (tmp_path / "model.tflite").exists()
 
 
 def test_a_layer_that_onnx_has_not_is_named(tmp_path, model, monkeypatch):

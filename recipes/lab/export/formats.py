@@ -76,6 +76,8 @@ def _strings(signatures) -> list[str]:
 def _costs_of_int8(folder: Path, task) -> str | None:
     """Say why eight bits are not enough for a model, or return None."""
     split, metric = task.data.validation, task.metrics[0]
+    if not len(split):
+        return "there is no validation set to measure what eight bits cost on"
     scores = []
     for format in ("litert", "litert-int8"):
         predictor = _open(folder, format, task)
@@ -152,7 +154,7 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
 
 
 def _open(folder, format, task) -> _predictor.Predictor:
-    inputs, split = task.inputs, task.data.validation
+    inputs, split = task.inputs, task.data.test
     runtime = _runtimes.open_format(folder, format)
     predictor = _predictor.Predictor(runtime, inputs.signature)
     with (
