@@ -9,6 +9,7 @@ import numpy as np
 
 import zoo
 from helpers.marks import only_thorough
+from helpers.seeds import set_seed
 
 # These differ from another model in a cell, in sizes or in an output only.
 NEAR_COPIES = (
@@ -31,14 +32,14 @@ def arguments_of(name):
 @functools.cache
 def build(name, **arguments):
     """Build a model; the same arguments give the same object again."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     return zoo.create_model(name, **arguments)
 
 
 @functools.cache
 def another(name):
     """Build a model with other weights, and with another name."""
-    keras.utils.set_random_seed(1)
+    set_seed(1)
     return zoo.create_model(name, name="other")
 
 
@@ -80,7 +81,7 @@ LABELS = np.arange(8) % 3
 
 def small_cnn(**arguments):
     """Build a network that takes no time, with everything that may move."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     sizes = {"filters": (4, 8), "hidden_units": 16, "dropout": 0.5}
     return zoo.create_model("cnn", **{**sizes, **arguments})
 

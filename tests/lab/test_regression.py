@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.seeds import set_seed
 
 import zoo
 from recipes.lab import tasks
@@ -22,7 +22,7 @@ def task():
 @pytest.fixture(scope="module")
 def model(task):
     """A neuron that has not been trained."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     model = zoo.create_model("linear_neuron")
     model.get_layer("standardization").adapt(task.data.train.inputs)
     return model

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.seeds import set_seed
 
 import zoo
 from recipes import mnist_by_hand
@@ -151,7 +152,7 @@ def test_gradient_of_a_sigmoid_unit_has_a_plus():
 
 
 def small_mlp(hidden_units=(6, 5), activation="tanh"):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     return zoo.create_model(
         "mlp",
         input_shape=(4, 4, 1),

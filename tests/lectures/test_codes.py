@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from helpers.builders import build, count
 from helpers.facts import Facts
+from helpers.seeds import set_seed
 
 import zoo
 
@@ -28,7 +29,7 @@ def fit_all_at_once(autoencoder, points, steps):
 @functools.cache
 def linear_autoencoder(latent_dim):
     """Return the data and a linear autoencoder that was trained on it."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     random = np.random.default_rng(0)
     # Eight directions of falling variance, and a mean that is not zero.
     axes, _ = np.linalg.qr(random.normal(size=(20, 8)))

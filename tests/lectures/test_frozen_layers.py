@@ -1,8 +1,8 @@
 """Lectures: transfer learning."""
 
-import keras
 import numpy as np
 from helpers.facts import Facts
+from helpers.seeds import set_seed
 
 import zoo
 
@@ -11,7 +11,7 @@ fact = Facts()
 
 def changed_by_training(mode, thaw=()):
     """Return the layers of a backbone that training in a mode changes."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     donor = zoo.create_model("cnn", num_classes=5)
     model = zoo.create_model(
         "transfer_classifier", backbone=donor, mode=mode, thaw=thaw

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.seeds import set_seed
 
 import zoo
 from recipes.lab.tasks.variational import likelihood_bounds
@@ -28,7 +29,7 @@ def test_the_divergence_of_codes_has_a_closed_form():
 @pytest.fixture(scope="module")
 def small_decoder():
     """A decoder from one number to six pixels, and ink for it."""
-    keras.utils.set_random_seed(3)
+    set_seed(3)
     model = zoo.create_model(
         "vae", input_shape=(2, 3, 1), hidden_units=(8,), latent_dim=1
     )

@@ -10,6 +10,7 @@ from helpers.builders import (
     outputs,
     with_weights_of,
 )
+from helpers.seeds import set_seed
 
 import zoo
 
@@ -78,7 +79,7 @@ def test_last_layer_is_predictions(name):
     ],
 )
 def test_training_lowers_the_loss_on_a_few_images(name):
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     # A head alone on random features learns too slowly to be seen.
     mode = {"mode": "full"} if name == "transfer_classifier" else {}
     model = zoo.create_model(name, classifier_activation=None, **mode)

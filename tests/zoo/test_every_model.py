@@ -19,6 +19,7 @@ from helpers.builders import (
     outputs,
     with_weights_of,
 )
+from helpers.seeds import set_seed
 
 import zoo
 
@@ -156,7 +157,7 @@ def test_weights_file_fits_a_fresh_build(name, tmp_path):
 
 @each_kind_with_random_weights
 def test_seed_decides_the_initial_weights(name):
-    keras.utils.set_random_seed(0)  # as in `build`
+    set_seed(0)  # as in `build`
     one, same, other = (
         [weight.numpy() for weight in model.trainable_weights]
         for model in (build(name), zoo.create_model(name), another(name))

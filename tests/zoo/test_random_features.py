@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from helpers.seeds import set_seed
 
 import zoo
 
@@ -19,7 +20,7 @@ def test_only_the_last_layer_is_trained():
 
 def test_filters_come_from_the_seed():
     def filters(seed):
-        keras.utils.set_random_seed(seed)
+        set_seed(seed)
         return zoo.create_model("elm").get_layer("random_filters").get_weights()
 
     np.testing.assert_array_equal(filters(1), filters(1))

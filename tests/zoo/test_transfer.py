@@ -17,6 +17,7 @@ from helpers.builders import (
 )
 from helpers.commands import ROOT, run_python
 from helpers.marks import only_thorough
+from helpers.seeds import set_seed
 
 import zoo
 from zoo import transfer
@@ -267,7 +268,7 @@ def test_sequential_model_may_be_a_backbone(images):
 @pytest.fixture(scope="module")
 def mobile_net():
     """A transfer classifier on the quickest of them, weights at random."""
-    keras.utils.set_random_seed(0)
+    set_seed(0)
     return zoo.transfer_classifier(
         backbone="MobileNetV3Small",
         image_size=32,
@@ -373,7 +374,7 @@ def test_without_a_network_imagenet_weights_are_a_clear_error(monkeypatch):
 def test_imagenet_weights_and_a_file_of_them_reach_the_backbone(
     monkeypatch, tmp_path
 ):
-    keras.utils.set_random_seed(7)
+    set_seed(7)
     donor = keras.applications.VGG16(
         include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
     )
