@@ -70,6 +70,7 @@ def _start() -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "recipes.lab.export.verification"],
         env={
+            "KERAS_BACKEND": "tensorflow",  # not keras.json's
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
             "CUDA_VISIBLE_DEVICES": "-1",
