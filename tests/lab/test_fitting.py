@@ -349,3 +349,20 @@ def test_a_loss_that_is_nan_ends_the_run(recipe):
     assert end.code == 1
     assert "Training diverged in epoch 1: loss is NaN or infinite" in end.err
     assert end.checkpoints() == []
+
+
+@pytest.mark.parametrize("watches", [True, False])
+def test_callbacks_that_look_at_each_step_see_it(recipe, watches):
+    class Steps(keras.callbacks.Callback):
+        taken = []
+
+        def look(self, batch, logs=None):
+            self.taken.append(int(self.model.optimizer.iterations))
+
+    if watches:
+        Steps.on_train_batch_end = Steps.look
+    else:
+        Steps.on_epoch_end = Steps.look
+    recipe("--epochs", 2, callbacks=lambda: [Steps()])
+    steps = [*range(1, 2 * STEPS + 1)]
+    assert Steps.taken == (steps if watches else [STEPS, 2 * STEPS])

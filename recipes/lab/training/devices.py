@@ -15,6 +15,8 @@ from recipes.lab.errors import UsageError
 from recipes.lab.flags import RunOptions
 from recipes.lab.training import workers
 
+LEAST_PART = 64  # examples of a batch for which a processor is worth it
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -25,6 +27,8 @@ class Devices:
         replicas: Number of copies of the model; each takes an equal share of
             the batch.
         description: One line for people: what was chosen and why.
+        parts: In how many parts a CPU computes a batch, see `parts.py`; 0 if
+            it is not one CPU that trains.
         cluster: The processes that train together, or None: this one alone.
     """
 
@@ -32,6 +36,7 @@ class Devices:
     replicas: int
     description: str
     cluster: workers.Cluster | None = None
+    parts: int = 0
 
     @property
     def is_chief(self) -> bool:
@@ -121,6 +126,7 @@ def set_up(config) -> Devices:
     if options.cpu_devices > 1:
         _make_logical_cpus(options.cpu_devices)
 
+    parts = _parts(options, gpus, batch_size)
     strategy, reason, cluster = _choose_strategy(options, gpus)
     if options.device == "auto" and hidden:
         reason += ", the GPUs were hidden earlier in this process"
@@ -143,11 +149,11 @@ def set_up(config) -> Devices:
     else:
         xla = "XLA on" if gpus else "XLA off (CPU)"
     description = (
-        f"{reason}{batches}, {options.precision}, {xla}, {threads()} threads, "
+        f"{reason}{batches}, {options.precision}, {xla}, {_in_words(parts)}, "
         f"seed {options.seed}"
     )
     print(f"devices: {description}")
-    devices = Devices(strategy, replicas, description, cluster)
+    devices = Devices(strategy, replicas, description, cluster, parts)
     if cluster is not None and devices.shares == replicas:
         # A worker's data are its share; Keras would share them out again.
         strategy.experimental_distribute_dataset = _as_it_is
@@ -230,14 +236,48 @@ def _next_tensorflow_seed() -> int | None:
         return None
 
 
+def _parts(options: RunOptions, gpus, batch_size: int | None) -> int:
+    """Return in how many parts to compute a batch, and set threads for them.
+
+    A process that has started TensorFlow keeps its threads.
+    """
+    if gpus or options.strategy not in ("auto", "none"):
+        return 0
+    cluster = workers.find() if options.strategy == "auto" else None
+    if cluster is not None and len(cluster.addresses) > 1:
+        return 0
+    if not batch_size or options.cpu_devices > 1:
+        return 1
+    if options.precision != "float32":
+        return 1  # which is where a batch normalisation computes
+    most = max(1, min(processors(), batch_size // LEAST_PART))
+    parts = max(n for n in range(1, most + 1) if batch_size % n == 0)
+    if parts > 1:
+        with contextlib.suppress(RuntimeError):
+            threading = tf.config.threading
+            threading.set_intra_op_parallelism_threads(processors() // parts)
+            threading.set_inter_op_parallelism_threads(processors())
+    return parts
+
+
 def threads() -> int:
     """Return how many threads one operation may use."""
     configured = tf.config.threading.get_intra_op_parallelism_threads()
-    if configured:
-        return configured
+    return configured or processors()
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+def _in_words(parts: int) -> str:
+    """Say how the processors share the work."""
+    if parts < 2:
+        return f"{threads()} threads"
+    return f"{parts} parts of a batch side by side"
 
 
 def _as_it_is(dataset, options=None):

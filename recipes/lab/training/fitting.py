@@ -16,7 +16,7 @@ from recipes.lab.data.batches import (
     validation_share,
 )
 from recipes.lab.data.splits import Split
-from recipes.lab.training import distributed
+from recipes.lab.training import distributed, fused, parts
 from recipes.lab.training.progress import Progress, training_state
 
 
@@ -81,10 +81,17 @@ def fit(
         augment=augment,
         shares=shares,
     )
+    if run.devices.parts:
+        if not validation or len(validation) >= run.devices.parts:
+            parts.compute_in_parts(model, run.devices.parts)
+        watched_closely = any(map(_watches_steps, callbacks))
+        fused.fuse(model, batches[0], steps, one_by_one=watched_closely)
     watched = {}
     if validation:
         validation_shares, validation_steps = validation_batches(
-            validation, replicas=run.devices.replicas, shares=shares
+            validation,
+            replicas=max(run.devices.replicas, run.devices.parts),
+            shares=shares,
         )
         watched = {
             "validation_data": run.devices.distribute(validation_shares),
@@ -103,6 +110,8 @@ def fit(
         **watched,
     )
     distributed.restore_model(model)
+    parts.compute_as_a_whole(model)
+    fused.unfuse(model)
     return progress.history
 
 
@@ -151,6 +160,18 @@ def _loss_in_words(model: keras.Model) -> str:
     ):
         words += " with penalties"
     return words
+
+
+def _watches_steps(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback looks at the model before or after each step."""
+    return any(
+        getattr(getattr(callback, name), "__func__", None)
+        is not getattr(keras.callbacks.Callback, name)
+        for name in (
+            *("on_batch_begin", "on_batch_end"),
+            *("on_train_batch_begin", "on_train_batch_end"),
+        )
+    )
 
 
 def _tensorboard(run, phase: str) -> keras.callbacks.Callback:

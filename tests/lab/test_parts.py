@@ -1,0 +1,137 @@
+"""A batch in parts has the outputs, gradients and statistics of the whole."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import zoo
+from recipes.lab.training.parts import compute_as_a_whole, compute_in_parts
+
+ROWS = 12
+
+
+def mixed():
+    """A model in which examples meet in every way, and a model in it."""
+    image = keras.Input((8, 8, 2))
+    x = layers.Conv2D(4, 3, use_bias=False)(image)
+    x = layers.BatchNormalization(scale=False, momentum=0.8)(x)
+    x = layers.ReLU()(x)
+    x = layers.Dropout(0.3, seed=7)(x)
+    inner = keras.Input((6, 6, 4))
+    y = layers.BatchNormalization()(layers.MaxPooling2D()(inner))
+    y = layers.Reshape((3, 12))(y)
+    y = layers.Bidirectional(layers.LSTM(5))(y)
+    x = keras.Model(inner, y, name="inner")(x)
+    return keras.Model(
+        image, layers.Dense(3, activity_regularizer=keras.regularizers.L1(1))(x)
+    )
+
+
+def frozen():
+    """A backbone that does not learn, normalisation included."""
+    image = keras.Input((8, 8, 2))
+    norm = layers.BatchNormalization()
+    x = layers.Flatten()(norm(image))
+    norm.trainable = False
+    return keras.Model(image, layers.Dense(3)(x))
+
+
+def two_outputs():
+    """A dictionary out."""
+    image = keras.Input((8, 8, 2))
+    x = layers.Dense(4, activation="gelu")(layers.Flatten()(image))
+    return keras.Model(image, {"a": layers.Dense(3)(x), "b": x})
+
+
+def random_inputs(model):
+    random = np.random.default_rng(1)
+    return random.integers(0, 256, (ROWS, *model.input_shape[1:])).astype(
+        "float32"
+    )
+
+
+def trained_step(build, count, rows=ROWS):
+    """Return outputs, losses, gradients and weights after a step forward."""
+    keras.utils.set_random_seed(3)
+    model = build()
+    images = random_inputs(model)[:rows] / 255
+    if count:
+        compute_in_parts(model, count)
+    with tf.GradientTape() as tape:
+        outputs = tf.nest.flatten(model(images, training=True))
+        loss = tf.add_n([tf.reduce_mean(tf.square(y)) for y in outputs])
+        loss = tf.add_n([loss, *model.losses])
+    gradients = tape.gradient(loss, model.trainable_variables)
+    compute_as_a_whole(model)
+    return [
+        *(y.numpy() for y in outputs),
+        loss.numpy(),
+        *(np.zeros(1) if g is None else g.numpy() for g in gradients),
+        *model.get_weights(),
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("build", [mixed, frozen, two_outputs])
+def test_parts_compute_what_the_whole_does(build, count):
+    whole = trained_step(build, 0)
+    parts = trained_step(build, count)
+    assert len(whole) == len(parts)
+    for expected, found in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+
+
+def test_parts_are_computed_apart():
+    """Each convolution and each recurrent layer appears once for each part."""
+    model = mixed()
+
+    def counts():
+        graph = tf.function(model).get_concrete_function(
+            tf.zeros((ROWS, 8, 8, 2)), training=True
+        )
+        kinds = [operation.type for operation in graph.graph.get_operations()]
+        return kinds.count("Conv2D"), kinds.count("While")
+
+    assert counts() == (1, 2)  # both ways
+    compute_in_parts(model, 3)
+    assert counts() == (3, 6)
+    compute_as_a_whole(model)
+    assert counts() == (1, 2)
+
+
+def test_a_batch_that_cannot_be_shared_is_computed_as_a_whole():
+    whole = trained_step(mixed, 0, rows=7)
+    parts = trained_step(mixed, 2, rows=7)
+    for expected, found in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_batch_of_unknown_size_is_shared_as_evenly_as_can_be():
+    model = zoo.create_model("cnn")
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), "uint8")
+    expected = model(images, training=False)
+    compute_in_parts(model, 3)
+    answer = tf.function(
+        lambda images: model(images, training=False),
+        input_signature=[tf.TensorSpec((None, 28, 28, 1), "uint8")],
+    )
+    np.testing.assert_allclose(answer(images), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (layers.LSTM, {"units": 3, "dropout": 0.5}),
+        (layers.GRU, {"units": 3, "recurrent_dropout": 0.5}),
+        (layers.GaussianNoise, {"stddev": 0.5}),
+    ],
+)
+def test_chance_belongs_to_the_example(layer, options):
+    """Equal examples in two parts do not get the same random numbers."""
+    rows = keras.Input((4, 2))
+    model = keras.Model(rows, layers.Flatten()(layer(**options, seed=1)(rows)))
+    compute_in_parts(model, 2)
+    outputs = model(np.ones((4, 4, 2), "float32"), training=True).numpy()
+    assert not np.allclose(outputs[:2], outputs[2:])
