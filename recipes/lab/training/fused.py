@@ -61,11 +61,11 @@ def _several_steps(model, steps: int, at_once: float):
         at_once: For how many seconds to compute in one call.
     """
 
-    @tf.function(jit_compile=model.jit_compile)
+    @tf.function(jit_compile=model.jit_compile, autograph=False)
     def one_step(data):
         return model.distribute_strategy.run(model.train_step, args=(data,))
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(iterator, count):
         outputs = one_step.get_concrete_function(iterator.element_spec)
         nothing = tf.nest.map_structure(
