@@ -375,18 +375,18 @@ def ask_ours(size: int, test) -> Measured:
 
     import zoo
     from zoo import _loading
+    from zoo._runtimes import FORMATS
 
-    predict = zoo.load_predictor(SHIPPED)
     served = tf.saved_model.load(str(_loading.find_export(SHIPPED)))
     signature = served.signatures["serving_default"]
 
     def answer(images):
         return signature(image=tf.constant(images))["probabilities"].numpy()
 
-    ways = {
-        "predictor": lambda images: predict(images)["probabilities"],
-        "SavedModel": answer,
-    }
+    ways = {"SavedModel": answer}
+    for format in FORMATS:
+        predict = zoo.load_predictor(SHIPPED, format=format)
+        ways[format] = lambda images, ask=predict: ask(images)["probabilities"]
     return fastest(
         {way: time_answers(ask, size, test) for way, ask in ways.items()}
     )
