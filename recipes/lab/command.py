@@ -1,5 +1,6 @@
 """From a recipe's dataclass to command-line flags, and to an exit code."""
 
+import atexit
 import contextlib
 import dataclasses
 import gc
@@ -166,8 +167,9 @@ def _without_garbage():
     """Collect no garbage, and never what is there at the end.
 
     Half a million objects come with TensorFlow and stay. To look at them again
-    and again took a second.
+    and again took a second, and another when the process ends.
     """
+    atexit.register(gc.freeze)
     was_enabled = gc.isenabled()
     gc.disable()
     try:

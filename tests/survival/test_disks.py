@@ -220,7 +220,11 @@ STAGES = [
     ("report.html", 1),
     (f"{RECIPE}-sample/1/metrics.json", 0),
 ]
-EXPORTED = ("saved_model.pb", "labels.txt", "model.keras", "SHA256SUMS")
+# What fails with the export, or while it is being verified.
+EXPORTED = (
+    *("saved_model.pb", "labels.txt", "model.keras", "SHA256SUMS"),
+    *("curves.png", "report.html"),
+)
 
 
 @pytest.mark.faults

@@ -13,6 +13,8 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,8 +84,10 @@ def remake(version: Path, run, task) -> None:
                 f"{changed[0]} would change, and its numbers were measured "
                 "with what it is. Train it again instead."
             )
-        _verify(process, building, model, written.signatures, task)
-        _write_facts(building, run, task, record, version.name, written)
+        record |= _verified_and_measured(
+            process, building, model, written, task
+        )
+        _write_facts(building, run, task, record, version.name)
         _sync(building)
         # Whoever is killed between these two finds it under another name.
         old = version.with_name(f".old-{version.name}")
@@ -127,7 +131,13 @@ def _renamed(model: keras.Model, fresh: keras.Model) -> keras.Model | None:
     return copy
 
 
-def export(run, task, model: keras.Model, metrics: dict) -> Path:
+def export(
+    run,
+    task,
+    model: keras.Model,
+    metrics: dict,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Path:
     """Export a trained model and verify the export.
 
     Args:
@@ -135,6 +145,8 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
         task: What the model does, see `recipes.lab.tasks`.
         model: The bare model, without augmentation in front.
         metrics: The test metrics, for the card.
+        meanwhile: What to do while another process verifies. If it fails, the
+            export does not, and its error is raised at the end.
 
     Returns:
         The version folder, `saved_models/<name>/<version>`; the family's for a
@@ -151,8 +163,17 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
     weights = _sum_of_weights(model)
     if version := _exported_before(run, family, weights):
         print(f"exported and verified {version} before")
+        meanwhile()
         return version
     print("exporting the model", flush=True)
+    errors = []
+
+    def do_meanwhile():
+        try:
+            meanwhile()
+        except Exception as error:
+            errors.append(error)
+
     try:
         with (
             _only_building_folder(family) as building,
@@ -163,8 +184,10 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
             record = run.record(model, metrics)
             written = _write_model(building, task, exported, exported.save)
             print("verifying the export in a fresh process", flush=True)
-            _verify(process, building, exported, written.signatures, task)
-            _write_facts(building, run, task, record, version.name, written)
+            record |= _verified_and_measured(
+                *(process, building, exported, written, task, do_meanwhile)
+            )
+            _write_facts(building, run, task, record, version.name)
             _sync(building)
             files.write_json(
                 run.folder / "export.json",
@@ -186,6 +209,8 @@ def export(run, task, model: keras.Model, metrics: dict) -> Path:
             f"{reason}"
         ) from error
     print(f"exported and verified {version}", flush=True)
+    if errors:
+        raise errors[0]
     return version
 
 
@@ -318,20 +343,16 @@ def _write_model(folder, task, model, save, order=None) -> _Written:
     return _Written(signatures, absent)
 
 
-def _write_facts(folder, run, task, record, version: str, written) -> None:
+def _write_facts(folder, run, task, record, version: str) -> None:
     """Write what is to be said of the export, and the sums of everything.
 
     Args:
         folder: The folder with the model.
         run: The run.
         task: What the model does.
-        record: The run's record with its metrics.
+        record: The run's record, with its metrics and what was measured.
         version: The number of the export.
-        written: What is in the folder.
     """
-    with tf.device("CPU:0"):
-        measured = formats.measure(folder, task, written.signatures)
-    record = {**record, "formats": measured, "absent": written.absent}
     files.write_json(folder / "metrics.json", record)
     files.write_atomically(
         folder / "README.md", card(run, task, record, version)
@@ -423,12 +444,37 @@ def _write_sums(folder: Path) -> None:
 # --- the verification ---------------------------------------------------
 
 
-def _verify(process, folder, model: keras.Model, signatures: dict, task):
-    """Have the export loaded and compared with the model on real inputs."""
+def _verified_and_measured(
+    process, folder, model, written, task, meanwhile=lambda: None
+) -> dict:
+    """Have the export verified, and measure its formats at the same time.
+
+    Args:
+        process: What verifies, see `recipes.lab.verifier`.
+        folder: The folder with the model.
+        model: The Keras model as it is exported.
+        written: What is in the folder.
+        task: What the model does.
+        meanwhile: What else there is to do until it has been verified.
+
+    Returns:
+        What the record says of the formats.
+    """
     question = io.BytesIO()
     with tf.device("CPU:0"):
-        np.savez(question, **exam(model, signatures, _examples(task)))
-    if problem := verifier.ask(process, folder, question.getvalue()):
+        np.savez(question, **exam(model, written.signatures, _examples(task)))
+    with ThreadPoolExecutor(1) as waiting:
+        verified = waiting.submit(_verify, process, folder, question.getvalue())
+        with tf.device("CPU:0"):
+            measured = formats.measure(folder, task, written.signatures)
+        meanwhile()
+        verified.result()
+    return {"formats": measured, "absent": written.absent}
+
+
+def _verify(process, folder: Path, question: bytes) -> None:
+    """Have the export loaded and compared with the model on real inputs."""
+    if problem := verifier.ask(process, folder, question):
         raise RecipeError(
             "The export does not answer as the model does, so it was dropped: "
             f"{problem}"

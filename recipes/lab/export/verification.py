@@ -9,6 +9,7 @@ to verify is read after TensorFlow is imported, so this process can be started
 before there is an export.
 """
 
+import gc
 import io
 import os
 import sys
@@ -157,6 +158,7 @@ def _difference(
 
 
 if __name__ == "__main__":
+    gc.disable()  # half a million objects come with TensorFlow and stay
     # Keras imports these two wherever it finds them, and uses neither here;
     # that would be a third of this process' time.
     sys.modules["sklearn"] = sys.modules["matplotlib"] = None
@@ -167,6 +169,7 @@ if __name__ == "__main__":
     import onnxruntime  # noqa: F401
     import tensorflow  # noqa: F401
 
+    gc.freeze()
     folder, newline, exam = sys.stdin.buffer.read().partition(b"\n")
     if newline:  # else nobody is there any more
         sys.exit(main(os.fsdecode(folder), io.BytesIO(exam)))

@@ -122,18 +122,21 @@ class Run:
             The metrics.
         """
         metrics = scores.metrics | train_seconds(*histories)
-        version = export(self, task, model, metrics)
+
+        def draw():
+            print("drawing the report", flush=True)
+            write_report(
+                self,
+                task,
+                model,
+                replace(scores, metrics=metrics),
+                histories[0],
+                sections,
+            )
+
+        version = export(self, task, model, metrics, meanwhile=draw)
         if not self.devices.is_chief:
             return metrics
-        print("drawing the report", flush=True)
-        write_report(
-            self,
-            task,
-            model,
-            replace(scores, metrics=metrics),
-            histories[0],
-            sections,
-        )
         files.write_json(
             self.folder / "metrics.json",
             {**self.record(model, metrics), "export": str(version)},
