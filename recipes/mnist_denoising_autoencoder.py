@@ -22,7 +22,7 @@ from recipes.lab.metrics import PSNR
 
 DATASET = "mnist"
 TARGETS = (Target(PSNR, 18.5),)
-NOISE_SEED = 0  # of the test images' noise, the same for every run
+NOISE_SEED = 1  # of the validation images' noise, the same for every run
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def train(config: Config) -> dict[str, float]:
 
         # The layer of noise rests in validation, so the images bring their own.
         images = data.validation.inputs
-        noisy = tasks.add_noise(images, config.noise, NOISE_SEED + 1)
+        noisy = tasks.add_noise(images, config.noise, NOISE_SEED)
         history = training.fit(
             run,
             model,
@@ -74,12 +74,8 @@ def train(config: Config) -> dict[str, float]:
             validation=Split(noisy, in_unit_range(images)),
         )
 
-        images = data.test.inputs
-        noisy = tasks.add_noise(images, config.noise, NOISE_SEED)
-        task = tasks.Reconstruction(data)
-        scores = task.score(model, data.test, noisy)
-        before = tasks.psnr(noisy / 255, in_unit_range(images))
-        scores.metrics["noisy_test_psnr"] = before
+        task = tasks.Denoising(data, config.noise)
+        scores = task.score(model, data.test)
         return run.finish(task, model, scores, history)
 
 

@@ -25,12 +25,10 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from recipes.lab import tasks
 from recipes.lab.data import sources
 from recipes.lab.errors import RecipeError
-from recipes.lab.export import exporting
+from recipes.lab.export import exporting, scoring
 from recipes.lab.flags import RunOptions
-from recipes.lab.inputs.noise import Noise
 from recipes.lab.runs import Run
 from zoo import _loading
 
@@ -78,7 +76,7 @@ def remake(version: Path, data_dir: Path | None) -> str:
             f"it was trained on other data than {data.describe()}. Give the "
             "folder of that data as --data-dir."
         )
-    task = task_of(record, version, data)
+    task = scoring.task_of(record, version, data)
     data, settings = task.data, record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
     before = answers(version, task)
@@ -92,34 +90,6 @@ def remake(version: Path, data_dir: Path | None) -> str:
         if worst == 0
         else f"made anew; its answers differ by at most {worst:.2g}"
     )
-
-
-def task_of(record: dict, version: Path, data):
-    """Return what an export does, as the numbers tell that it was given."""
-    # A regression has the mean squared error of pictures, too, but not first.
-    kind = next(
-        kind
-        for kind in (
-            tasks.Classification,
-            tasks.Regression,
-            tasks.Reconstruction,
-            tasks.VariationalGeneration,
-            tasks.Generation,
-        )
-        if kind.metrics[0].name in record["metrics"]
-    )
-    if kind is tasks.Generation:
-        [judge] = record["settings"]["loaded"]
-        noise = Noise(record["settings"]["latent_dim"])
-        return kind(data, noise, zoo.load_model(f"{judge['name']}@shipped"))
-    if kind is tasks.Classification:
-        labels = version / "assets" / "labels.txt"
-        class_names = tuple(labels.read_text().splitlines())
-        if not {*class_names} <= {*data.class_names}:
-            data = data.against_the_rest(class_names[-1])
-        elif class_names != data.class_names:
-            data = data.of_classes(class_names)
-    return kind(data)
 
 
 def answers(version: Path, task) -> list:

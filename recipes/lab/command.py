@@ -118,6 +118,21 @@ def run_command(
     return 0
 
 
+def quietly(act: Callable[[], int]) -> int:
+    """Import TensorFlow quietly, act, and return the exit code.
+
+    Args:
+        act: What to do then; it returns an exit code.
+    """
+    try:
+        with _as_a_command(None):
+            return act()
+    except Preempted:
+        return _fail("preempted.", 143)
+    except KeyboardInterrupt:
+        return _fail("interrupted.", 130)
+
+
 _ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",  # not keras.json's
     "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -125,4 +125,4 @@ def test_classes_are_compared_where_rounding_cannot_change_them():
         "probabilities": np.array([[0.5, 0.5 + 1e-5], [0.2, 0.8]]),
         "class_id": np.array([1, 1]),
     }
-    assert [*verification._are_sure(expected)] == [False, True]
+    assert [*verification.are_sure(expected)] == [False, True]

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
         (["recipes"], 0),
         (["recipes", "--help"], 0),
         (["recipes", "mnist_cnn", "--help"], 0),
+        (["recipes", "verify", "--help"], 0),
         (["recipes", "mnist_cnn", "--epochs", "0"], 2),
         (["recipes", "mnist_cn"], 2),
         (["recipes.mnist_cnn", "--help"], 0),
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
         (["recipes.mnist_cnn", "--epochs", "0"], 2),
     ],
     ids=[
-        *("list", "help of all", "help by name", "bad number by name"),
+        *("list", "help of all", "help by name", "help of verify"),
+        "bad number by name",
         *("unknown name", "help", "unknown flag", "bad number"),
     ],
 )

@@ -86,12 +86,13 @@ SOURCES = {
 NAMES = (*SOURCES, *tables.TABLES)  # of all data sets
 
 
-def load(name: str, options: RunOptions) -> Data:
+def load(name: str, options: RunOptions, *, stand_in: bool = True) -> Data:
     """Load a data set, split into train, validation and test.
 
     Args:
         name: One of `NAMES`.
         options: Uses `data_dir`, `offline` and `dry_run`.
+        stand_in: Whether the embedded digits may take the place of others.
 
     Returns:
         The data.
@@ -101,7 +102,7 @@ def load(name: str, options: RunOptions) -> Data:
         DataError: If it cannot be had, or is damaged.
     """
     if name in SOURCES:
-        data = _load_images(name, options)
+        data = _load_images(name, options, stand_in)
     elif name in tables.TABLES:
         data = tables.TABLES[name]()
     else:
@@ -114,7 +115,7 @@ def load(name: str, options: RunOptions) -> Data:
     return data
 
 
-def _load_images(name: str, options: RunOptions) -> Data:
+def _load_images(name: str, options: RunOptions, stand_in: bool) -> Data:
     """Load a data set of images, as uint8 arrays; see `load`."""
     source = SOURCES[name]
     if options.dry_run:
@@ -127,7 +128,7 @@ def _load_images(name: str, options: RunOptions) -> Data:
         data = _read_prepared(name, tfds.download(name, folder))
     elif cached := _read_cache_of_keras(name, options):
         data = cached
-    elif source.digits and options.data_dir is None:
+    elif stand_in and source.digits and options.data_dir is None:
         data = _embedded_digits(sample.PASSES)
         print(
             f"\n*** {name} is not here and cannot be downloaded. ***\n"

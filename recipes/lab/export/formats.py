@@ -80,7 +80,7 @@ def _costs_of_int8(folder: Path, task) -> str | None:
         return "there is no validation set to measure what eight bits cost on"
     scores = []
     for format in ("litert", "litert-int8"):
-        predictor = _open(folder, format, task)
+        predictor = open_quietly(folder, format, task)
         pictures = predictor(task.inputs.examples(split, len(split)))
         scored = task.score_answers(pictures[task.answered], split)
         if scored is None:
@@ -115,10 +115,8 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
         from the SavedModel's; and `microseconds` for one example, with what
         Python takes.
     """
-    split = task.data.test
-    inputs = task.inputs.examples(split, len(split))
     name = task.inputs.signature
-    asked = signatures[name].ask(inputs)
+    asked = questions(task, signatures)
     one = {name: value[:1] for name, value in asked.items()}
 
     def saved_model(**arguments):
@@ -127,14 +125,14 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
         )
         return {key: value.numpy() for key, value in answer.items()}
 
-    expected = _in_parts(saved_model, asked, len(inputs))
+    expected = in_parts(saved_model, asked)
     files = [folder / "saved_model.pb", *folder.glob("variables/*")]
 
     def facts(files, ask, answer):
         return {
             "file": files[0].name,
             "bytes": sum(file.stat().st_size for file in files),
-            **_score(task, answer),
+            **score(task, answer),
             "largest_difference": max(
                 float(np.max(np.abs(answer[key] - expected[key])))
                 for key in answer.keys() & expected.keys()
@@ -147,13 +145,21 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
     for format, (file, _) in _runtimes.FORMATS.items():
         if not (folder / file).exists():
             continue
-        predictor = _open(folder, format, task)
+        predictor = open_quietly(folder, format, task)
         found[format] = facts([folder / file], predictor, predictor(**asked))
         found[format]["signatures"] = [*predictor.signatures]
     return found
 
 
-def _open(folder, format, task) -> _predictor.Predictor:
+def questions(task, signatures: dict[str, Signature]) -> dict:
+    """Return what each format is asked: the whole test set, by argument."""
+    split = task.data.test
+    inputs = task.inputs.examples(split, len(split))
+    return signatures[task.inputs.signature].ask(inputs)
+
+
+def open_quietly(folder: Path, format: str, task) -> _predictor.Predictor:
+    """Open a format of an export, and ask it once."""
     inputs, split = task.inputs, task.data.test
     runtime = _runtimes.open_format(folder, format)
     predictor = _predictor.Predictor(runtime, inputs.signature)
@@ -164,7 +170,7 @@ def _open(folder, format, task) -> _predictor.Predictor:
     return predictor
 
 
-def _score(task, answer) -> dict[str, float]:
+def score(task, answer: dict) -> dict[str, float]:
     """Return the metric that counts, of answers to the test set, if any is."""
     data, metric = task.data, task.metrics[0].name
     scored = task.score_answers(answer[task.answered], data.test)
@@ -174,7 +180,9 @@ def _score(task, answer) -> dict[str, float]:
     return {metric: scored.metrics[metric]}
 
 
-def _in_parts(ask, asked: dict, count: int) -> dict:
+def in_parts(ask, asked: dict) -> dict:
+    """Ask a function of arrays for some examples at a time."""
+    count = len(next(iter(asked.values())))
     parts = [
         ask(**{k: v[start : start + AT_ONCE] for k, v in asked.items()})
         for start in range(0, count, AT_ONCE)

@@ -92,7 +92,7 @@ def _ask(runtime, name, ask, expect, format) -> str | None:
     expected |= expect.get(name, {})
     if unknown := set(runtime.outputs[name]) - set(expected):
         return f"returns {sorted(unknown)}, which the model does not"
-    answer, sure = runtime.start(name), _are_sure(expected)
+    answer, sure = runtime.start(name), are_sure(expected)
     for part in (slice(None), slice(1)):
         found = answer(**{key: value[part] for key, value in asked.items()})
         for output, value in found.items():
@@ -109,7 +109,7 @@ def _ask(runtime, name, ask, expect, format) -> str | None:
     return None
 
 
-def _are_sure(expected):
+def are_sure(expected):
     """Say of each answer whether rounding cannot make it another class."""
     import numpy as np
 

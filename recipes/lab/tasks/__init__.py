@@ -7,6 +7,7 @@ export, and says what card and report say of it.
 from recipes.lab.tasks.classification import Classification
 from recipes.lab.tasks.generation import Generation
 from recipes.lab.tasks.reconstruction import (
+    Denoising,
     Reconstruction,
     add_noise,
     psnr,
@@ -18,6 +19,7 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
 __all__ = [
     "Classification",
+    "Denoising",
     "Generation",
     "Reconstruction",
     "Regression",

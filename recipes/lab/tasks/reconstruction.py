@@ -15,6 +15,8 @@ from recipes.lab.metrics import EXCESS_CROSS_ENTROPY, MSE, PSNR
 from recipes.lab.report import figures
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
+SEED = 0  # of the noise of what is scored, the same for every run
+
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -247,6 +249,38 @@ pixels in [0, 1], for what rescales them comes before it.
             figures.drawings_section(plots, drawings),
         ]
         return Parts(headline, facts, before, after)
+
+
+@dataclass(frozen=True)
+class Denoising(Reconstruction):
+    """A model from noisy images to the images as they were, through a code.
+
+    Attributes:
+        noise: Standard deviation of the noise; 1 is the range of a pixel.
+    """
+
+    noise: float
+
+    def score(
+        self, model: keras.Model, split: Split, quiet: bool = False
+    ) -> Scores:
+        """Compare the images of a split with what a model makes of noisy ones.
+
+        Args:
+            model: A model from raw pixels to pictures in [0, 1].
+            split: The images, usually the test set's, without the noise. That
+                is the same for every run.
+            quiet: Say nothing, for recipes that score many models.
+
+        Returns:
+            As of `Reconstruction`, and as `noisy_test_psnr` what the noise
+            itself leaves of the images.
+        """
+        noisy = add_noise(split.inputs, self.noise, SEED)
+        scores = super().score(model, split, noisy, quiet)
+        before = psnr(noisy / 255, in_unit_range(split.inputs))
+        scores.metrics[f"noisy_{PSNR.name}"] = before
+        return scores
 
 
 def squared_errors(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
