@@ -111,6 +111,10 @@ def aggregate(recipe: str, flags: list, target, records: list) -> dict:
         raise SystemExit(
             f"error: a run is no result if not all is as it began: {changes[0]}"
         )
+    if any("continued" in record["settings"] for record in records):
+        raise SystemExit(
+            "error: a run that continues another is no result of a command"
+        )
     versions = first["environment"]["versions"]
     return {
         "schema": files.SCHEMA,

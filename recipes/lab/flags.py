@@ -41,7 +41,7 @@ Share = Annotated[float, Between(0.0, 0.99)]
 Amount = Annotated[float, Between(0.0, 100.0)]
 Count = Annotated[int, Between(1, 100_000)]
 
-_PATHS = ("data_dir", "output_dir")
+_PATHS = ("data_dir", "output_dir", "continue_from")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ class RunOptions:
     """Where runs/ and saved_models/ are written."""
     run_name: str | None = None
     """Name of the run's folder, instead of the next number."""
+    continue_from: Path | None = None
+    """Folder or name of a finished run, to train for --epochs more: a new run,
+    which takes its weights, its optimizer and its random state, and begins the
+    schedule of the learning rate anew."""
     if_changed: Literal["refuse", "resume", "restart"] = "refuse"
     """What to do with an unfinished run whose code has changed since."""
     tensorboard: bool = False

@@ -78,7 +78,7 @@ def asks_for(command: str, config) -> bool:
 
 
 def _what_counts(config) -> dict:
-    settings = describe(config)
+    settings = describe(config) | {"continue_from": config.run.continue_from}
     return {k: v for k, v in settings.items() if k not in _OF_THE_RUN}
 
 

@@ -14,7 +14,9 @@ from recipes.lab.flags import fields_of
 _BESIDE_THE_RESULT = {
     *("data_dir", "offline", "output_dir", "run_name"),
     *("if_changed", "target", "tensorboard"),
+    "continue_from",  # what decides is in that run, see runs/continuing.py
 }
+_BESIDE_THE_COMMAND = _BESIDE_THE_RESULT - {"continue_from"}
 
 
 def recipe_name(config) -> str:
@@ -133,7 +135,7 @@ def _changed(config, default) -> Iterator[tuple]:
         if dataclasses.is_dataclass(value):
             same = type(value) is type(usual)
             yield field.name, value, usual if same else None
-        elif value != usual and field.name not in _BESIDE_THE_RESULT:
+        elif value != usual and field.name not in _BESIDE_THE_COMMAND:
             yield field.name, value, usual
 
 
@@ -161,13 +163,18 @@ def said(settings: dict) -> dict:
     return {k: v for k, v in settings.items() if k not in UNSAID}
 
 
-def difference(present: dict, asked: dict) -> str:
+def difference(present: dict, asked: dict, besides=()) -> str:
     """Return in words how the settings of a run differ from those asked for.
 
     Code and what is loaded are not among them: see `recipes.lab.runs.identity`.
+
+    Args:
+        present: Settings of the run.
+        asked: Settings that are asked for.
+        besides: Names of further settings that are passed over.
     """
     present, asked = said(present), said(asked)
-    names = sorted(present.keys() | asked.keys())
+    names = sorted((present.keys() | asked.keys()) - {*besides})
     return ", ".join(
         f"{name} {present.get(name)!r} there, {asked.get(name)!r} here"
         for name in names

@@ -67,6 +67,7 @@ class Checkpoints:
 def checkpoints(tmp_path):
     """Those of epochs 3 and 4, whose variables are all 3 and all 4."""
     run = types.SimpleNamespace(
+        continued=None,
         folder=tmp_path / "run",
         settings={"seed": 0},
         devices=types.SimpleNamespace(

@@ -52,6 +52,13 @@ def test_a_run_that_changed_on_the_way_never_becomes_a_row():
         )
 
 
+def test_a_run_that_continues_another_never_becomes_a_row():
+    longer = record(0.9)
+    longer["settings"]["continued"] = {"run": "mnist_cnn/1", "epochs": 3}
+    with pytest.raises(SystemExit, match="continues another is no result"):
+        run_recipes.aggregate("mnist_cnn", [], Target(ACCURACY, 0.9), [longer])
+
+
 def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
     """Its record is in another folder."""
     monkeypatch.setattr(

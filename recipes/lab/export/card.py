@@ -48,6 +48,11 @@ def card(run, task, record: dict, version: str) -> str:
     if loaded := record["settings"].get("loaded"):
         started = describe_loaded(loaded, digits=64)
         more += f"- Started from: {started}\n"
+    if continued := record["settings"].get("continued"):
+        more += (
+            f"- Continues the run {continued['run']}, of "
+            f"{continued['epochs']} epochs, with a schedule of its own\n"
+        )
     if changes := record.get("changes"):
         more += f"- Not as it was when training began: {'; '.join(changes)}\n"
     return f"""\

@@ -85,6 +85,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
     record = run.record(model, metrics)
     environment = record["environment"]
     versions = environment["versions"]
+    continued = record["settings"].get("continued")
     return {
         **{
             named(name).words: named(name).write(value)
@@ -96,6 +97,11 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
         "Training": f"{len(history['seconds'])} epochs, "
         f"{metrics['train_seconds']:.1f} s "
         f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
+        **(
+            {"Continues": f"{continued['run']}, {continued['epochs']} epochs"}
+            if continued
+            else {}
+        ),
         "Devices": run.devices.description,
         "Machine": environment["hardware"],
         "Versions": ", ".join(f"{k} {v}" for k, v in versions.items()),

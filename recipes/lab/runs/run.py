@@ -17,7 +17,7 @@ from recipes.lab.data.splits import Data, steps_per_epoch
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.export.exporting import export
 from recipes.lab.files import SCHEMA, check_clock
-from recipes.lab.runs import identity, summary
+from recipes.lab.runs import continuing, identity, summary
 from recipes.lab.runs.folder import (
     create_folder,
     export_name,
@@ -69,6 +69,8 @@ class Run:
         config: The recipe's Config.
         losses: What `loss` means in each phase of the training, in words.
         trainings: The `Progress` of each phase, in order.
+        continued: The last checkpoint of the run that this one continues, and
+            the number of epochs until then; None if it continues none.
     """
 
     recipe: str
@@ -82,6 +84,7 @@ class Run:
     config: object = None
     losses: dict[str, str] = field(default_factory=dict)
     trainings: dict = field(default_factory=dict)
+    continued: tuple[Path, int] | None = None
 
     @property
     def export_name(self) -> str:
@@ -183,8 +186,9 @@ def open_run(
     Raises:
         UsageError: If the Config is of another recipe than the `train` that
             calls, the machine has no such devices, there is no such data
-            set, the run that was named has other settings, or the code or what
-            it loads is not what an unfinished run began with.
+            set, the run that was named has other settings, the one that is
+            to be continued cannot be, or the code or what it loads is not
+            what an unfinished run began with.
         DataError: If the data cannot be had.
         RecipeError: If the run that was named is in use, or the folder of
             runs or of exports cannot be written.
@@ -213,6 +217,11 @@ def _open_run(config, data, devices, source, loads):
         "source": source,
         "loaded": identity.loaded(loads),
     }
+    continued = None
+    if options.continue_from:
+        continued, settings["continued"] = continuing.find(
+            config, export_name(recipe, options, data), settings
+        )
     started_by = command(config)
     with (
         numerics(options),
@@ -230,6 +239,7 @@ def _open_run(config, data, devices, source, loads):
                 *(recipe, folder, settings, options, data, devices),
                 command=started_by,
                 config=config,
+                continued=continued,
             )
             with _saying_what_is_kept(run):
                 yield run
@@ -259,6 +269,7 @@ def _open_run(config, data, devices, source, loads):
                 *(recipe, folder, settings, options, data, devices),
                 *(tuple(changes), started_by),
                 config=config,
+                continued=continued,
             )
             try:
                 with _saying_what_is_kept(run):

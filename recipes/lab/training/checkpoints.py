@@ -33,6 +33,32 @@ def write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
 
 def read_checkpoint(path: Path, variables, settings: dict):
     """Return variables, metadata and callback states; None if damaged."""
+    content = open_checkpoint(path)
+    if content is None:
+        return None
+    arrays, meta = content
+    other = None
+    if meta["schema"] != SCHEMA:
+        other = f"version of this package, as schema {meta['schema']}"
+    elif said(meta["settings"]) != said(settings):
+        # Its code was compared when the run was opened.
+        other = f"run: {difference(meta['settings'], settings)}"
+    elif misfit := misfit_of(arrays, variables):
+        other = f"model: {misfit}"
+    if other:
+        raise RecipeError(
+            f"{path} was written for another {other}. To start anew choose "
+            f"another --run-name, or delete {path.parents[2]}."
+        )
+    values = [arrays[f"v{i}"] for i in range(len(variables))]
+    for i, state in enumerate(meta["others"]):
+        if isinstance(count := state.get("best_weights"), int):
+            state["best_weights"] = [arrays[f"b{i}_{j}"] for j in range(count)]
+    return values, meta, meta["others"]
+
+
+def open_checkpoint(path: Path) -> tuple[dict, dict] | None:
+    """Return arrays and metadata of a checkpoint; None if it is damaged."""
     try:
         content = path.read_bytes()
         epoch, _, expected = path.stem.partition("-")
@@ -41,32 +67,23 @@ def read_checkpoint(path: Path, variables, settings: dict):
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
         meta = json.loads(arrays.pop("meta").tobytes())
-        if f"{meta['epoch']:06d}" != epoch:
+        known = {"schema", "settings", "stopped", "history", "others"}
+        if f"{meta['epoch']:06d}" != epoch or not known <= meta.keys():
             return None
-        schema, present = meta["schema"], meta["settings"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    other = None
-    if schema != SCHEMA:
-        other = f"version of this package, as schema {schema}"
-    elif said(present) != said(settings):
-        # Its code was compared when the run was opened.
-        other = f"run: {difference(present, settings)}"
-    values = [arrays.pop(f"v{i}", None) for i in range(len(variables))]
-    if other is None and f"v{len(variables)}" in arrays:
-        other = "model: it has more variables"
-    for variable, value in zip(variables, values, strict=True):
+    return arrays, meta
+
+
+def misfit_of(arrays: dict, variables) -> str | None:
+    """Return in words why the arrays are not of these variables, or None."""
+    if f"v{len(variables)}" in arrays:
+        return "it has more variables"
+    for i, variable in enumerate(variables):
+        value = arrays.get(f"v{i}")
         if value is None or value.shape != tuple(variable.shape):
-            other = other or f"model: it does not fit {variable.path}"
-    if other:
-        raise RecipeError(
-            f"{path} was written for another {other}. To start anew choose "
-            f"another --run-name, or delete {path.parents[2]}."
-        )
-    for i, state in enumerate(meta["others"]):
-        if isinstance(count := state.get("best_weights"), int):
-            state["best_weights"] = [arrays[f"b{i}_{j}"] for j in range(count)]
-    return values, meta, meta["others"]
+            return f"it does not fit {variable.path}"
+    return None
 
 
 def sum_of(content) -> str:

@@ -17,7 +17,12 @@ from recipes.lab.data.batches import (
 )
 from recipes.lab.data.splits import Split
 from recipes.lab.training import distributed, fused, parts
-from recipes.lab.training.progress import Progress, training_state
+from recipes.lab.training.progress import (
+    Progress,
+    optimizers_of,
+    training_state,
+)
+from recipes.lab.training.schedules import Later
 
 
 def fit(
@@ -64,6 +69,7 @@ def fit(
     share = validation and validation_share(validation, run.devices.replicas)
     distributed.prepare_model(model, run.devices, share)
     run.losses[phase] = _loss_in_words(model)
+    rates = _rates_of(model)
     progress = Progress(
         *(run, training_state(model)),
         phase=phase,
@@ -72,12 +78,14 @@ def fit(
         quiet=quiet,
         has_bar=True,
     )
+    if progress.before:
+        _begin_rates_anew(rates, progress)
     shares = run.devices.shares
     batches = training_batches(
         train,
         batch_size,
         seed=run.options.seed,
-        initial_epoch=progress.epoch,
+        initial_epoch=progress.before + progress.epoch,
         augment=augment,
         shares=shares,
     )
@@ -144,6 +152,32 @@ _LOSSES = {
     "mse": "mean squared error",
     "mean_squared_error": "mean squared error",
 }
+
+
+def _rates_of(model: keras.Model) -> dict:
+    """Return the optimizers of a model, and the learning rate of each."""
+    rates = {}
+    for optimizer in optimizers_of(model).values():
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        rate = optimizer._learning_rate
+        if isinstance(rate, keras.Variable):
+            rate = float(rate.numpy())
+        rates[optimizer] = rate
+    return rates
+
+
+def _begin_rates_anew(rates: dict, progress: Progress) -> None:
+    """Have learning rates be those of this run, not of what it continues.
+
+    A schedule goes by the steps of the optimizer, which are counted on: for
+    Adam they say how much its averages are worth.
+    """
+    for optimizer, rate in rates.items():
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            start = int(progress.at_start(optimizer.iterations))
+            optimizer.learning_rate = Later(rate, start)
+        elif isinstance(rate, float) and not progress.epoch:
+            optimizer.learning_rate = rate
 
 
 def _loss_in_words(model: keras.Model) -> str:

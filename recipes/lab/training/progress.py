@@ -17,10 +17,16 @@ import keras
 import numpy as np
 
 from recipes.lab import files, terminal
-from recipes.lab.errors import RecipeError
+from recipes.lab.errors import RecipeError, UsageError
 from recipes.lab.files import SCHEMA
+from recipes.lab.settings import difference
 from recipes.lab.training import distributed
-from recipes.lab.training.checkpoints import read_checkpoint, write_checkpoint
+from recipes.lab.training.checkpoints import (
+    misfit_of,
+    open_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 # What EarlyStopping and ReduceLROnPlateau learn while training. Nothing else of
 # them is restored: they flip the sign of min_delta when they begin.
@@ -46,7 +52,7 @@ def training_state(model: keras.Model) -> list:
             makes later would be in no checkpoint.
     """
     variables = list(model.variables)
-    for name, optimizer in _optimizers_of(model).items():
+    for name, optimizer in optimizers_of(model).items():
         if not optimizer.built:
             raise ValueError(
                 f"{model.name} holds an optimizer, {name}, whose state would "
@@ -58,7 +64,7 @@ def training_state(model: keras.Model) -> list:
     return variables
 
 
-def _optimizers_of(model: keras.Model) -> dict[str, keras.Optimizer]:
+def optimizers_of(model: keras.Model) -> dict[str, keras.Optimizer]:
     """Return the optimizers of a model and its layers, by where they are."""
     found = {}
 
@@ -96,6 +102,7 @@ class Progress:
 
     Attributes:
         epoch: Number of complete epochs.
+        before: Number of epochs of the runs that this one continues.
         stopped: Whether early stopping has ended the training.
         history: Metric name to one value an epoch; `seconds` and `cpu_seconds`
             of each epoch are among them.
@@ -130,6 +137,7 @@ class Progress:
         Raises:
             RecipeError: If a checkpoint is of another run or model, or the
                 workers see different ones.
+            UsageError: If the run that is to be continued is of another model.
         """
         self.run = run
         self.variables = list(variables)
@@ -138,13 +146,16 @@ class Progress:
         self.quiet = quiet or not run.devices.is_chief
         self.has_bar = has_bar and terminal.shows_bars()
         self.folder = run.folder / "checkpoints" / phase
-        self.epoch = 0
+        self.epoch = self.before = 0
         self.stopped = False
         self.history = {}
         self._callbacks = [c for c in callbacks if hasattr(c, "wait")]
         self._states_of_callbacks = []
         if run.devices.is_chief:
             self.folder.mkdir(parents=True, exist_ok=True)
+        self._at_start = {}
+        if run.continued:
+            self._continue(*run.continued)
         self._restore()
         run.trainings[phase] = self
         if len(set(run.devices.gather(self.epoch))) > 1:
@@ -155,17 +166,27 @@ class Progress:
         self.begin()
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the number of each epoch that is still to be trained."""
+        """Yield the number of each epoch that is still to be trained.
+
+        Those of the runs that this one continues are counted.
+        """
         self.begin()
         while self.epoch < self.epochs and not self.stopped:
             epoch = self.epoch
-            yield epoch
+            yield self.before + epoch
             if self.epoch != epoch + 1:
                 raise RuntimeError("An epoch ends with progress.end_epoch().")
 
     def begin(self) -> None:
         """Start the clock of the next epoch."""
         self._marks = time.perf_counter(), time.process_time()
+
+    def at_start(self, variable):
+        """Return what a variable was in the run that this one continues.
+
+        None if it continues none.
+        """
+        return self._at_start.get(id(variable))
 
     def remind_callbacks(self) -> None:
         """Give the callbacks the state that was restored."""
@@ -214,6 +235,33 @@ class Progress:
                 f"{seconds:.1f} s",
                 flush=True,
             )
+
+    def _continue(self, checkpoint, epochs):
+        """Take the variables of the last checkpoint of a finished run."""
+        folder = checkpoint.parents[2]
+        if self.phase != checkpoint.parent.name:
+            raise UsageError(
+                f"--continue-from {folder} trains one network longer, and this "
+                f"command trains others, too: {self.phase}. Leave those out."
+            )
+        content = open_checkpoint(checkpoint)
+        if content is None:
+            raise RecipeError(
+                f"--continue-from {folder}: {checkpoint.name} is damaged."
+            )
+        arrays, meta = content
+        if misfit := misfit_of(arrays, self.variables):
+            there, here = meta["settings"], self.run.settings
+            raise UsageError(
+                f"--continue-from {folder} has trained another model: {misfit}."
+                " Give the flags that it was trained with: "
+                f"{difference(there, here, ('continued', 'epochs'))}."
+            )
+        with self.run.devices.scope():
+            for i, variable in enumerate(self.variables):
+                variable.assign(arrays[f"v{i}"])
+                self._at_start[id(variable)] = arrays[f"v{i}"]
+        self.before = epochs
 
     def _restore(self):
         for path in sorted(self.folder.glob("*.npz"), reverse=True):

@@ -23,3 +23,24 @@ def one_cycle(peak: float, steps: int, *, warmup: float):
         warmup_steps=rising,
         decay_steps=steps - rising,
     )
+
+
+class Later(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins at a later step than the first.
+
+    A run that continues another one has taken steps before.
+
+    Args:
+        schedule: The schedule.
+        start: The step that it begins at.
+    """
+
+    def __init__(self, schedule, start: int):
+        self.schedule, self.start = schedule, start
+
+    def __call__(self, step):
+        return self.schedule(step - self.start)
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "start": self.start}
