@@ -1,21 +1,21 @@
 """`python -m zoo` lists the models; `python -m zoo lenet5` shows one."""
 
-import ast
 import codecs
 import contextlib
 import importlib
 import inspect
 import io
 import os
-import re
 import signal
 import sys
 import textwrap
 import unicodedata
-from pathlib import Path
 
-HERE = Path(__file__).parent
+from zoo._sources import read_models
+
 WIDTH = 80  # of a terminal
+# Files of this package whose `main` is a command; no model has such a name.
+COMMANDS = {}
 
 
 def main(argv=None) -> int:
@@ -24,6 +24,8 @@ def main(argv=None) -> int:
     codecs.register_error("plainly", _plainly)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a notebook's is another
         sys.stdout.reconfigure(errors="plainly")
+    if names and names[0] in COMMANDS:
+        return importlib.import_module(COMMANDS[names[0]]).main(names[1:])
     if names and names[0] in ("-h", "--help"):
         print(__doc__)
         return 0
@@ -67,42 +69,6 @@ def print_table() -> None:
         )
         if summary:
             print(textwrap.indent(textwrap.fill(summary, WIDTH - 4), "    "))
-
-
-def read_models() -> list[tuple[str, str, str, str]]:
-    """Return name, task, trainable parameters and summary of each model.
-
-    They are read from the sources, in the order of `zoo/__init__.py`: to import
-    Keras takes seconds.
-    """
-    models = []
-    for node in ast.walk(_parse(HERE / "__init__.py")):
-        if isinstance(node, ast.ImportFrom):
-            family = node.module.removeprefix("zoo.")
-            builders = _read_builders(HERE / f"{family}.py")
-            names = [alias.name for alias in node.names]
-            models += [builders[name] for name in names if name in builders]
-    return models
-
-
-def _read_builders(source: Path) -> dict[str, tuple[str, str, str, str]]:
-    """Return what `read_models` returns of the models of one file."""
-    builders = {}
-    for node in _parse(source).body:
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        for decorator in node.decorator_list:
-            call = ast.unparse(decorator)
-            if task := re.match(r"register_model\(task='(\w+)'", call):
-                docstring = ast.get_docstring(node)
-                summary = docstring.partition("\n")[0]
-                [total] = re.findall(r"^\| sum .*?([\d,]+)", docstring, re.M)
-                builders[node.name] = (node.name, task[1], total, summary)
-    return builders
-
-
-def _parse(source: Path) -> ast.Module:
-    return ast.parse(source.read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -20,11 +20,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from zoo._loading import LARGEST_FILE
+
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = [CONFIG, "metadata.json", WEIGHTS]
-# The largest networks of keras.applications have 1.4 GB of weights, and 1,041
-# layers of a kilobyte each.
-LARGEST_FILE = 4 << 30
+# Of keras.applications: 1,041 layers of a kilobyte each.
 LARGEST_CONFIG = 2 << 20
 MOST_CALLS = 1_500  # of layers, while a model is built
 MOST_IN_SEQUENCE = 100  # layers; Keras builds all of them again for each

@@ -1,13 +1,20 @@
-"""Find an export, check its sums, load its Keras model."""
+"""Find an export, check its sums, load its Keras model.
 
+Only to load one needs Keras, whose import takes seconds: commands that ask
+LiteRT find their export without it.
+"""
+
+import difflib
 import hashlib
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
+from zoo import _sources
 
-from zoo import _archive, _pixels, _registry
+if TYPE_CHECKING:
+    import keras
 
 LOCAL = Path("saved_models")
 # In a checkout and in an installed wheel alike, the trained models that ship
@@ -15,6 +22,8 @@ LOCAL = Path("saved_models")
 SHIPPED = Path(__file__).resolve().parent.parent / "saved_models"
 SUMS = "SHA256SUMS"
 LARGEST_SUMS = 1 << 20  # thousands of files
+# The largest networks of keras.applications have 1.4 GB of weights.
+LARGEST_FILE = 4 << 30
 
 # What TensorFlow, its server and other runtimes read of a folder that holds a
 # model, whether or not it was there when the sums were written,
@@ -30,7 +39,7 @@ LITTER = (
 UNREAD = "README.md"  # of what has a sum
 
 
-def load_model(name, *, verbose=True) -> keras.Model:
+def load_model(name, *, verbose=True) -> "keras.Model":
     """Load a trained model from an export, once its sums have been checked.
 
     The sums prove that the export is whole and unchanged since it was written,
@@ -79,6 +88,8 @@ def load_model(name, *, verbose=True) -> keras.Model:
     >>> model = zoo.load_model("mnist_cnn")
     >>> model.predict(images)  # raw pixels: do not divide by 255
     """
+    from zoo import _archive, _pixels
+
     export = find_export(name)
     passed_over = check_sums(export)
     if verbose:
@@ -117,16 +128,18 @@ def find_export(name) -> Path:
             f"{SUMS} nor numbered versions."
         )
     there = dict.fromkeys(f"{v.parent.name}:{v.name}" for v in _all_versions())
-    if name in _registry.list_models():
+    if name in [model for model, *_ in _sources.read_models()]:
         trained = [export for export in there if f"_{name}:" in export]
         hint = f" Trained ones: {', '.join(trained)}." if trained else ""
         raise FileNotFoundError(
             f"{name!r} is a network to train and no trained one: "
             f"zoo.create_model({name!r}) builds it.{hint}"
         )
+    close = difflib.get_close_matches(family, families())
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
     raise FileNotFoundError(
         f"No export named {str(name)!r} in {LOCAL.resolve()} or among the "
-        "models that ship with the package. There is: "
+        f"models that ship with the package. {hint}There is: "
         f"{', '.join(there) or 'none yet'}. Give one of those names or the "
         "path of an export, or train the model first; `python -m recipes` "
         "lists the recipes."
@@ -244,8 +257,8 @@ def check_sums(export: Path) -> list[str]:
             problem = "was added"
         elif file not in present:
             problem = "is missing"
-        elif (export / file).stat().st_size > _archive.LARGEST_FILE:
-            problem = f"grew beyond {_archive.LARGEST_FILE:,} bytes"
+        elif (export / file).stat().st_size > LARGEST_FILE:
+            problem = f"grew beyond {LARGEST_FILE:,} bytes"
         elif _sha256(export / file) != expected[file]:
             problem = "was changed"
         else:

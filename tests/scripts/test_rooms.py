@@ -163,6 +163,7 @@ THROUGH_OTHERS = {
         "runtimes": "predictor",
         "linear": "every_model",
         "settings": "keras_json",
+        "sources": "main",
     },
     "lab": {
         "errors": "command",

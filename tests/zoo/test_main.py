@@ -7,7 +7,8 @@ import pytest
 from helpers.commands import run_python
 
 import zoo
-from zoo.__main__ import main, read_models
+from zoo.__main__ import main
+from zoo._sources import read_models
 
 
 def test_command_without_name_prints_the_table(capsys):
