@@ -8,6 +8,7 @@
 Every image model takes raw pixels, 0 to 255: do not divide by 255.
 """
 
+import os
 import sys
 
 
@@ -17,6 +18,9 @@ def _is_command() -> bool:
     That imports the rest where it needs it: to import Keras takes seconds.
     """
     options = sys.orig_argv
+    if "--multiprocessing-fork" in options:  # it has the arguments of another
+        main = os.path.join(os.path.dirname(__file__), "__main__.py")
+        return sys.argv[:1] == [main]
     if sys.argv[:1] != ["-m"] or "-m" not in options:
         return False
     return options[options.index("-m") + 1] == "zoo"

@@ -1,21 +1,20 @@
 """`python -m zoo` lists the models; `python -m zoo lenet5` shows one."""
 
 import codecs
-import contextlib
 import importlib
 import inspect
 import io
-import os
 import signal
 import sys
 import textwrap
 import unicodedata
 
+from zoo._quiet import quiet
 from zoo._sources import read_models
 
 WIDTH = 80  # of a terminal
 # Files of this package whose `main` is a command; no model has such a name.
-COMMANDS = {}
+COMMANDS = {"predict": "zoo._predict"}
 
 
 def main(argv=None) -> int:
@@ -35,7 +34,7 @@ def main(argv=None) -> int:
     if not names:
         print_table()
         return 0
-    with _quiet_start():
+    with quiet():
         import zoo
 
         if not hasattr(zoo, "create_model"):  # see there
@@ -43,7 +42,7 @@ def main(argv=None) -> int:
     try:
         for name in names:
             info = zoo.model_info(name)
-            with _quiet_start():
+            with quiet():
                 model = zoo.create_model(name)
             facts = f"{info.name}: {info.lecture} ({info.reference})"
             print(textwrap.fill(facts, WIDTH), "\n")
@@ -69,24 +68,6 @@ def print_table() -> None:
         )
         if summary:
             print(textwrap.indent(textwrap.fill(summary, WIDTH - 4), "    "))
-
-
-@contextlib.contextmanager
-def _quiet_start():
-    """Drop what TensorFlow logs about this machine when it starts.
-
-    It is written below Python, before any log level is heeded.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

@@ -55,7 +55,7 @@ class LiteRT:
         return self._interpreter().get_signature_runner(signature)
 
     def _interpreter(self):
-        module = _import("ai_edge_litert.interpreter", "ai-edge-litert")
+        module = import_module("ai_edge_litert.interpreter", "ai-edge-litert")
         return module.Interpreter(str(self._path), num_threads=1)
 
 
@@ -71,7 +71,7 @@ class ONNX:
     """
 
     def __init__(self, path: Path):
-        runtime = _import("onnxruntime", "onnxruntime")
+        runtime = import_module("onnxruntime", "onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         self.signatures, self.outputs, self._sessions = {}, {}, {}
@@ -143,11 +143,12 @@ def open_format(export: Path, format: str) -> LiteRT | ONNX:
     return runtime(export / file)
 
 
-def _import(module: str, package: str):
+def import_module(module: str, package: str):
+    """Import what is used by some only; say what to install without it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{package} is not installed, and nothing else reads this format. "
+            f"{package} is not installed, and nothing else reads such files. "
             f"Install it with `pip install {package}`."
         ) from error
