@@ -7,6 +7,7 @@
     python scripts/benchmark.py growth [--largest 20] [--recipe mnist_cnn]
     python scripts/benchmark.py serving [--export mnist_cnn] [--callers 8]
                                         [--seconds 60]
+    python scripts/benchmark.py serving --http [--callers 1 8 64]
 
 `training` runs the main job and the lecture's CNN in turn, A B A B, each with
 its own command in a process of its own, and compares the main job's whole
@@ -45,7 +46,10 @@ a half times the image's own bytes: NumPy and TensorFlow hold it once each, and
 `serving` loads an export as a server does and calls its signatures from several
 threads, each of which asks again as soon as it is answered, with 1 to 32 images
 at a time. It exits with 1 if a call fails, if an answer is not the one that was
-given before, or if memory grows after the warm-up.
+given before, or if memory grows after the warm-up. With `--http` it asks
+`python -m zoo serve` instead, over connections that stay open, in both of its
+protocols, with one number of callers after the other; memory is that of the
+server.
 """
 
 import argparse
@@ -55,6 +59,7 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import http.client
 import importlib
 import importlib.util
 import itertools
@@ -62,6 +67,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import statistics
 import subprocess
@@ -117,7 +123,8 @@ def main(argv=None) -> int:
     growth.add_argument("--recipe", default="mnist_cnn")
     serving = commands.add_parser("serving")
     serving.add_argument("--export", default="mnist_cnn")
-    serving.add_argument("--callers", type=int, default=8)
+    serving.add_argument("--http", action="store_true")
+    serving.add_argument("--callers", type=int, nargs="+")
     serving.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args(argv)
     if getattr(arguments, "rounds", 1) < 1:
@@ -128,8 +135,14 @@ def main(argv=None) -> int:
         parser.error("--epochs must be 2 or more: the first is left out")
     if arguments.what == "growth" and arguments.largest < 2:
         parser.error("--largest must be 2 or more: growth is a difference")
+    if arguments.what == "serving" and arguments.http:
+        callers = arguments.callers or [1, 8, 64]
+        return serve_over_http(arguments.export, callers, arguments.seconds)
     if arguments.what == "serving":
-        return serve(arguments.export, arguments.callers, arguments.seconds)
+        callers = arguments.callers or [8]
+        if len(callers) > 1:
+            parser.error("--callers may be several with --http only")
+        return serve(arguments.export, *callers, arguments.seconds)
     if arguments.what == "growth":
         return grow(arguments.recipe, arguments.largest)
     if arguments.what == "peers":
@@ -740,10 +753,130 @@ def describe(name: str, latencies, images, seconds: float) -> str:
     )
 
 
-def resident_megabytes() -> float:
-    """Return the memory that this process holds now."""
+def serve_over_http(name: str, callers: Sequence[int], seconds: float) -> int:
+    """Call `python -m zoo serve` from several threads; return the exit code."""
+    with (
+        served(name) as (process, address, family),
+        contextlib.ExitStack() as connections,
+    ):
+
+        def connect():
+            connection = http.client.HTTPConnection(address, timeout=60)
+            connections.callback(connection.close)
+            return connection
+
+        questions = [
+            http_question(connect, family, form)
+            for form in ("predict", "infer")
+        ]
+        call_together(questions, max(callers), seconds / 10)
+        warm = resident_megabytes(process.pid)
+        errors = []
+        for count in callers:
+            print(
+                f"{family}: {count} callers for {seconds:g} s, 1 to "
+                f"{LARGEST_BATCH} images at a time",
+                flush=True,
+            )
+            results, more = call_together(questions, count, seconds)
+            errors += more
+            for form, (latencies, images) in results.items():
+                print(describe(form, latencies, images, seconds), flush=True)
+        grown = resident_megabytes(process.pid) - warm
+    print(
+        f"memory of the server {warm:.0f} MB when warm, {grown:+.0f} MB at the "
+        f"end (at most {MAY_GROW:+} MB)"
+    )
+    print(f"errors {len(errors)}", *errors[:3], sep="\n  ")
+    return int(bool(errors) or grown > MAY_GROW)
+
+
+@contextlib.contextmanager
+def served(name: str):
+    """Serve an export; give the process, the address and the model's name."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "serve", name, "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            line = process.stdout.readline()
+            found = re.search(r"http://([\d.:]+)/v1/models/(.+):predict", line)
+            if not found:
+                raise SystemExit("error: the server did not start")
+            yield process, *found.groups()
+        finally:
+            process.terminate()
+
+
+def http_question(connect: Callable, family: str, form: str) -> tuple:
+    """Return a form of request, how to ask it, and how to check an answer."""
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers
+    images = noise(256, size=(LARGEST_BATCH, 28, 28, 1), dtype="uint8")
+    bodies, own = {}, threading.local()
+
+    def body_of(size):
+        if form == "predict":
+            return json.dumps(
+                {"instances": images[:size].tolist()}
+            ).encode(), {}
+        content = images[:size].tobytes()
+        tensor = {
+            **{"name": "image", "shape": [size, 28, 28, 1]},
+            **{"datatype": "UINT8"},
+            "parameters": {"binary_data_size": len(content)},
+        }
+        header = json.dumps({"inputs": [tensor]}).encode()
+        length = {"Inference-Header-Content-Length": str(len(header))}
+        return header + content, length
+
+    path = {
+        "predict": f"/v1/models/{family}:predict",
+        "infer": f"/v2/models/{family}/infer",
+    }[form]
+
+    def ask(size):
+        if not hasattr(own, "connection"):
+            own.connection = connect()
+        if size not in bodies:
+            bodies[size] = body_of(size)
+        own.connection.request("POST", path, *bodies[size])
+        answer = own.connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status} {content[:200]!r}")
+        return content
+
+    def probabilities_in(content):
+        found = json.loads(content)
+        if form == "predict":
+            rows = [row["probabilities"] for row in found["predictions"]]
+            return np.array(rows, "float32")
+        [tensor] = [
+            tensor
+            for tensor in found["outputs"]
+            if tensor["name"] == "probabilities"
+        ]
+        return np.array(tensor["data"], "float32").reshape(tensor["shape"])
+
+    expected = probabilities_in(ask(LARGEST_BATCH))
+
+    def check(content, size):
+        np.testing.assert_allclose(
+            probabilities_in(content), expected[:size], atol=1e-5
+        )
+
+    return form, ask, check
+
+
+def resident_megabytes(process: int | None = None) -> float:
+    """Return the memory that a process holds now; None for this one."""
     answer = subprocess.run(
-        ["ps", "-o", "rss=", "-p", str(os.getpid())],
+        ["ps", "-o", "rss=", "-p", str(process or os.getpid())],
         check=True,
         capture_output=True,
     )

@@ -14,7 +14,7 @@ from zoo._sources import read_models
 
 WIDTH = 80  # of a terminal
 # Files of this package whose `main` is a command; no model has such a name.
-COMMANDS = {"predict": "zoo._predict"}
+COMMANDS = {"predict": "zoo._predict", "serve": "zoo._serve"}
 
 
 def main(argv=None) -> int:

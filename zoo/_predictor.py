@@ -92,6 +92,18 @@ class Predictor:
             TypeError: If an argument is missing, unknown or of another type.
             ValueError: If a shape does not fit, or there is nothing in it.
         """
+        batches, count = self.fit(*batch, **batches)
+        if count <= AT_ONCE:
+            with self._lock:
+                answer = self._answer(**batches)
+            return _with_text(answer)
+        return self._answer_parts(batches, count)
+
+    def fit(self, *batch, **batches) -> tuple[dict[str, np.ndarray], int]:
+        """Return the arguments as the runtime takes them, and their length.
+
+        Args, and what is raised, are those of a call.
+        """
         if batch:
             batches = self._named(batch, batches)
         if batches.keys() != self.arguments.keys():
@@ -118,11 +130,7 @@ class Predictor:
                         f"{name} has {len(array)} examples, and what comes "
                         f"before it {count}."
                     )
-        if count is None or count <= AT_ONCE:
-            with self._lock:
-                answer = self._answer(**batches)
-            return _with_text(answer)
-        return self._answer_parts(batches, count)
+        return batches, count or 1
 
     def _named(self, batch, batches):
         if len(batch) > 1 or batches or len(self.arguments) > 1:

@@ -32,6 +32,25 @@ def test_an_autoencoder_is_called_too(autoencoder_dry_run, capsys):
     assert "image_bytes" not in capsys.readouterr().out
 
 
+@pytest.mark.thorough
+def test_a_server_is_called_over_http(export, capsys):
+    pytest.importorskip("aiohttp")
+    arguments = ["serving", "--http", "--export", str(export)]
+    arguments += ["--callers", "1", "4", "--seconds", "1"]
+    assert benchmark.main(arguments) == 0
+    output = capsys.readouterr().out
+    for form in ("predict", "infer"):
+        assert len(re.findall(rf"^{form} +\d+ requests/s", output, re.M)) == 2
+    assert "memory of the server" in output and "errors 0" in output
+
+
+def test_several_numbers_of_callers_are_for_http(capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["serving", "--callers", "1", "4"])
+    assert end.value.code == 2
+    assert "with --http only" in capsys.readouterr().err
+
+
 def broken(size):
     raise RuntimeError("broken")
 
