@@ -121,7 +121,12 @@ def test_all_tables_that_ship_have_the_numbers_of_their_cards(capsys):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    "name", ["mnist_softmax_regression", "mnist_denoising_autoencoder"]
+    "name",
+    [
+        "mnist_softmax_regression",
+        pytest.param("mnist_denoising_autoencoder", marks=pytest.mark.slow),
+        pytest.param("mnist_gan", marks=pytest.mark.slow),
+    ],
 )
 def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
     code, said, errors = verify(capsys, f"{name}@shipped", "--offline")

@@ -3,6 +3,7 @@
 Each runs `DRIVER`: a recipe on the embedded digits, and one fault.
 """
 
+import shutil
 import signal
 import time
 
@@ -176,6 +177,26 @@ def test_a_game_that_is_killed_loses_neither_an_optimizer_nor_a_seed(
     assert "resuming after epoch 1 of 2" in done.stdout
     unbroken = unbroken_in(tmp_path_factory.mktemp("game"), **game)
     assert_same_end(folder, unbroken)
+
+
+def test_a_run_that_continues_another_survives_being_killed(
+    folder, tmp_path_factory
+):
+    """It ends with the bits of one that continues the same and is not."""
+    assert run(folder, epochs=1).returncode == 0
+    other = tmp_path_factory.mktemp("continued")
+    shutil.copytree(folder / "runs", other / "runs")
+    more = ["--continue-from", "1", "--run-name", "more"]
+    fault = f"on_train_batch_end {STEPS + 5} SIGKILL"
+    killed = run(folder, *more, fault=fault, epochs=2)
+    assert killed.returncode == -signal.SIGKILL
+    done = run(folder, *more, epochs=2)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch 1 of 2" in done.stdout
+    (other / "driver.py").write_text(DRIVER)
+    assert run(other, *more, epochs=2).returncode == 0
+    shutil.rmtree(other / "runs" / f"{RECIPE}-sample" / "1")
+    assert_same_end(folder, other, "more")
 
 
 @pytest.mark.parametrize(
