@@ -166,6 +166,7 @@ def test_a_run_that_is_not_there_or_not_finished(trained, tmp_path):
     assert_refused(refused, "is not the folder of a run")
 
 
+@pytest.mark.thorough
 def test_another_model_is_refused_with_the_flags_that_differ(trained):
     trained("--epochs", 1)
     flags = ["--continue-from", "1", "--code-lengths", 3]
