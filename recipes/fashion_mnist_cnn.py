@@ -42,7 +42,6 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
@@ -55,7 +54,7 @@ def train(config: Config) -> dict[str, float]:
         rate = training.one_cycle(config.learning_rate, steps, warmup=0.25)
 
         with run.scope():
-            model = zoo.create_model("deep_cnn")
+            model = training.create_model(data, "deep_cnn")
             model.compile(
                 optimizer=keras.optimizers.AdamW(
                     rate, weight_decay=config.weight_decay
@@ -69,8 +68,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(10),
-            validation=data.validation.one_hot(10),
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
             augment=augment,
         )
 

@@ -37,7 +37,6 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
@@ -45,7 +44,7 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("lstm")
+            model = training.create_model(data, "lstm")
             model.compile(
                 optimizer=keras.optimizers.AdamW(
                     training.one_cycle(config.learning_rate, steps, warmup=0.2)
@@ -59,8 +58,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(10),
-            validation=data.validation.one_hot(10),
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
             augment=augmentation.random_flip,
         )
 

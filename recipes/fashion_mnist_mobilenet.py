@@ -79,6 +79,8 @@ def train(config: Config) -> dict[str, float]:
             try:
                 model = zoo.create_model(
                     "transfer_classifier",
+                    input_shape=data.inputs.shape,
+                    num_classes=data.num_classes,
                     backbone=config.backbone,
                     weights=weights,
                     image_size=image_size,

@@ -46,7 +46,6 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
 
     with runs.open_run(config, DATASET) as run:
@@ -55,7 +54,8 @@ def train(config: Config) -> dict[str, float]:
         def fit(latent_dim, phase):
             """Train an autoencoder with a code of some length."""
             with run.scope():
-                model = zoo.create_model(
+                model = training.create_model(
+                    data,
                     "autoencoder",
                     latent_dim=latent_dim,
                     sparsity=config.sparsity,

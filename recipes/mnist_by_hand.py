@@ -59,7 +59,6 @@ def train(config: Config) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data.splits import steps_per_epoch
 
@@ -70,8 +69,8 @@ def train(config: Config) -> dict[str, float]:
         data, size, rate = run.data, config.batch_size, config.learning_rate
         images, labels = data.train.inputs, data.train.targets
         steps = steps_per_epoch(data.train, size)
-        model = zoo.create_model(
-            "mlp", hidden_units=config.hidden_units, dropout=0.0
+        model = training.create_model(
+            data, "mlp", hidden_units=config.hidden_units, dropout=0.0
         )
         task = tasks.Classification(data)
         graph_step = tf.function(step)  # several times as fast

@@ -42,7 +42,6 @@ def train(config: Config) -> dict[str, float]:
     # Imported here, for TensorFlow takes seconds and --help should not.
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
@@ -53,7 +52,7 @@ def train(config: Config) -> dict[str, float]:
 
         # The model and its optimizer belong to the devices they are made on.
         with run.scope():
-            model = zoo.create_model("cnn")
+            model = training.create_model(data, "cnn")
             model.compile(
                 # A short memory suits a short training, hence the low betas.
                 optimizer=keras.optimizers.Adam(rate, beta_1=0.7, beta_2=0.9),
@@ -67,8 +66,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(10),
-            validation=data.validation.one_hot(10),
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
             augment=augmentation.random_shift,
         )
 

@@ -41,15 +41,14 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model(
-                "deep_autoencoder", latent_dim=config.latent_dim
+            model = training.create_model(
+                data, "deep_autoencoder", latent_dim=config.latent_dim
             )
             model.compile(
                 optimizer=keras.optimizers.Muon(

@@ -44,7 +44,6 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data.splits import Split, in_unit_range
 
@@ -52,7 +51,8 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model(
+            model = training.create_model(
+                data,
                 "deep_autoencoder",
                 latent_dim=config.latent_dim,
                 noise=config.noise,

@@ -41,12 +41,13 @@ def train(config: Config) -> dict[str, float]:
     import numpy as np
 
     import zoo
-    from recipes.lab import runs, tasks
+    from recipes.lab import runs, tasks, training
     from recipes.lab.training import closed_form, normal_equations
 
     with runs.open_run(config, DATASET) as run:
         data = run.data
-        model = zoo.create_model("elm", filters=config.filters)
+        model = training.create_model(data, "elm", filters=config.filters)
+        one_hot = np.eye(data.num_classes)
         extractor = zoo.feature_extractor(model)
 
         def equations_of(split):
@@ -54,7 +55,7 @@ def train(config: Config) -> dict[str, float]:
             equations = normal_equations.NormalEquations()
             for batch in split.in_batches(5_000):
                 batch = tasks.features_of(extractor, batch)
-                equations.add(batch.inputs, np.eye(10)[batch.targets])
+                equations.add(batch.inputs, one_hot[batch.targets])
             return equations
 
         def solution():

@@ -52,7 +52,9 @@ def train(config: Config) -> dict[str, float]:
         try:
             judge = zoo.load_model(config.judge)
             with run.scope():
-                model = zoo.create_model("dcgan", latent_dim=config.latent_dim)
+                model = training.create_model(
+                    data, "dcgan", latent_dim=config.latent_dim
+                )
         except ValueError as error:
             raise UsageError(str(error)) from error
         task = tasks.Generation(data, Noise(config.latent_dim), judge)

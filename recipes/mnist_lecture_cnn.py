@@ -40,19 +40,19 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
-        train, validation = data.train.one_hot(10), data.validation.one_hot(10)
+        train = data.train.one_hot(data.num_classes)
+        validation = data.validation.one_hot(data.num_classes)
         if config.training == "lecture":
             # As in the deck: no validation set is kept back.
             train, validation = train + validation, None
 
         with run.scope():
-            model = zoo.create_model("lecture_cnn")
+            model = training.create_model(data, "lecture_cnn")
             if config.training == "lecture":
                 # Keras 3 would start Adadelta at 0.001 and get nowhere; 1.0 is
                 # what the authors meant.

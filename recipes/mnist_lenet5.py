@@ -48,7 +48,7 @@ def paper(labels, scores):
 
     Args:
         labels: Integer classes, `(batch,)` or `(batch, 1)`.
-        scores: Negative squared distances to the bitmaps, `(batch, 10)`.
+        scores: Negative squared distances to the bitmaps, `(batch, classes)`.
 
     Returns:
         The loss of each image, `(batch,)`.
@@ -72,7 +72,7 @@ def ours(labels, scores):
 
     Args:
         labels: Integer classes, `(batch,)` or `(batch, 1)`.
-        scores: Negative squared distances to the bitmaps, `(batch, 10)`.
+        scores: Negative squared distances to the bitmaps, `(batch, classes)`.
 
     Returns:
         The loss of each image, `(batch,)`.
@@ -81,7 +81,9 @@ def ours(labels, scores):
     from keras import ops
 
     scores = scores / 10
-    labels = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), 10)
+    labels = ops.one_hot(
+        ops.cast(ops.reshape(labels, (-1,)), "int32"), scores.shape[-1]
+    )
     pull = -ops.sum(labels * scores, axis=1)
     push = keras.losses.categorical_crossentropy(
         labels, scores, from_logits=True, label_smoothing=0.1
@@ -93,14 +95,13 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("lenet5")
+            model = training.create_model(data, "lenet5")
             # The loss is about distances, so training stops short of the
             # softmax, which only turns them into probabilities.
             scorer = keras.Model(

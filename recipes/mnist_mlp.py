@@ -38,14 +38,13 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("mlp")
+            model = training.create_model(data, "mlp")
             model.compile(
                 optimizer=keras.optimizers.Adam(
                     training.one_cycle(config.learning_rate, steps, warmup=0.2)
@@ -59,8 +58,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(10),
-            validation=data.validation.one_hot(10),
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
         )
 
         task = tasks.Classification(data)

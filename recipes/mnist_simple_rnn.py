@@ -36,7 +36,6 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
@@ -44,7 +43,7 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("simple_rnn")
+            model = training.create_model(data, "simple_rnn")
             model.compile(
                 optimizer=keras.optimizers.AdamW(
                     training.one_cycle(config.learning_rate, steps, warmup=0.2)
@@ -58,8 +57,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(10),
-            validation=data.validation.one_hot(10),
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
             augment=augmentation.random_shift,
         )
 

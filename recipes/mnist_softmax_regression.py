@@ -34,14 +34,13 @@ def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
 
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model("softmax_regression")
+            model = training.create_model(data, "softmax_regression")
             model.compile(
                 optimizer=keras.optimizers.Adam(
                     keras.optimizers.schedules.CosineDecay(

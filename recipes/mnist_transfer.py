@@ -46,26 +46,32 @@ class Config:
 
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
-    import zoo
     from recipes.lab import runs, tasks, training
+    from recipes.lab.errors import UsageError
 
     with runs.open_run(config, DATASET) as run:
-        before = run.data.of_classes("01234")
-        data = run.data.of_classes("56789")
+        names = run.data.class_names
+        if len(names) < 4:
+            raise UsageError(
+                "There must be four classes or more, two for each half. "
+                f"Received: {', '.join(names)}"
+            )
+        before = run.data.of_classes(names[: len(names) // 2])  # 0 to 4
+        data = run.data.of_classes(names[len(names) // 2 :])  # 5 to 9
         for half in (before, data):
             training.steps(run, half.train)  # or refuse now
 
         # The first half of the digits, for the weights. There is no hidden
         # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
         with run.scope():
-            donor = zoo.create_model(
-                "cnn", num_classes=5, filters=(32, 96), hidden_units=None
+            donor = training.create_model(
+                before, "cnn", filters=(32, 96), hidden_units=None
             )
         splits = before.train, before.validation
         pretraining = _fit(run, donor, "full", *splits, "pretrain")
 
         # The second half, with those weights and a new head.
-        model = _transferred(run, donor, config.mode)
+        model = _transferred(run, data, donor, config.mode)
         splits = data.train, data.validation
         history = _fit(run, model, config.mode, *splits, "train")
 
@@ -79,14 +85,15 @@ def train(config: Config) -> dict[str, float]:
         )
 
 
-def _transferred(run, donor, mode):
-    """Return a classifier of five digits that starts from a donor."""
+def _transferred(run, data, donor, mode):
+    """Return a classifier of the second half that starts from a donor."""
     import zoo
 
     with run.scope():
         return zoo.create_model(
             "transfer_classifier",
-            num_classes=5,
+            input_shape=data.inputs.shape,
+            num_classes=data.num_classes,
             backbone=donor,
             mode=mode,
             thaw=("conv2", "norm2") if mode == "partial" else (),
@@ -154,7 +161,7 @@ def _picture(run, task, donor):
             accuracies = []
             for draw in range(DRAWS):
                 few = task.data.train.of_each_class(count, seed=draw)
-                model = _transferred(run, start, mode)
+                model = _transferred(run, task.data, start, mode)
                 _fit(
                     *(run, model, mode, few, None),
                     f"labels-{count}-{i}-{draw}",

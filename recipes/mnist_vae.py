@@ -67,7 +67,6 @@ def train(config: Config) -> dict[str, float]:
 
     import keras
 
-    import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
@@ -75,7 +74,8 @@ def train(config: Config) -> dict[str, float]:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            model = zoo.create_model(
+            model = training.create_model(
+                data,
                 "vae",
                 hidden_units=config.hidden_units,
                 latent_dim=config.latent_dim,

@@ -50,6 +50,8 @@ def main(argv=None) -> int:
     known = read_recipes()
     if unknown := set(arguments.recipes) - set(known):
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
+    if "--dataset" in flags:
+        parser.error("results are of the recipes' own data, without --dataset")
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more")
     commit = lab_record.commit(

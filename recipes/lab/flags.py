@@ -60,6 +60,11 @@ class RunOptions:
     """tf.distribute strategy; auto mirrors over several GPUs."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Precision of the computation; exports are float32 either way."""
+    dataset: str | None = None
+    """Other images than the recipe's: a folder of class folders, .npz, IDX or
+    a name of TFDS."""
+    resize: Annotated[int, Between(4, 1_024)] | None = None
+    """Side in pixels of the pictures of --dataset, instead of the usual one."""
     data_dir: Path | None = None
     """Where the data are, instead of TFDS_DATA_DIR or TFDS' default."""
     offline: bool = False
@@ -77,7 +82,7 @@ class RunOptions:
     tensorboard: bool = False
     """Log for TensorBoard, too, into the run's folder."""
     dry_run: bool = False
-    """One epoch on embedded data, with full export and report."""
+    """One epoch on embedded data, or --dataset, with full export and report."""
     target: float | None = None
     """Exit with code 1 if the recipe's first metric misses this value."""
 
@@ -89,6 +94,8 @@ class RunOptions:
             if isinstance(path, (str, os.PathLike)):
                 path = Path(os.path.expanduser(path))
                 object.__setattr__(self, name, path)  # this class is frozen
+        if isinstance(self.dataset, os.PathLike):
+            object.__setattr__(self, "dataset", os.fspath(self.dataset))
 
 
 def check(config) -> None:

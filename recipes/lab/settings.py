@@ -74,7 +74,7 @@ def is_program(config_class: type) -> bool:
 def describe(config) -> dict:
     """Return every setting that decides the result of a run, as JSON has it."""
     return {
-        name: _plain(value)
+        name: _plain(value, name)
         for name, value, _ in fields_of(config)
         if name not in _BESIDE_THE_RESULT
     }
@@ -94,7 +94,7 @@ def flags_of(config, default=None) -> list[str]:
         if dataclasses.is_dataclass(value):
             flags += flags_of(value, usual)
             continue
-        value = _plain(value)
+        value = _plain(value, name)
         flags.append("--" + name.replace("_", "-"))
         if value is not True:
             flags += map(str, value if isinstance(value, list) else [value])
@@ -111,7 +111,7 @@ def call_of(config, default=None) -> str:
     arguments = []
     for name, value, usual in _changed(config, default):
         if not dataclasses.is_dataclass(value):
-            value = _plain(value)
+            value = _plain(value, name)
             text = repr(tuple(value) if isinstance(value, list) else value)
         elif (text := call_of(value, usual)).endswith("()"):
             continue
@@ -139,11 +139,16 @@ def _changed(config, default) -> Iterator[tuple]:
             yield field.name, value, usual
 
 
-def _plain(value):
+def _plain(value, name: str = ""):
     """Return a setting as JSON has it, and as anybody may read it.
 
-    A path in one's home folder would give away the user's name.
+    A path in one's home folder would give away the user's name, and where the
+    data of one's own are decides nothing.
     """
+    if name == "dataset" and value:
+        path = os.path.realpath(os.path.expanduser(value))
+        if os.path.exists(path):
+            return os.path.basename(path)
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Path):

@@ -75,7 +75,7 @@ def no_home(monkeypatch):
 
 def test_without_a_home_data_are_not_looked_for_in_it(no_home, capsys):
     assert sources.load("mnist", RunOptions(offline=True)).is_sample
-    assert sources._cache_folder() is None
+    assert sources.cache_folder() is None
 
 
 def test_without_a_home_nothing_is_downloaded_into_it(no_home):

@@ -6,6 +6,7 @@ longer. To delete such an iterator, as Keras does around every validation, may
 take until it wakes: seconds, after some epochs.
 """
 
+import mmap
 from collections.abc import Callable
 
 import numpy as np
@@ -154,11 +155,25 @@ def _prepared(split: Split, inputs, targets):
 
 
 def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
-    """Return a copy of an array as a tensor; `tf.constant` makes two."""
+    """Return a copy of an array as a tensor; `tf.constant` makes two.
+
+    What is mapped from a file stays there, and the tensor shares its pages:
+    the file may be larger than memory.
+    """
     with tf.device("CPU:0"):
+        if _is_mapped(array):
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
         whole = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
         for start in range(0, len(array), rows):
             part = array[start : start + rows]
             numbers = tf.range(start, start + len(part))
             whole = tf.raw_ops.InplaceUpdate(x=whole, i=numbers, v=part)
     return whole
+
+
+def _is_mapped(array: np.ndarray) -> bool:
+    """Whether an array is mapped from a file, as it lies there."""
+    base = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap) and array.flags.c_contiguous

@@ -125,10 +125,10 @@ def _read_idx(folder: Path) -> dict[str, np.ndarray]:
         raise DataError(
             f"Of the four IDX files {folder} lacks these: {', '.join(missing)}."
         )
-    return {name: _read_idx_file(path) for name, path in files.items()}
+    return {name: read_idx_file(path) for name, path in files.items()}
 
 
-def _read_idx_file(path: Path) -> np.ndarray:
+def read_idx_file(path: Path) -> np.ndarray:
     """Return the array of bytes in a file."""
     try:
         content = path.read_bytes()

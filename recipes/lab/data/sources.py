@@ -123,7 +123,7 @@ def _load_images(name: str, options: RunOptions, stand_in: bool) -> Data:
     elif local := _read_local(name, options):
         data = local
     elif can_fetch(source.download_url, options):
-        folder = _given_folder(options)
+        folder = given_folder(options)
         folder = folder and tfds.data_directory(folder)
         data = _read_prepared(name, tfds.download(name, folder))
     elif cached := _read_cache_of_keras(name, options):
@@ -132,7 +132,7 @@ def _load_images(name: str, options: RunOptions, stand_in: bool) -> Data:
         data = _embedded_digits(sample.PASSES)
         print(
             f"\n*** {name} is not here and cannot be downloaded. ***\n"
-            f"*** There is none in {_in_words(options)}. ***\n"
+            f"*** There is none in {in_words(options)}. ***\n"
             "*** Training on scikit-learn's 1,797 digits instead. ***\n"
             f"*** No number of this run is a result of {name}. ***\n"
             f"{tfds.how_to_get(name)}\n",
@@ -140,7 +140,7 @@ def _load_images(name: str, options: RunOptions, stand_in: bool) -> Data:
         )
     else:
         raise DataError(
-            f"{name} is not in {_in_words(options)} and cannot be downloaded: "
+            f"{name} is not in {in_words(options)} and cannot be downloaded: "
             f"{_why_not(options, source)}.\n{tfds.how_to_get(name)}"
         )
     return data
@@ -154,31 +154,32 @@ def can_fetch(url: str, options: RunOptions) -> bool:
 # --- already on this machine --------------------------------------------
 
 
-def _given_folder(options: RunOptions) -> Path | None:
+def given_folder(options: RunOptions) -> Path | None:
     """Return where the data are said to be; None if nothing is said."""
     folder = options.data_dir or os.environ.get("TFDS_DATA_DIR")
     return Path(os.path.expanduser(folder)) if folder else None
 
 
-def _folder(options: RunOptions) -> Path:
+def data_folder(options: RunOptions) -> Path:
+    """Return the TFDS data directory that counts."""
     default = Path(os.path.expanduser("~/tensorflow_datasets"))
-    return _given_folder(options) or default
+    return given_folder(options) or default
 
 
-def _in_words(options: RunOptions) -> str:
+def in_words(options: RunOptions) -> str:
     """Say where the data were looked for."""
-    folder = _folder(options)
+    folder = data_folder(options)
     text = f"{folder}"
     if options.data_dir is not None:
         text = f"--data-dir {folder}"
-    elif _given_folder(options):
+    elif given_folder(options):
         text = f"TFDS_DATA_DIR={folder}"
     return text if folder.exists() else f"{text}, which does not exist"
 
 
 def _read_local(name: str, options: RunOptions) -> Data | None:
     """Read a data set from the folder, or the file, where it is to be."""
-    folder = _folder(options)
+    folder = data_folder(options)
     try:
         if options.data_dir is not None and not folder.is_dir():
             if not (folder.is_file() and folder.suffix == ".npz"):
@@ -221,7 +222,7 @@ def _read_prepared(name: str, version: Path) -> Data:
     """Read what TFDS has prepared: from our cache, or through TFDS."""
     print(f"reading {version}")
     checksum = tfds.checksum(version)
-    cache = _cache_folder()
+    cache = cache_folder()
     cached = cache and cache / f"{name}-{checksum}.npz"
     try:
         arrays = files.read_npz(cached, _ARRAYS)
@@ -277,7 +278,7 @@ def _cut(name: str, arrays: dict, source: str, checksum: str) -> Data:
     )
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
     """Return where decoded data are kept; None where nobody is at home."""
     if sys.platform == "darwin":
         base = "~/Library/Caches"

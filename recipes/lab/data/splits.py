@@ -117,6 +117,8 @@ class Data:
         groups: The group of each training row, int32 `(n,)`, of a table whose
             training rows are its test rows, too: such a table is tested by
             cross-validation, and a group is never cut.
+        is_own: Whether a user brought it, and nobody has published anything
+            about it.
     """
 
     name: str
@@ -131,6 +133,12 @@ class Data:
     is_sample: bool = False
     target: Column | None = None
     groups: np.ndarray | None = None
+    is_own: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
     def of_classes(self, class_names) -> "Data":
         """Return the data of some classes only, which are numbered anew.

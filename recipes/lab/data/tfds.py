@@ -1,10 +1,13 @@
 """Data sets that TensorFlow Datasets has prepared, or is to download."""
 
+import functools
 import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from recipes.lab import files
 from recipes.lab.errors import DataError
 
 SPLITS = ("train", "test")
+HOME = "https://www.tensorflow.org/datasets"  # asked whether there is a network
 
 
 def how_to_get(name: str) -> str:
@@ -173,3 +177,143 @@ def download(name: str, data_dir: Path | None) -> Path:
             f"TFDS could not download {name}: {error}\n{how_to_get(name)}"
         ) from error
     return Path(builder.data_dir)
+
+
+# --- any data set of pictures with one label each -----------------------
+
+
+class Labeled(NamedTuple):
+    """A prepared data set of pictures, which are still files.
+
+    Attributes:
+        parts: The names of its splits that recipes know.
+        labels: The class of each picture, in each of them.
+        class_names: Names of the classes.
+        pictures: Function that yields the files' contents, split by split.
+        some: Contents of the first of them.
+    """
+
+    parts: list[str]
+    labels: list[np.ndarray]
+    class_names: tuple[str, ...]
+    pictures: Callable[[], Iterator[bytes]]
+    some: list[bytes]
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be the name of a data set: `name/config:version`."""
+    return bool(re.fullmatch(r"[a-z]\w*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", text))
+
+
+@functools.cache
+def names() -> list[str]:
+    """Return the names of the data sets that TFDS can prepare."""
+    import tensorflow_datasets as tfds
+
+    return tfds.list_builders(with_community_datasets=False)
+
+
+def find_any(name: str, folder: Path) -> Path | None:
+    """Return the prepared version of a data set that is asked for, or None.
+
+    Args:
+        name: `name`, `name/config` or either with `:version`; the newest one
+            is taken without.
+        folder: A TFDS data directory.
+
+    Raises:
+        DataError: If it has several configurations, and none is named.
+    """
+    name, _, wanted = name.partition(":")
+    home = folder / name
+    if not home.is_dir():
+        return None
+    inside = [path for path in sorted(home.iterdir()) if path.is_dir()]
+    versions = [path for path in inside if _is_any_version(path)]
+    if not versions:
+        known = {
+            path.name: found
+            for path in inside
+            if (found := [v for v in path.iterdir() if _is_any_version(v)])
+        }
+        if len(known) > 1:
+            raise DataError(
+                f"{name} is prepared in several configurations; name one: "
+                f"{', '.join(f'{name}/{config}' for config in known)}."
+            )
+        [versions] = known.values() or [[]]
+    versions = [path for path in versions if wanted in ("", path.name)]
+    return max(versions, key=_version_number, default=None)
+
+
+def _is_any_version(folder: Path) -> bool:
+    is_number = re.fullmatch(r"\d+\.\d+\.\d+", folder.name)
+    return bool(is_number) and (folder / "dataset_info.json").exists()
+
+
+def fingerprint(version: Path) -> str:
+    """Return what tells a prepared version from another, at a glance."""
+    stats = [(p.name, p.stat()) for p in sorted(version.iterdir())]
+    lines = [f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in stats]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_any(name: str, version: Path, count: int = 400) -> Labeled:
+    """Open a prepared version of a data set of pictures.
+
+    Args:
+        name: Name of the data set.
+        version: What `find_any` has found.
+        count: How many pictures to read now.
+
+    Raises:
+        DataError: If it is damaged, or has no pictures with one label each.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(version)
+        features = builder.info.features
+        image, label = builder.info.supervised_keys or ("image", "label")
+        kinds = features.get(image), features.get(label)
+        if not isinstance(kinds[0], tfds.features.Image) or not isinstance(
+            kinds[1], tfds.features.ClassLabel
+        ):
+            raise DataError(
+                f"{name} must have pictures with one label each. Received: "
+                f"{', '.join(features)}"
+            )
+        known = {**dict.fromkeys(("validation", "val", "valid"), "validation")}
+        known |= {"train": "train", "test": "test"}
+        splits = {known[s]: s for s in builder.info.splits if s in known}
+        if "train" not in splits:
+            splits = {"train": next(iter(builder.info.splits))}
+
+        def read(split, **decoders):
+            decoders = {key: tfds.decode.SkipDecoding() for key in decoders}
+            if builder.info.file_format.value == "array_record":
+                return builder.as_data_source(split, decoders=decoders)
+            return builder.as_dataset(
+                split, decoders=decoders
+            ).as_numpy_iterator()
+
+        def pictures():
+            for split in splits.values():
+                for example in read(split, **{image: True}):
+                    yield example[image]
+
+        labels = [
+            np.array([e[label] for e in read(split, **{image: True})], "int32")
+            for split in splits.values()
+        ]
+        some = [p for p, _ in zip(pictures(), range(count), strict=False)]
+    except DataError:
+        raise
+    except Exception as error:  # TFDS raises whatever its many layers raise
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise DataError(
+            f"The prepared data in {version} cannot be read, and may be "
+            f"damaged: {reason}"
+        ) from error
+    class_names = tuple(kinds[1].names)
+    return Labeled([*splits], labels, class_names, pictures, some)

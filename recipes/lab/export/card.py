@@ -36,7 +36,7 @@ def card(run, task, record: dict, version: str) -> str:
     }
     sample = (
         "\n**Trained on a small sample: a demonstration, not a result.**\n"
-        if run.export_name != run.recipe
+        if run.is_demonstration
         else ""
     )
     environment = record["environment"]
@@ -55,17 +55,21 @@ def card(run, task, record: dict, version: str) -> str:
         )
     if changes := record.get("changes"):
         more += f"- Not as it was when training began: {'; '.join(changes)}\n"
+    # The weights belong to whoever trained them, as the data do.
+    datasets = f"datasets:\n- {data.name}\n"
+    license, weights = "apache-2.0", "Apache-2.0"
+    if data.is_own:
+        datasets, license, weights = "", "other", "not stated"
     return f"""\
 ---
-license: apache-2.0
+license: {license}
 library_name: keras
 pipeline_tag: {tag}
 tags:
 - keras
 - tensorflow
 - {tag}
-datasets:
-- {data.name}
+{datasets}\
 metrics:
 - {task.hub_metric}
 model-index:
@@ -116,7 +120,7 @@ keras_zoo_recipes: {zoo.__version__}
 
 ## Limits and licences
 
-{task.limits()} Weights: Apache-2.0. Data: {licence}.
+{task.limits()} Weights: {weights}. Data: {licence}.
 `SHA256SUMS` proves that the files are whole, not who wrote them.
 """
 

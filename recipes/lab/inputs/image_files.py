@@ -48,6 +48,12 @@ def decode(contents, shape):
         uint8 pixels of this shape, resized where the picture has other sides.
     """
     height, width, channels = shape
+    image = read(contents, channels)
+    return resize(image, (height, width))
+
+
+def read(contents, channels):
+    """Decode one file without changing its sides; see `decode`."""
     is_png = tf.strings.substr(contents, 0, 8) == b"\x89PNG\r\n\x1a\n"
     is_jpeg = tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
     contents = _checked(
@@ -63,8 +69,12 @@ def decode(contents, shape):
         lambda: _upright(image, exif),
         lambda: image,
     )
-    image = tf.ensure_shape(image, (None, None, channels))
-    image = tf.image.resize(image, (height, width), antialias=True)
+    return tf.ensure_shape(image, (None, None, channels))
+
+
+def resize(image, sides):
+    """Return uint8 pixels of other sides, `(..., height, width, channels)`."""
+    image = tf.image.resize(image, sides, antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
 
 

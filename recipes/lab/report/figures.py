@@ -395,7 +395,7 @@ def code_map_section(plots: Path, codes, labels, names: list[str]):
 def drawings_section(plots: Path, drawings: np.ndarray):
     """Return the section with what each unit of the code draws."""
     count = len(drawings)
-    drawings = drawings[:FILTERS, ..., :1]
+    drawings = drawings[:FILTERS].mean(axis=-1, keepdims=True)
     largest = np.abs(drawings).max(axis=(1, 2, 3), keepdims=True)
     drawings = drawings / np.where(largest > 0, largest, 1)
     figure = page.tiles(drawings, None, 8, cmap="RdBu_r", limits=(-1, 1))

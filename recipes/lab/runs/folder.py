@@ -22,9 +22,13 @@ _EFFECTIVE = {"effective_ids": os.access in os.supports_effective_ids}
 
 
 def export_name(recipe: str, options, data: Data) -> str:
-    """Return the name under runs/ and saved_models/; a sample says so."""
-    no_result = data.is_sample or options.dry_run
-    return recipe + ("-sample" if no_result else "")
+    """Return the name under runs/ and saved_models/.
+
+    Other data than the recipe's, and samples, say so: what is trained on them
+    never answers to the name of the recipe.
+    """
+    name = recipe if options.dataset is None else f"{recipe}-{data.name}"
+    return name + ("-sample" if data.is_sample or options.dry_run else "")
 
 
 def home_of_runs(options, recipe: str, data: Data) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
 import zoo
-from recipes.lab.data import sources
+from recipes.lab.data import own, sources
 from recipes.lab.files import sha256
 from recipes.lab.settings import describe_loaded
 from zoo import _loading, transfer
@@ -108,7 +108,10 @@ def source(config, caller: FrameType) -> dict[str, str]:
     """
     module = sys.modules[type(config).__module__]
     files = [caller.f_code.co_filename, getattr(module, "__file__", None)]
-    files.append(sources.__file__)  # which `open_run` calls for it
+    # What `open_run` calls for it.
+    files.append(
+        sources.__file__ if config.run.dataset is None else own.__file__
+    )
     pending = [Path(f).resolve() for f in files if f and os.path.isfile(f)]
     packages = {
         "zoo": _home(Path(zoo.__file__)),

@@ -69,7 +69,7 @@ def compose(
 
 def _notice(run, data) -> str:
     """Return what is to be said first of a run that is no result."""
-    if run.export_name == run.recipe:
+    if not run.is_demonstration:
         return ""
     if not data.is_sample:
         return "A demonstration, not a result: a dry run."

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import files, flags, terminal
-from recipes.lab.data import sources
+from recipes.lab.data import own, sources, tables
 from recipes.lab.data.splits import Data, steps_per_epoch
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.export.exporting import export
@@ -88,8 +88,13 @@ class Run:
 
     @property
     def export_name(self) -> str:
-        """Name under `runs/` and `saved_models/`; what is no result says so."""
+        """Name under `runs/` and `saved_models/`; a sample's says so."""
         return export_name(self.recipe, self.options, self.data)
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it trains on a sample, or for one epoch of a dry run."""
+        return self.data.is_sample or self.options.dry_run
 
     @property
     def title(self) -> str:
@@ -176,7 +181,8 @@ def open_run(
 
     Args:
         config: The recipe's Config.
-        dataset: Name of the data set, or the data set itself.
+        dataset: Name of the data set, or the data set itself; `--dataset`
+            takes its place.
         loads: Names of the exports, and files of weights, that the run starts
             from. Other names are passed over.
 
@@ -198,12 +204,31 @@ def open_run(
     check_is_own(config, caller)
     source = identity.source(config, caller)
     devices = set_up(config)
-    data = dataset
-    if not isinstance(dataset, Data):
-        data = sources.load(dataset, config.run)
+    if config.run.dataset == dataset:  # as without the flag
+        options = replace(config.run, dataset=None)
+        config = replace(config, run=options)
+    data = _load(config.run, dataset)
     if hasattr(config, "batch_size"):
         steps_per_epoch(data.train, config.batch_size)  # or refuse now
     return _open_run(config, data, devices, source, loads)
+
+
+def _load(options, dataset: str | Data) -> Data:
+    """Load the data of a recipe, or what is to take their place."""
+    if options.dataset is None:
+        if options.resize is not None:
+            raise UsageError("--resize goes with --dataset, which is missing.")
+        if isinstance(dataset, Data):
+            return dataset
+        return sources.load(dataset, options)
+    name = dataset.name if isinstance(dataset, Data) else dataset
+    for table in (name, options.dataset):
+        if table in tables.TABLES:
+            raise UsageError(
+                "--dataset is for recipes of images to take other images. "
+                f"{table} is a table."
+            )
+    return own.load(options.dataset, options)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What a run says at its end: the result, what to expect, what to do next."""
 
 import re
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -75,7 +76,11 @@ def _next(run) -> str | None:
     if not results.is_ours(run.config):
         return None
     if run.options.dry_run:
-        return f"{python} -m recipes.{run.recipe}  # the whole training"
+        flags = (
+            ["--dataset", run.options.dataset] if run.options.dataset else []
+        )
+        whole = shlex.join([f"recipes.{run.recipe}", *flags])
+        return f"{python} -m {whole}  # the whole training"
     commands = _commands(run.config)
     for command, following in zip(commands, commands[1:], strict=False):
         if results.asks_for(command, run.config):

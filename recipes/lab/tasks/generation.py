@@ -51,6 +51,12 @@ class Generation:
                 f"Received: {self.judge.name}, with an output of shape "
                 f"{self.judge.output_shape}"
             )
+        if self.judge.input_shape[1:] != self.data.inputs.shape:
+            raise UsageError(
+                "The judge must take images of shape "
+                f"{self.data.inputs.shape}. Received: {self.judge.name}, which "
+                f"takes {self.judge.input_shape[1:]}"
+            )
 
     def score(self, model: keras.Model, split: Split) -> Scores:
         """Draw as many pictures as a split has images, and have them judged.

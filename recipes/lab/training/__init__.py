@@ -2,6 +2,7 @@
 
 from recipes.lab.training import closed_form
 from recipes.lab.training.adversarial import Adversarial
+from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.fitting import fit, steps
 from recipes.lab.training.progress import Progress
@@ -13,6 +14,7 @@ __all__ = [
     "Progress",
     "check_one_device",
     "closed_form",
+    "create_model",
     "fit",
     "minimize",
     "one_cycle",
