@@ -1,12 +1,14 @@
 """Download and prepare the data sets once, for a classroom or for offline use.
 
     python scripts/prepare_data.py [mnist fashion_mnist] [--data-dir DIR]
+    python scripts/prepare_data.py cifar10  # or another name of TFDS
 
 It says where they are, and what to type so that recipes train on them.
 """
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -29,11 +31,12 @@ def main(argv=None) -> int:
         "--data-dir", help="default: TFDS_DATA_DIR, or ~/tensorflow_datasets"
     )
     arguments = parser.parse_args(argv)
-    unknown = set(arguments.datasets) - set(sources.SOURCES)
-    if unknown:
+    others = {re.split("[/:]", name)[0] for name in arguments.datasets}
+    others -= set(sources.SOURCES)
+    if others and (unknown := others - set(tfds.names())):
         parser.error(
             f"no such data set: {', '.join(sorted(unknown))}. There are: "
-            f"{everything}"
+            f"{everything}, and all others of TFDS"
         )
 
     folder = arguments.data_dir or os.environ.get("TFDS_DATA_DIR")
@@ -43,7 +46,8 @@ def main(argv=None) -> int:
     try:
         folder = tfds.data_directory(folder)
         for name in arguments.datasets or sources.SOURCES:
-            version = tfds.find(name, folder) or tfds.download(name, folder)
+            find = tfds.find if name in sources.SOURCES else tfds.find_any
+            version = find(name, folder) or tfds.download(name, folder)
             print(f"{name} is in {version}")
     except (DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -50,8 +50,9 @@ def read_own_npz(path: Path) -> Arrays:
         DataError: If it is damaged, or an array is not what its name says.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file.files)
+        # Of a damaged file NumPy would leave what it has opened open.
+        with open(path, "rb") as stream:
+            keys = list(np.load(stream, allow_pickle=False).files)
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # of a damaged file NumPy raises anything

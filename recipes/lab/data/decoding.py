@@ -7,6 +7,7 @@ folder may be larger than memory, and the next run starts at once.
 """
 
 import collections
+import functools
 import hashlib
 import json
 import mmap
@@ -33,6 +34,7 @@ LARGEST_SIDE = 128  # pixels, of those that nobody has chosen a size for
 # A picture has colors where its channels differ by more than JPEG makes of
 # grey, in more than so many of its pixels.
 TINT, TINTED = 16, 0.001
+SEED = 0  # of what is drawn: the same for all runs, which are to be compared
 NAMED = 5  # damaged pictures that an error lists
 
 
@@ -70,19 +72,9 @@ def shape_of(
         DataError: If none of the pictures can be read.
     """
 
-    @tf.function(
-        input_signature=[tf.TensorSpec((), tf.string)], autograph=False
-    )
-    def look(contents):
-        image = image_files.read(contents, 3)
-        small = tf.cast(image_files.resize(image, (64, 64)), tf.int32)
-        tint = tf.reduce_max(small, axis=-1) - tf.reduce_min(small, axis=-1)
-        tinted = tf.reduce_mean(tf.cast(tint > TINT, tf.float32))
-        return tf.shape(image)[:2], tinted
-
     def seen(picture):
         try:
-            sides, tinted = look(tf.constant(_content(picture)))
+            sides, tinted = _look(tf.constant(_content(picture)))
         except (OSError, tf.errors.OpError) as error:
             return _reason(error)
         return (*sides.numpy().tolist(), float(tinted.numpy()))
@@ -99,6 +91,15 @@ def shape_of(
     height, width = (max(1, round(scale * s)) for s in (height, width))
     channels = 3 if tinted.max() > TINTED else 1
     return (side or height, side or width, channels)
+
+
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+def _look(content):
+    """Return the sides of a picture, and the share of its pixels with color."""
+    image = image_files.read(content, 3)
+    small = tf.cast(image_files.resize(image, (64, 64)), tf.int32)
+    tint = tf.reduce_max(small, axis=-1) - tf.reduce_min(small, axis=-1)
+    return tf.shape(image)[:2], tf.reduce_mean(tf.cast(tint > TINT, tf.float32))
 
 
 def write(
@@ -125,9 +126,10 @@ def write(
     """
     counts = np.bincount(parts, minlength=len(PARTS)).tolist()
     places = _places(counts, shape)
+    # Mixed, for the first pictures of a part are to be of all classes.
+    order = np.lexsort((mixed(len(parts)), parts))
     rows = np.empty(len(parts), "int64")  # of each picture in its part
-    for part, count in enumerate(counts):
-        rows[parts == part] = np.arange(count)
+    rows[order] = np.concatenate([np.arange(count) for count in counts])
     size = int(np.prod(shape))
     offsets = np.array(places[:-1])[parts] + rows * size
 
@@ -163,7 +165,6 @@ def write(
             ". Repair them, or move them away."
         )
 
-    order = np.argsort(parts, kind="stable")
     file.seek(places[-1])
     file.write(labels[order].astype("<i4").tobytes())
     for array in (parts, labels):
@@ -179,6 +180,11 @@ def write(
     file.seek(0)
     file.write(json.dumps(head).encode().ljust(BLOCK))
     file.flush()
+
+
+def mixed(count: int) -> np.ndarray:
+    """Return numbers from 0 up in an order of chance, always the same."""
+    return np.random.default_rng(SEED).permutation(count)
 
 
 def read(file: BinaryIO) -> Decoded:
@@ -255,7 +261,8 @@ def _places(counts, shape) -> list[int]:
     return places
 
 
-def _decoder(shape):
+@functools.cache
+def _decoder(shape: tuple[int, int, int]):
     """Return a function from some pictures to their pixels.
 
     Of a picture that cannot be read it gives the reason, a string.
@@ -292,11 +299,14 @@ def _content(picture: str | bytes) -> bytes:
 def _reason(error: Exception) -> str:
     """Return what an error says, without TensorFlow's operation around it."""
     reason = getattr(error, "message", None) or getattr(error, "strerror", "")
-    reason = (reason or repr(error)).splitlines()[0].rpartition("}} ")[-1]
-    reason = reason.removeprefix("assertion failed: ").partition(" [Op:")[0]
+    # Before it TensorFlow says where in the graph, and behind it by its names.
+    reason = (reason or repr(error)).partition("\n\t [[")[0].splitlines()[-1]
+    reason = reason.rpartition("}} ")[-1].partition(" [Op:")[0]
+    reason = reason.removeprefix("assertion failed: ").replace("] [", " ")
+    reason = reason.strip("[]' ").rstrip(".")
     if reason.startswith("image_bytes must hold"):
         return "it is no PNG or JPEG file"
-    return reason.strip("[]' ").rstrip(".")
+    return reason
 
 
 def _chunks(pictures: Iterable) -> Iterator[list]:

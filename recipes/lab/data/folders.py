@@ -85,7 +85,8 @@ def scan(folder: Path) -> Listing:
     if unread:
         raise DataError(
             f"{folder} has pictures in formats that are not read: "
-            f"{first(unread)}. Convert them to PNG or JPEG, or move them away."
+            f"{first(sorted(unread))}. Convert them to PNG or JPEG, or move "
+            "them away."
         )
     rows.sort()
     class_names = sorted({name for _, name, _, _ in rows})

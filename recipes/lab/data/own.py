@@ -32,7 +32,6 @@ from recipes.lab.inputs.images import Images
 
 ASIDE = 0.15  # of each class, for validation, and as much again for the test
 MOST_ASIDE = 10_000  # pictures in each of them, if each class has one
-SEED = 0  # of that draw
 SHOWN = 10_000  # pictures in an epoch: fewer are shown several times
 MANY_CLASSES = 1_000
 
@@ -175,10 +174,11 @@ def divide(labels, given, class_names, name: str) -> tuple[np.ndarray, str]:
     if not missing:
         return parts, "split as it was"
     words = " and for ".join(PARTS[i] for i in missing)
-    whole = np.random.default_rng(SEED).permutation(np.flatnonzero(parts == 0))
+    whole = decoding.mixed(len(parts))
+    whole = whole[parts[whole] == 0]
     order = whole[np.argsort(labels[whole], kind="stable")]  # class by class
     counts = np.bincount(labels[order], minlength=len(class_names))
-    few = np.flatnonzero(counts <= len(missing))
+    few = np.flatnonzero((0 < counts) & (counts <= len(missing)))
     if len(few):
         named = [f"{class_names[i]} has {counts[i]}" for i in few]
         raise DataError(
@@ -188,11 +188,12 @@ def divide(labels, given, class_names, name: str) -> tuple[np.ndarray, str]:
         )
     share = min(ASIDE, MOST_ASIDE / len(order))
     for count, end in zip(counts, np.cumsum(counts), strict=True):
-        aside = max(1, round(share * count))
+        aside = max(1, round(share * count)) if count else 0
         for part in missing:
             parts[order[end - aside : end]] = part
             end -= aside
-    return parts, f"{share:.1%} of each class drawn for {words} (seed {SEED})"
+    drawn = f"{100 * share:.2g} % of each class drawn for {words}"
+    return parts, f"{drawn} (seed {decoding.SEED})"
 
 
 # --- arrays in files ----------------------------------------------------
@@ -219,23 +220,24 @@ def _file(path: Path) -> arrays.Arrays:
 def _cut(path: Path, found: arrays.Arrays, side: int | None) -> _Parts:
     """Put arrays into three parts."""
     names = [part for part in (*PARTS, None) if part in found.images]
-    labels = np.concatenate([found.labels[part] for part in names])
     sizes = [len(found.labels[part]) for part in names]
-    numbers = [0 if part is None else PARTS.index(part) for part in names]
-    given = np.repeat(numbers, sizes)
-    parts, words = divide(labels, given, found.class_names, str(path))
-    ends = np.cumsum(sizes)[:-1]
+    parts, words = divide(
+        np.concatenate([found.labels[part] for part in names]),
+        np.repeat([PARTS.index(part or "train") for part in names], sizes),
+        *(found.class_names, str(path)),
+    )
+    parts = dict(
+        zip(names, np.split(parts, np.cumsum(sizes)[:-1]), strict=True)
+    )
     pixels, columns = {}, {}
     for number, part in enumerate(PARTS):
-        images = [
-            found.images[name][chosen]
-            for name, places in zip(names, np.split(parts, ends), strict=True)
-            if (chosen := places == number).any()
-        ]
-        images = images[0] if len(images) == 1 else np.concatenate(images)
+        name = part if part in parts else names[0]
+        chosen = decoding.mixed(len(parts[name]))
+        chosen = chosen[parts[name][chosen] == number]
+        images = found.images[name][chosen]
         if side:
             images = decoding.resized(images, (side, side))
-        pixels[part], columns[part] = images, labels[parts == number]
+        pixels[part], columns[part] = images, found.labels[name][chosen]
     decoded = decoding.in_memory(pixels, columns)
     return _Parts(decoded, found.class_names, f"arrays, {words}")
 
@@ -370,6 +372,7 @@ def _decoded(
             try:
                 with open(temporary, "w+b") as stream:
                     decoded = write(stream)
+                files.sync(temporary)
                 for old in cache.glob(f"{start}-*.pixels"):
                     old.unlink()  # of what is no longer so
                 os.replace(temporary, kept)

@@ -15,6 +15,11 @@ from recipes.lab import files
 from recipes.lab.errors import DataError
 
 SPLITS = ("train", "test")
+_PARTS = {
+    "train": "train",
+    "test": "test",
+    **dict.fromkeys(("validation", "val", "valid"), "validation"),
+}
 HOME = "https://www.tensorflow.org/datasets"  # asked whether there is a network
 
 
@@ -275,35 +280,33 @@ def open_any(name: str, version: Path, count: int = 400) -> Labeled:
         builder = tfds.builder_from_directory(version)
         features = builder.info.features
         image, label = builder.info.supervised_keys or ("image", "label")
-        kinds = features.get(image), features.get(label)
-        if not isinstance(kinds[0], tfds.features.Image) or not isinstance(
-            kinds[1], tfds.features.ClassLabel
-        ):
+        kinds = [features[key] for key in (image, label) if key in features]
+        if [*map(type, kinds)] != [
+            tfds.features.Image,
+            tfds.features.ClassLabel,
+        ]:
             raise DataError(
                 f"{name} must have pictures with one label each. Received: "
                 f"{', '.join(features)}"
             )
-        known = {**dict.fromkeys(("validation", "val", "valid"), "validation")}
-        known |= {"train": "train", "test": "test"}
-        splits = {known[s]: s for s in builder.info.splits if s in known}
+        splits = {_PARTS[s]: s for s in builder.info.splits if s in _PARTS}
         if "train" not in splits:
             splits = {"train": next(iter(builder.info.splits))}
+        undecoded = {image: tfds.decode.SkipDecoding()}
 
-        def read(split, **decoders):
-            decoders = {key: tfds.decode.SkipDecoding() for key in decoders}
+        def examples(split):
             if builder.info.file_format.value == "array_record":
-                return builder.as_data_source(split, decoders=decoders)
-            return builder.as_dataset(
-                split, decoders=decoders
-            ).as_numpy_iterator()
+                return builder.as_data_source(split, decoders=undecoded)
+            found = builder.as_dataset(split, decoders=undecoded)
+            return found.as_numpy_iterator()
 
         def pictures():
             for split in splits.values():
-                for example in read(split, **{image: True}):
+                for example in examples(split):
                     yield example[image]
 
         labels = [
-            np.array([e[label] for e in read(split, **{image: True})], "int32")
+            np.array([example[label] for example in examples(split)], "int32")
             for split in splits.values()
         ]
         some = [p for p, _ in zip(pictures(), range(count), strict=False)]

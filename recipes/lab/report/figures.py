@@ -14,6 +14,8 @@ STRIP = 10  # pictures in a row of reconstructions
 MAPPED = 5_000  # dots on the map of the codes
 GROUPED = 6  # bars for one label
 COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
+LEGEND = 40  # names beside a map of the codes
+DRAWN_CLASSES = 200  # of more there is no matrix, and a table of the worst
 
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
 
@@ -113,25 +115,41 @@ def confusion_section(
     return "Confusion matrix", caption, html
 
 
-def classes_section(counts: np.ndarray, names: list[str], examples: str):
-    """Return the section with recall and precision of each class."""
+def classes_section(labels, predicted, names: list[str], examples: str):
+    """Return the section with recall and precision of each class.
+
+    Args:
+        labels: The true class of each example.
+        predicted: The model's answers.
+        names: Names of the classes.
+        examples: What was classified, in the plural.
+    """
 
     def share(part, whole):
         return f"{part / whole:.1%}" if whole else "–"
 
+    known, answers, right = (
+        np.bincount(chosen, minlength=len(names))
+        for chosen in (labels, predicted, labels[labels == predicted])
+    )
+    shown, more = np.arange(len(names)), ""
+    if len(names) > DRAWN_CLASSES:
+        recall = np.where(known, right / np.maximum(1, known), 1)
+        shown = np.argsort(recall, kind="stable")[:DRAWN_CLASSES]
+        more = f" Of {len(names):,} classes the {len(shown)} worst are shown."
     rows = []
-    for i, name in enumerate(names):
-        wrong = np.where(np.arange(len(names)) == i, 0, counts[i])
-        most = wrong.argmax()
-        taken_for = f"{names[most]} ({wrong[most]:,})" if wrong[most] else "–"
-        known, answers = counts[i].sum(), counts[:, i].sum()
-        recall = share(counts[i, i], known)
-        precision = share(counts[i, i], answers)
-        rows.append((name, f"{known:,}", recall, precision, taken_for))
+    for i in shown:
+        taken = np.bincount(predicted[(labels == i) & (predicted != i)])
+        most = taken.argmax() if len(taken) else 0
+        taken_for = f"{names[most]} ({taken[most]:,})" if len(taken) else "–"
+        recall = share(right[i], known[i])
+        precision = share(right[i], answers[i])
+        rows.append((names[i], f"{known[i]:,}", recall, precision, taken_for))
     header = ("class", examples, "recall", "precision", "most often taken for")
     caption = (
         f"Recall: of the {examples} of a class, how many the model found. "
         "Precision: of its answers with that class, how many were right."
+        f"{more}"
     )
     html = page.table(rows, header)
     return "Class by class", caption, html
@@ -365,18 +383,19 @@ def code_map_section(plots: Path, codes, labels, names: list[str]):
     axes = figure.subplots()
     colors = colormaps["tab10" if len(names) <= 10 else "gist_rainbow"]
     shown = np.arange(min(len(points), MAPPED))
-    for i, name in enumerate(names):
+    for i in np.unique(labels[shown]):
         x, y = points[shown[labels[shown] == i]].T
-        color = colors(i if len(names) <= 10 else i / len(names))
-        axes.scatter(x, y, s=5, color=color, label=page.short(name), alpha=0.7)
+        color = colors(int(i) if len(names) <= 10 else i / len(names))
+        label = page.short(names[i])
+        axes.scatter(x, y, s=5, color=color, label=label, alpha=0.7)
     axes.set_aspect("equal", "datalim")
     axes.grid(color=page.FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelcolor="0.5")
-    axes.legend(
-        loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3
-    )
+    if len(names) <= LEGEND:
+        place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(**place, frameon=False, markerscale=3)
     caption = (
         f"Each dot is the code of one of {len(shown):,} test images, its color "
         "the class, which the model was never told. "

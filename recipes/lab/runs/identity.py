@@ -91,7 +91,7 @@ def _is_export(name: str) -> bool:
 # --- the code ------------------------------------------------------------
 
 
-def source(config, caller: FrameType) -> dict[str, str]:
+def source(config, caller: FrameType, is_own: bool = False) -> dict[str, str]:
     """Return a sum of the code in each file that a run trains with.
 
     These are the recipe's file and all that it imports, directly or not, from
@@ -102,16 +102,15 @@ def source(config, caller: FrameType) -> dict[str, str]:
         config: The recipe's Config.
         caller: The frame of its `train`. Where that is in no file, as in a
             notebook, the functions count that it calls by name.
+        is_own: Whether the data are a user's own.
 
     Returns:
         Path of the file, as seen from where its package lies, to the sum.
     """
     module = sys.modules[type(config).__module__]
     files = [caller.f_code.co_filename, getattr(module, "__file__", None)]
-    # What `open_run` calls for it.
-    files.append(
-        sources.__file__ if config.run.dataset is None else own.__file__
-    )
+    # What `open_run` has called for it.
+    files.append(own.__file__ if is_own else sources.__file__)
     pending = [Path(f).resolve() for f in files if f and os.path.isfile(f)]
     packages = {
         "zoo": _home(Path(zoo.__file__)),

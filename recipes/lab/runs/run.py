@@ -181,8 +181,8 @@ def open_run(
 
     Args:
         config: The recipe's Config.
-        dataset: Name of the data set, or the data set itself; `--dataset`
-            takes its place.
+        dataset: Name or path of the data set, see `recipes.lab.data.own`, or
+            the data set itself; `--dataset` takes its place.
         loads: Names of the exports, and files of weights, that the run starts
             from. Other names are passed over.
 
@@ -202,12 +202,12 @@ def open_run(
     """
     caller = sys._getframe(1)
     check_is_own(config, caller)
-    source = identity.source(config, caller)
     devices = set_up(config)
     if config.run.dataset == dataset:  # as without the flag
         options = replace(config.run, dataset=None)
         config = replace(config, run=options)
     data = _load(config.run, dataset)
+    source = identity.source(config, caller, data.is_own)
     if hasattr(config, "batch_size"):
         steps_per_epoch(data.train, config.batch_size)  # or refuse now
     return _open_run(config, data, devices, source, loads)
@@ -220,7 +220,9 @@ def _load(options, dataset: str | Data) -> Data:
             raise UsageError("--resize goes with --dataset, which is missing.")
         if isinstance(dataset, Data):
             return dataset
-        return sources.load(dataset, options)
+        if dataset in sources.NAMES:
+            return sources.load(dataset, options)
+        return own.load(dataset, options)  # of a copy of a recipe
     name = dataset.name if isinstance(dataset, Data) else dataset
     for table in (name, options.dataset):
         if table in tables.TABLES:

@@ -15,6 +15,8 @@ from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
 from recipes.lab.report import figures
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
+LISTED = 100  # classes that a card names; labels.txt has all
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -166,7 +168,10 @@ class Classification:
 
     def output(self) -> str:
         """Return what the card says of the outputs."""
-        return f"Classes: {', '.join(self.data.class_names)}."
+        names = self.data.class_names
+        if len(names) > LISTED:
+            names = (*names[:LISTED], f"and {len(names) - LISTED:,} more")
+        return f"Classes: {', '.join(names)}."
 
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export.
@@ -214,19 +219,22 @@ print(answer["class_name"], answer["probabilities"])
         confidences = probabilities.max(axis=1)
         names = [str(name) for name in self.data.class_names]
         inputs, examples = self.data.inputs, self.data.inputs.plural
-        counts = figures.count_confusions(labels, predicted, len(names))
         facts = {
             metric.words: metric.write(scores.metrics[metric.name])
             for metric in self.metrics
         }
         sections = [
-            figures.confusion_section(plots, counts, names, examples),
-            figures.classes_section(counts, names, examples),
+            figures.classes_section(labels, predicted, names, examples),
             figures.mistakes_section(
                 *(plots, inputs, scores.split.inputs),
                 *(labels, predicted, confidences, names),
             ),
         ]
+        if len(names) <= figures.DRAWN_CLASSES:
+            counts = figures.count_confusions(labels, predicted, len(names))
+            sections.insert(
+                0, figures.confusion_section(plots, counts, names, examples)
+            )
         if weights := inputs.weights_section(plots, model, names):
             sections.append(weights)
         headline = figures.headline(labels == predicted, confidences, examples)

@@ -16,6 +16,7 @@ from recipes.lab.data.batches import (
     validation_share,
 )
 from recipes.lab.data.splits import Split
+from recipes.lab.errors import UsageError
 from recipes.lab.training import distributed, fused, parts
 from recipes.lab.training.progress import (
     Progress,
@@ -59,6 +60,8 @@ def fit(
         `cpu_seconds` of each epoch are among them.
 
     Raises:
+        UsageError: If the model has another number of outputs than the data
+            has classes.
         RecipeError: If the loss or a variable became NaN or infinite, or a
             variable has different values on the replicas.
         KeyboardInterrupt: After saying what is kept.
@@ -66,6 +69,7 @@ def fit(
     epochs = epochs or run.config.epochs
     batch_size = batch_size or run.config.batch_size
     steps = splits.steps_per_epoch(train, batch_size)
+    _check_outputs(model, train, run.data)
     share = validation and validation_share(validation, run.devices.replicas)
     distributed.prepare_model(model, run.devices, share)
     run.losses[phase] = _loss_in_words(model)
@@ -144,6 +148,23 @@ def train_seconds(*histories: dict) -> dict[str, float]:
         f"train_{name}": sum(sum(history[name]) for history in histories)
         for name in ("seconds", "cpu_seconds")
     }
+
+
+def _check_outputs(model, train: Split, data) -> None:
+    """Refuse a classifier of other classes now, and not when it is exported."""
+    shape, classes = getattr(model, "output_shape", None), data.num_classes
+    if train.prepare or train.targets.dtype.kind != "i":
+        return
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        return
+    # Recipes may fit a part of the classes, numbered anew.
+    is_whole = train.targets.max() + 1 == classes
+    fitting = (classes, 1) if classes == 2 else (classes,)
+    if is_whole and shape[1] not in fitting:
+        raise UsageError(
+            f"{model.name} has {shape[1]} outputs, and {data.name} has "
+            f"{classes} classes. Build it with num_classes={classes}."
+        )
 
 
 _LOSSES = {
