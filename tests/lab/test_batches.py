@@ -1,12 +1,17 @@
 """Batches: order, augmentation, shares for replicas, all without end."""
 
+import json
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.commands import run_python
 
-from recipes.lab.data import augmentation, splits
+from recipes.lab.data import augmentation, batches, decoding, splits
 from recipes.lab.data.batches import training_batches, validation_batches
 from recipes.lab.errors import UsageError
+from recipes.lab.files import SCHEMA
 
 SPLIT = splits.Split(
     np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
@@ -178,3 +183,74 @@ def test_a_validation_of_what_to_reconstruct_compares_pixels():
     ((images, pixels),) = batches.take(1)
     assert images.dtype == tf.uint8
     np.testing.assert_allclose(pixels, SPLIT.inputs / 255, rtol=1e-6)
+
+
+def test_mapped_images_are_drawn_as_those_in_memory_are(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 6, 5, 1), "uint8")
+    split = splits.Split(images, np.arange(50, dtype="int32"))
+    path = tmp_path / "pixels"
+    path.write_bytes(bytes(4_096) + images.tobytes())
+    mapped = np.memmap(path, "uint8", "c", 4_096, images.shape).view(np.ndarray)
+    assert batches._is_mapped(mapped) and not batches._is_mapped(images)
+    both = [
+        training_batches(splits.Split(array, split.targets), 20, seed=1)[0]
+        for array in (images, mapped)
+    ]
+    for one, other in zip(*(b.take(6) for b in both), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+    [watched], steps = validation_batches(splits.Split(mapped, split.targets))
+    [(pixels, _)] = watched.take(steps)
+    np.testing.assert_array_equal(pixels, images)
+
+
+ROWS = 1_700_000  # of 12 KB, 21 GB
+ASK_FOR_BATCHES = """
+import sys
+from pathlib import Path
+
+import zoo
+import numpy as np
+from recipes.lab.data import decoding
+from recipes.lab.data.batches import training_batches
+from recipes.lab.data.splits import Split
+
+
+def anonymous():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("RssAnon")]
+    return int(line.split()[1]) // 1_000
+
+
+with open(sys.argv[1], "rb") as file:
+    decoded = decoding.read(file)
+train = Split(decoded.pixels["train"], decoded.labels["train"])
+assert train.inputs.nbytes > 20e9
+[found] = training_batches(train, 256, seed=0)
+found = iter(found)
+next(found)
+before = anonymous()
+for _ in range(40):
+    images, labels = next(found)
+assert images.shape == (256, 64, 64, 3)
+print(anonymous() - before)
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/status").exists(), reason="it asks Linux"
+)
+def test_images_of_twenty_gigabytes_take_no_memory(tmp_path):
+    """They are all zero and take no disk either: the file is sparse."""
+    shape, counts = (64, 64, 3), [ROWS, 1, 1]
+    head = {"schema": SCHEMA, "shape": shape, "counts": counts}
+    *_, end = decoding._places(counts, shape)
+    with open(tmp_path / "pixels", "wb") as file:
+        text = json.dumps(head | {"checksum": "", "leaked": 0})
+        file.write(text.encode().ljust(decoding.BLOCK))
+        file.seek(end)
+        file.write(bytes(4 * sum(counts)))
+    done = run_python("-c", ASK_FOR_BATCHES, tmp_path / "pixels")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 100  # MB

@@ -454,13 +454,16 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
     ).read_text() == "bar\ncross\ndisc\n"
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("recipe", "flags"),
     [
-        ("mnist_cnn", ["--epochs", 2]),
-        ("fashion_mnist_cnn", ["--epochs", 1]),
-        ("mnist_lstm", ["--epochs", 1]),
+        pytest.param(
+            *("mnist_cnn", ["--epochs", 2]), marks=pytest.mark.thorough
+        ),
+        pytest.param(
+            *("fashion_mnist_cnn", ["--epochs", 1]), marks=pytest.mark.slow
+        ),
+        pytest.param(*("mnist_lstm", ["--epochs", 1]), marks=pytest.mark.slow),
     ],
 )
 def test_from_a_folder_to_a_verified_export_in_one_command(
@@ -490,3 +493,19 @@ def test_from_a_folder_to_a_verified_export_in_one_command(
     assert "(64, 64, 3)" in card and "demonstration" not in card
     report = tmp_path / "runs" / f"{recipe}-shapes" / "1" / "report.html"
     assert "A demonstration" not in report.read_text()
+
+
+@pytest.mark.thorough
+def test_an_autoencoder_of_colors_goes_from_a_folder_to_an_export(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(own, "SHOWN", 200)
+    folder = write_folder(tmp_path / "shapes", 8, 36)
+    flags = ["--dataset", folder, "--batch-size", 10, "--epochs", 1]
+    recipe = "mnist_autoencoder"
+    assert run_recipe(recipe, *flags, "--output-dir", tmp_path) == 0
+    export = tmp_path / "saved_models" / f"{recipe}-shapes" / "1"
+    encode = zoo.load_predictor(export, signature="encode")
+    pixels = np.array(Image.open(folder / "ring" / "000.png"))[np.newaxis]
+    assert encode(pixels)["code"].shape == (1, 32)

@@ -1,0 +1,79 @@
+"""Every recipe of images trains on the data that a user brings."""
+
+import importlib
+
+import pytest
+from helpers.commands import RECIPES, is_a_usage_error, run_recipe
+from helpers.folders import write_folder
+
+from recipes.lab.data import tables
+
+OF_IMAGES = [
+    name
+    for name in RECIPES
+    if importlib.import_module(f"recipes.{name}").DATASET not in tables.TABLES
+]
+# They need a trained network that takes such images.
+WITH_A_DONOR = {
+    "mnist_gan": "The judge must be a classifier of 5 classes",
+    "mnist_to_fashion_mnist": "takes images of shape (28, 28, 1)",
+}
+# They share their network with another, or their way to train.
+NEAR_COPIES = (
+    *("fashion_mnist_deep_autoencoder", "fashion_mnist_lstm", "mnist_gru"),
+    *("mnist_denoising_autoencoder", "mnist_lecture_cnn", "mnist_mlp"),
+    *(
+        "mnist_simple_rnn",
+        "mnist_softmax_regression",
+        "fashion_mnist_mobilenet",
+    ),
+)
+FEWER = {"mnist_vae": ["--importance-samples", 20]}
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """A folder of five classes, in colors and not square."""
+    return write_folder(tmp_path_factory.mktemp("own") / "shapes", 14, 20)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow
+            if name in NEAR_COPIES
+            else pytest.mark.thorough,
+        )
+        for name in OF_IMAGES
+        if name not in WITH_A_DONOR
+    ],
+)
+@pytest.mark.usefixtures("no_export")
+def test_every_recipe_of_images_takes_a_folder(name, shapes, tmp_path):
+    recipe = importlib.import_module(f"recipes.{name}")
+    flags = ["--dataset", shapes, "--dry-run", "--output-dir", tmp_path]
+    if hasattr(recipe.Config, "batch_size"):
+        flags += ["--batch-size", 16]
+    assert run_recipe(name, *flags, *FEWER.get(name, [])) == 0
+    run = tmp_path / "runs" / f"{name}-shapes-sample" / "1"
+    assert (run / "metrics.json").exists()
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize("name", WITH_A_DONOR)
+def test_a_recipe_that_starts_from_a_network_says_what_that_takes(
+    name, shapes, capsys
+):
+    flags = ["--dataset", shapes, "--batch-size", 16]
+    assert WITH_A_DONOR[name] in is_a_usage_error(capsys, *flags, recipe=name)
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_no_recipe_knows_how_many_classes_there_are(name):
+    recipe = importlib.import_module(f"recipes.{name}")
+    with open(recipe.__file__) as file:
+        text = file.read()
+    for number in ("one_hot(10)", "num_classes=10", "np.eye(10)"):
+        assert number not in text
