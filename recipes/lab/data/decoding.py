@@ -28,7 +28,7 @@ from recipes.lab.inputs import image_files
 
 PARTS = ("train", "validation", "test")
 BLOCK = 4_096  # bytes, a page; a head comes first, and each part begins at one
-CHUNK = 64  # pictures that a thread decodes at a time
+CHUNK = 16  # pictures that a thread decodes at a time: photos are large
 LOOKED_AT = 400  # pictures that shape and colors are chosen from
 LARGEST_SIDE = 128  # pixels, of those that nobody has chosen a size for
 # A picture has colors where its channels differ by more than JPEG makes of

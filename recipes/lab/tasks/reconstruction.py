@@ -1,6 +1,5 @@
 """The inputs come out again: how an autoencoder is scored, served and shown."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -346,7 +345,7 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
     def flatten(split):
         return in_unit_range(split.inputs).reshape(len(split), -1)
 
-    pixels = math.prod(data.inputs.shape)
+    pixels = data.train.inputs[0].size
     solver = "covariance_eigh" if pixels <= MOST_PIXELS else "randomized"
     train = flatten(data.train[: MOST_NUMBERS // pixels])
     count = min(max(lengths), *train.shape)
