@@ -23,6 +23,7 @@ from recipes.lab.data import augmentation
 from recipes.lab.errors import Preempted
 from recipes.lab.metrics import ACCURACY
 from recipes.lab.runs import open_run
+from recipes.lab.training import fitting
 
 
 def all_that_is_random(config):
@@ -366,3 +367,19 @@ def test_callbacks_that_look_at_each_step_see_it(recipe, watches):
     recipe("--epochs", 2, callbacks=lambda: [Steps()])
     steps = [*range(1, 2 * STEPS + 1)]
     assert Steps.taken == (steps if watches else [STEPS, 2 * STEPS])
+
+
+def test_a_model_of_other_classes_is_refused_before_it_trains(tmp_path, capsys):
+    def train(config):
+        with open_run(config, few_digits()) as run:
+            model = keras.Sequential(
+                [keras.layers.Flatten(), keras.layers.Dense(12, name="out")]
+            )
+            model.build((None, *run.data.inputs.shape))
+            model.compile("sgd", "sparse_categorical_crossentropy")
+            return fitting.fit(run, model, run.data.train)
+
+    flags = ["--output-dir", str(tmp_path)]
+    assert run_command(train, Config, (Target(ACCURACY, 0.5),), flags) == 2
+    said = capsys.readouterr().err
+    assert "has 12 outputs, and digits has 10 classes. Build it" in said

@@ -180,3 +180,11 @@ def test_pca_of_more_components_than_images_has_as_many_as_images():
     errors = tasks.score_pca(data, [4, 5, 100])
     assert errors[4] == pytest.approx(error_by_hand(data, 4), rel=1e-3)
     assert errors[100] == errors[5]
+
+
+def test_pca_of_large_pictures_takes_no_matrix_of_their_pixels(monkeypatch):
+    """Then it is an approximation, which is near where a few axes matter."""
+    data = data_of(train_images=200)
+    exact = tasks.score_pca(data, [4])[4]
+    monkeypatch.setattr(reconstruction, "MOST_PIXELS", 11)
+    assert tasks.score_pca(data, [4])[4] == pytest.approx(exact, rel=0.02)

@@ -280,3 +280,10 @@ def test_more_sections_stand_after_the_curves(page):
     assert "into plots" in page
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings[headings.index("more") - 1] == "Learning curves"
+
+
+def test_of_many_classes_the_worst_are_shown_and_no_matrix(tmp_path):
+    report = write(tmp_path, classes=400, wrong=3).read_text()
+    assert not (tmp_path / "plots" / "confusion_matrix.png").exists()
+    assert "Of 400 classes the 200 worst are shown." in report
+    assert "class 2</th>" in report and "class 399</th>" not in report

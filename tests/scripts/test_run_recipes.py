@@ -183,3 +183,10 @@ def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
         assert (tmp_path / "saved_models" / recipe / "1/SHA256SUMS").exists()
     listed = run_recipes.SHIPPED.read_text()
     assert listed == "mnist_cnn/1\nmnist_lstm/1\nmnist_mlp/2\n"
+
+
+def test_runs_on_other_data_are_no_results(capsys):
+    with pytest.raises(SystemExit) as end:
+        run_recipes.main(["mnist_cnn", "--", "--dataset", "photos"])
+    assert end.value.code == 2
+    assert "without --dataset" in capsys.readouterr().err
