@@ -422,6 +422,7 @@ def test_a_run_is_called_after_the_data_and_resumes_wherever_they_are(
     assert f"run {run.with_name('2')}" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_export")
 def test_the_recipes_own_data_may_be_named(tmp_path):
     flags = ["--dataset", "mnist", "--dry-run", "--output-dir", tmp_path]
@@ -440,7 +441,7 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
 ):
     for name in CLASSES[3:]:
         shutil.rmtree(shapes / name)
-    text = (ROOT / "recipes" / "mnist_cnn.py").read_text()
+    text = (ROOT / "recipes" / "mnist_mlp.py").read_text()
     text = text.replace('DATASET = "mnist"', f"DATASET = {str(shapes)!r}")
     (tmp_path / "my_recipe.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
