@@ -27,6 +27,7 @@ from recipes.lab.files import SCHEMA
 from recipes.lab.inputs import image_files
 
 PARTS = ("train", "validation", "test")
+EDITION = "1"  # of the files: another when pixels or their order change
 BLOCK = 4_096  # bytes, a page; a head comes first, and each part begins at one
 CHUNK = 16  # pictures that a thread decodes at a time: photos are large
 LOOKED_AT = 400  # pictures that shape and colors are chosen from

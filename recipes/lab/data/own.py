@@ -345,7 +345,10 @@ def _decoded(
     cache = sources.cache_folder()
     asked = hashlib.sha256(f"{place.resolve()}\0{side}".encode()).hexdigest()
     start = f"own-{asked[:16]}"
-    decides = (fingerprint, undecoded.parts, undecoded.labels)
+    decides = (
+        *(decoding.EDITION, fingerprint),
+        *(undecoded.parts, undecoded.labels),
+    )
     state = hashlib.sha256(b"".join(map(_bytes, decides))).hexdigest()[:16]
 
     def write(stream):
