@@ -84,7 +84,8 @@ def no_export(monkeypatch):
     monkeypatch.setattr("recipes.lab.runs.run.write_report", _no_report)
 
 
-def _no_export(run, task, model, metrics):
+def _no_export(run, task, model, metrics, meanwhile):
+    meanwhile()
     return run.folder
 
 

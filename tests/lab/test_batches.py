@@ -191,7 +191,8 @@ def test_mapped_images_are_drawn_as_those_in_memory_are(tmp_path):
     path = tmp_path / "pixels"
     path.write_bytes(bytes(4_096) + images.tobytes())
     mapped = np.memmap(path, "uint8", "c", 4_096, images.shape).view(np.ndarray)
-    assert batches._is_mapped(mapped) and not batches._is_mapped(images)
+    assert batches._can_be_shared(mapped)
+    assert not batches._can_be_shared(images)
     both = [
         training_batches(splits.Split(array, split.targets), 20, seed=1)[0]
         for array in (images, mapped)
@@ -254,3 +255,17 @@ def test_images_of_twenty_gigabytes_take_no_memory(tmp_path):
     done = run_python("-c", ASK_FOR_BATCHES, tmp_path / "pixels")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) < 100  # MB
+
+
+def test_memory_is_shared_where_it_is_aligned():
+    array = splits.for_tensorflow(np.arange(1_000, dtype="uint8"))
+    for part, shared in (
+        (array[:100], True),
+        (array[64:], True),
+        (array[1:], False),
+    ):
+        tensor = batches._to_tensor(part)
+        np.testing.assert_array_equal(tensor, part)
+        part[-1] += 1
+        assert (tensor[-1].numpy() == part[-1]) == shared
+        part[-1] -= 1

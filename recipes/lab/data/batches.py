@@ -16,6 +16,7 @@ from recipes.lab.data import augmentation
 from recipes.lab.data.splits import Split, steps_per_epoch
 
 EVALUATION_BATCH = 1_000
+ALIGNMENT = 64  # bytes
 
 
 def training_batches(
@@ -155,13 +156,13 @@ def _prepared(split: Split, inputs, targets):
 
 
 def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
-    """Return a copy of an array as a tensor; `tf.constant` makes two.
+    """Return an array as a tensor, with one copy; `tf.constant` makes two.
 
-    What is mapped from a file stays there, and the tensor shares its pages:
-    the file may be larger than memory.
+    With what is mapped the tensor shares the memory, or the pages of a file:
+    that may be larger than memory.
     """
     with tf.device("CPU:0"):
-        if _is_mapped(array):
+        if _can_be_shared(array):
             return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
         whole = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
         for start in range(0, len(array), rows):
@@ -171,9 +172,16 @@ def _to_tensor(array: np.ndarray, rows: int = 10_000) -> tf.Tensor:
     return whole
 
 
-def _is_mapped(array: np.ndarray) -> bool:
-    """Whether an array is mapped from a file, as it lies there."""
+def _can_be_shared(array: np.ndarray) -> bool:
+    """Whether an array is mapped, and lies where TensorFlow can compute.
+
+    It stops the process, without a word, over what is not aligned.
+    """
     base = array
     while isinstance(base, np.ndarray):
         base = base.base
-    return isinstance(base, mmap.mmap) and array.flags.c_contiguous
+    return (
+        isinstance(base, mmap.mmap)
+        and array.flags.c_contiguous
+        and array.ctypes.data % ALIGNMENT == 0
+    )

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.lab import files
-from recipes.lab.data import originals, sample, tables, tfds
+from recipes.lab.data import originals, sample, splits, tables, tfds
 from recipes.lab.data.splits import Data, Facts, Split
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.flags import RunOptions
@@ -264,7 +264,8 @@ _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 def _cut(name: str, arrays: dict, source: str, checksum: str) -> Data:
     """Put the last training images aside, for validation."""
-    images, labels = arrays["train_images"], arrays["train_labels"]
+    images, labels = arrays.pop("train_images"), arrays["train_labels"]
+    images = splits.for_tensorflow(images)
     return Data(
         name=name,
         train=Split(images[:-VALIDATION_SIZE], labels[:-VALIDATION_SIZE]),

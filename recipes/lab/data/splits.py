@@ -1,5 +1,6 @@
 """A data set in three splits, as arrays."""
 
+import mmap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -225,3 +226,14 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
             f"examples. Received: {batch_size}"
         )
     return split.passes * len(split) // batch_size
+
+
+def for_tensorflow(array: np.ndarray) -> np.ndarray:
+    """Return a copy at the beginning of a page, which a tensor can share.
+
+    TensorFlow would make a copy of its own of an array from anywhere else.
+    """
+    memory = mmap.mmap(-1, max(1, array.nbytes))
+    copy = np.ndarray(array.shape, array.dtype, memory)
+    copy[...] = array
+    return copy
