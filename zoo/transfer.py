@@ -70,6 +70,21 @@ class SquareResizing(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
+class Grey(layers.Layer):
+    """Make grey of red, green and blue: what they give to how bright we see."""
+
+    SHARES = (0.299, 0.587, 0.114)  # of ITU-R BT.601, as in JPEG
+
+    def call(self, images):
+        images = ops.cast(images, self.compute_dtype)
+        shares = ops.convert_to_tensor(self.SHARES, self.compute_dtype)
+        return ops.sum(images * shares, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)
+
+
+@keras.saving.register_keras_serializable(package="zoo")
 class ApplicationPreprocessing(layers.Layer):
     """Turn raw colour pixels into what a network of keras.applications takes.
 
@@ -138,15 +153,17 @@ def transfer_classifier(
 
     - `"frozen"` trains the head only. The backbone is in inference mode: no
       dropout, and batch normalisation keeps its statistics.
-    - `"partial"` trains the head and the layers of the backbone in `thaw`.
+    - `"partial"` trains the head and the layers of the backbone in `thaw`, or
+      its last convolution or dense layer and what comes after that.
     - `"full"` trains everything, from the backbone's weights.
 
     To train the head first and everything later, build both models with equal
     arguments but for the mode; `second.set_weights(first.get_weights())`.
 
     Raw pixels go in whatever the backbone: ours rescale them themselves, for
-    those of keras.applications the model resizes, makes colour of grey and
-    does the network's own preprocessing.
+    those of keras.applications the model does the network's own preprocessing.
+    Where a trained backbone takes other images, the model makes them fit: it
+    resizes them, makes grey of colour, or gives grey three channels.
 
     Args:
         num_classes: Number of classes, two or more.
@@ -164,8 +181,10 @@ def transfer_classifier(
         mode: `"frozen"`, `"partial"` or `"full"`.
         thaw: Names of the backbone's layers that `"partial"` trains; a layer
             of a sub-model is `"encoder/hidden1"`, and `"encoder"` all of them.
-        image_size: Side in pixels to which images are resized. `None` leaves
-            them as they are, and means 96 for keras.applications.
+            None are its last ones.
+        image_size: Side in pixels to which images are resized. `None` is what
+            the backbone takes: of an export or a model that is at hand its own
+            size, of keras.applications 96, else the size that they have.
         synchronized: Whether batch normalisation that is trained takes its
             statistics over all replicas; see `cnn`.
 
@@ -191,7 +210,7 @@ def transfer_classifier(
     thaw = (thaw,) if isinstance(thaw, str) else tuple(thaw)
     if mode not in MODES:
         raise ValueError(f"`mode` must be one of {MODES}. Received: {mode!r}")
-    if (mode == "partial") != bool(thaw):
+    if thaw and mode != "partial":
         raise ValueError(
             "`thaw` names the layers that mode='partial' trains besides the "
             "head, and goes with no other mode. "
@@ -204,23 +223,22 @@ def transfer_classifier(
 
     kind = _kind_of(backbone)
     image = keras.Input(input_shape, name="image")
-    x = image
     if kind == "application":
-        image_size = image_size or 96
-    if image_size is not None:
-        x = SquareResizing(image_size, name="resizing")(x)
-    if kind == "application":
-        if x.shape[-1] == 1:
-            x = layers.Concatenate(name="colors")([x, x, x])
-        if x.shape[-1] != 3:
-            raise ValueError(
-                f"The backbone {backbone!r} takes images of 1 or 3 channels. "
-                f"Received: input_shape={tuple(input_shape)}"
-            )
+        side = image_size or 96
+        x = _fitting(image, (side, side, 3), backbone)
         x = ApplicationPreprocessing(backbone, name="preprocessing")(x)
         body = _application_body(backbone, x.shape[1:], weights)
     else:
-        body = _zoo_body(kind, backbone, x.shape[1:], weights)
+        if kind == "zoo":
+            sides = [image_size] * 2 if image_size else input_shape[:2]
+            model = _zoo_model(backbone, (*sides, *input_shape[2:]))
+        elif kind == "export":
+            model = _loading.load_model(backbone)
+        else:
+            model = copy_of(functional(backbone))
+        shape = _shape_for(model, image.shape[1:], image_size)
+        x = _fitting(image, shape, model.name)
+        body = _body_of(model, backbone, weights)
     _set_trainable(body, mode, thaw)
     if synchronized:
         _synchronize(body)
@@ -273,26 +291,78 @@ def _applications():
     return [name for name in dir(keras.applications) if name[0].isupper()]
 
 
-def _zoo_body(kind, backbone, shape, weights):
+def _zoo_model(name, shape):
+    try:
+        return create_model(name, input_shape=shape)
+    except ValueError as error:
+        raise ValueError(_no_such_images(name, shape, error)) from error
+
+
+def _shape_for(model, shape, image_size):
+    """Return the shape of the images that a model is to get.
+
+    Args:
+        model: The backbone, whole.
+        shape: That of the images that there are.
+        image_size: Side that they are to have, or None.
+    """
+    takes = model.input_shape[1:] if len(model.inputs) == 1 else ()
+    if len(takes) != 3 or takes[-1] is None:
+        raise ValueError(
+            f"The backbone {model.name!r} does not take images. "
+            f"Received: a model of inputs {model.input_shape}"
+        )
+    *sides, channels = takes
+    if image_size and any(side not in (None, image_size) for side in sides):
+        raise ValueError(
+            f"The backbone {model.name!r} takes images of "
+            f"{sides[0]}x{sides[1]} pixels, to which the model resizes others "
+            "without being told: leave `image_size` out. "
+            f"Received: {image_size}"
+        )
+    height, width = (
+        side or image_size or given
+        for side, given in zip(sides, shape, strict=False)
+    )
+    return height, width, channels
+
+
+def _fitting(images, shape, backbone):
+    """Resize and recolor images to the shape that a backbone takes."""
+    height, width, channels = shape
+    x = images
+    if (x.shape[-1], channels) == (3, 1):
+        x = Grey(name="grey")(x)
+    if x.shape[1:3] != (height, width):
+        if height != width:
+            raise ValueError(
+                f"The backbone {backbone!r} takes images of {height}x{width} "
+                "pixels, which are no square, and images are resized to "
+                f"squares only. Received: {x.shape[1]}x{x.shape[2]} pixels"
+            )
+        x = SquareResizing(height, name="resizing")(x)
+    if (x.shape[-1], channels) == (1, 3):
+        x = layers.Concatenate(name="colors")([x, x, x])
+    if x.shape[-1] != channels:
+        raise ValueError(
+            f"The backbone {backbone!r} takes images of {channels} channels, "
+            "and only from 1 to 3 and back can they be made to fit. "
+            f"Received: input_shape={tuple(images.shape[1:])}"
+        )
+    return x
+
+
+def _body_of(model, backbone, weights):
     """Return the body of a model of ours, or of one that is at hand."""
     if isinstance(weights, str) and weights == "imagenet":
         raise ValueError(
             "`weights='imagenet'` is for networks of keras.applications. "
             f"Received: backbone={backbone!r}"
         )
-    if kind == "zoo":
-        try:
-            model = create_model(backbone, input_shape=shape)
-        except ValueError as error:
-            raise ValueError(_no_such_images(backbone, shape, error)) from error
-    else:
-        if kind == "model":
-            model = copy_of(functional(backbone))
-        else:
-            model = _loading.load_model(backbone)
-        _check_shape(model, shape)
     if weights is not None:
-        _load_weights(model, weights)
+        shape = "x".join(map(str, model.input_shape[1:]))
+        described = f"{model.name!r} for images of {shape}"
+        _load_weights(model, weights, f"the whole network {described}")
     # A copy, for the layers of the extractor were called twice on the way here:
     # their layer.output would belong to the model that it was taken from.
     body = copy_of(feature_extractor(model))
@@ -324,11 +394,11 @@ def _application_body(application, shape, weights):
                 "weights='weights.h5'."
             ) from error
     elif weights is not None:
-        _load_weights(network, weights)
+        _load_weights(network, weights, f"{application} without its top")
     return Backbone(network.inputs[0], network.output, name="backbone")
 
 
-def _load_weights(model, path):
+def _load_weights(model, path, described):
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"There is no file of weights {os.fspath(path)!r}."
@@ -342,9 +412,8 @@ def _load_weights(model, path):
         # Keras goes on to list every layer.
         reason = str(error).partition("List of objects")[0]
         raise ValueError(
-            f"{os.fspath(path)!r} does not hold the weights of the backbone "
-            f"{model.name!r}, whole and with default arguments: "
-            f"{' '.join(reason.split())}"
+            f"{os.fspath(path)!r} does not hold the weights of {described} "
+            f"and with default arguments: {' '.join(reason.split())}"
         ) from error
 
 
@@ -356,6 +425,14 @@ def _set_trainable(body, mode, thaw):
     """
     by_path = layers_by_path(body)
     known = {path: layer for path, layer in by_path.items() if layer.weights}
+    if mode != "frozen" and not known:
+        raise ValueError(
+            "The backbone has no weights before its features, so there is "
+            f"nothing of it to train: `mode` must be 'frozen'. Received: "
+            f"{mode!r}"
+        )
+    if mode == "partial":
+        thaw = thaw or _last_layers(known)
     for name in thaw:
         if name not in known:
             raise ValueError(unknown_layer(body, name, known))
@@ -369,24 +446,21 @@ def _set_trainable(body, mode, thaw):
         body.trainable = False
 
 
+def _last_layers(known):
+    """Return the last layer that multiplies, and those after it."""
+    paths = [p for p in known if not isinstance(known[p], keras.Model)]
+    products = [
+        i
+        for i, path in enumerate(paths)
+        if any(len(weight.shape) > 1 for weight in known[path].weights)
+    ]
+    return paths[products[-1] if products else 0 :]
+
+
 def _synchronize(body):
     for layer in layers_by_path(body).values():
         if isinstance(layer, layers.BatchNormalization):
             layer.synchronized = True
-
-
-def _check_shape(model, shape):
-    takes = model.input_shape[1:] if len(model.inputs) == 1 else None
-    fits = takes and len(takes) == len(shape)
-    if not fits or any(
-        size not in (None, given)
-        for size, given in zip(takes, shape, strict=True)
-    ):
-        raise ValueError(
-            f"The backbone {model.name!r} takes images of shape {takes}, and "
-            f"would get {tuple(shape)}. Give it as `input_shape`, or its side "
-            "as `image_size`."
-        )
 
 
 def _no_such_images(backbone, shape, error):

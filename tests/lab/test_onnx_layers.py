@@ -203,6 +203,10 @@ def test_layers_of_images(kind):
     assert_written(IMAGES[kind](), (7, 8, 4))
 
 
+def test_grey_of_colors():
+    assert_written(zoo.transfer.Grey(), (7, 8, 3))
+
+
 RECURRENT = {
     f"{kind}, {words}": (kind, arguments)
     for kind in ("SimpleRNN", "LSTM", "GRU")

@@ -18,6 +18,7 @@ from helpers.builders import (
 from helpers.commands import ROOT, run_python
 from helpers.marks import only_thorough
 from helpers.seeds import set_seed
+from PIL import Image
 
 import zoo
 from zoo import transfer
@@ -44,6 +45,7 @@ def changed(before, after):
     ("mode", "thaw", "tensors", "parameters"),
     [
         ("frozen", (), 2, 1_290),
+        ("partial", (), 4, 132_490),
         ("partial", ("norm3",), 3, 1_418),
         ("partial", ("hidden1", "norm3"), 4, 132_490),
         ("full", (), 8, 151_818),
@@ -410,12 +412,44 @@ def test_images_are_resized_for_a_trained_backbone():
 
 
 def test_called_without_a_word_a_model_that_resizes_does_not_train(images):
-    model = classifier(mode="full", image_size=28)
+    images = images[:, :14, :14]
+    model = classifier(mode="full", input_shape=(14, 14, 1))
+    assert model.get_layer("resizing").side == 28
     before = weights_by_path(model)
     np.testing.assert_array_equal(
         outputs(model, images), outputs(model, images, training=False)
     )
     assert changed(before, weights_by_path(model)) == set()
+
+
+@pytest.mark.parametrize(
+    ("shape", "added"),
+    [
+        ((28, 28, 1), []),
+        ((64, 48, 1), ["resizing"]),
+        ((28, 28, 3), ["grey"]),
+        ((64, 48, 3), ["grey", "resizing"]),
+    ],
+)
+def test_images_are_made_to_fit_a_backbone_that_is_trained(shape, added):
+    model = classifier(small_cnn(), input_shape=shape)
+    names = [layer.name for layer in model.layers]
+    assert names == ["image", *added, "backbone", "predictions"]
+    answers = outputs(model, np.zeros((2, *shape), "uint8"))
+    assert answers.shape == (2, 3)
+
+
+def test_grey_images_get_the_three_channels_of_a_backbone(images):
+    model = classifier(zoo.create_model("cnn", input_shape=(28, 28, 3)))
+    seen = outputs(zoo.feature_extractor(model, "colors"), images)
+    np.testing.assert_array_equal(seen, np.repeat(images, 3, axis=-1))
+
+
+def test_grey_is_that_of_png_files():
+    colors = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), "uint8")
+    grey = [Image.fromarray(image).convert("L") for image in colors]
+    seen = outputs(transfer.Grey(), colors)[..., 0]
+    np.testing.assert_allclose(seen, np.stack(grey), atol=0.51)
 
 
 # --- refusals -----------------------------------------------------------
@@ -425,7 +459,10 @@ def test_called_without_a_word_a_model_that_resizes_does_not_train(images):
     ("arguments", "message"),
     [
         ({"mode": "half"}, "frozen.*partial.*full.*'half'"),
-        ({"mode": "partial"}, "thaw.*partial"),
+        (
+            {"backbone": "softmax_regression", "mode": "partial"},
+            "no weights before its features.*'frozen'",
+        ),
         ({"thaw": "hidden1"}, "thaw.*'frozen'.*hidden1"),
         ({"mode": "full", "thaw": ("hidden1",)}, "thaw.*'full'"),
         (
@@ -447,9 +484,15 @@ def test_called_without_a_word_a_model_that_resizes_does_not_train(images):
         ({"weights": "imagenet"}, "imagenet.*applications.*'cnn'"),
         ({"weights": ROOT / "README.md"}, "README.md.*weights.*'cnn'"),
         (
-            {"backbone": "mnist_cnn", "input_shape": (32, 32, 3)},
-            r"\(28, 28, 1\).*\(32, 32, 3\)",
+            {"backbone": "mnist_cnn", "input_shape": (32, 32, 2)},
+            "1 channels.*32, 2",
         ),
+        (
+            {"backbone": "mnist_cnn", "image_size": 32},
+            "28x28 pixels.*leave `image_size` out.*32",
+        ),
+        ({"backbone": "iris_perceptron"}, "does not take images.*4"),
+        ({"backbone": "mnist_gan"}, "does not take images"),
         ({"backbone": keras.Sequential([keras.layers.Dense(2)])}, "functional"),
     ],
     ids=str,
@@ -467,5 +510,6 @@ def test_missing_file_of_weights_is_named():
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "small.weights.h5"
     small_cnn().save_weights(path)
-    with pytest.raises(ValueError, match="small.weights.h5.*'cnn'"):
+    message = "small.weights.h5.*'cnn' for images of 28x28x1 and with default"
+    with pytest.raises(ValueError, match=message):
         zoo.transfer_classifier(weights=path)

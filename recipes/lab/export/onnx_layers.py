@@ -282,6 +282,12 @@ def _square_resizing(graph, layer, x):
     return graph.node("Resize", x, None, None, sizes, mode="linear")
 
 
+@_writes(transfer.Grey)
+def _grey(graph, layer, x):
+    shares = np.array(layer.SHARES, "float32").reshape(3, 1)
+    return graph.node("MatMul", graph.channels_last(x), shares)
+
+
 # --- scales and statistics -----------------------------------------------
 
 
