@@ -81,6 +81,11 @@ def verify(argv) -> int:
         "--data-dir", type=Path, help="where the data are, as for recipes"
     )
     parser.add_argument(
+        "--dataset",
+        help="the data of your own that the model was trained on, as for "
+        "recipes",
+    )
+    parser.add_argument(
         "--offline", action="store_true", help="never touch the network"
     )
     arguments = parser.parse_args(argv)
@@ -89,7 +94,10 @@ def verify(argv) -> int:
         from recipes.lab.export import scoring
 
         return scoring.main(
-            arguments.exports, arguments.data_dir, arguments.offline
+            arguments.exports,
+            arguments.data_dir,
+            arguments.offline,
+            arguments.dataset,
         )
 
     return command.quietly(score)

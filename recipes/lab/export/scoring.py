@@ -6,10 +6,11 @@ both are is in its `metrics.json`. The embedded sample never stands in for them.
 
 import contextlib
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import tasks, terminal
-from recipes.lab.data import sources
+from recipes.lab.data import own, sources
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import formats
@@ -162,7 +163,10 @@ class Comparison:
 
 
 def main(
-    names: Sequence[str], data_dir: Path | None = None, offline: bool = False
+    names: Sequence[str],
+    data_dir: Path | None = None,
+    offline: bool = False,
+    dataset: str | None = None,
 ) -> int:
     """Score exports and print what that shows.
 
@@ -170,12 +174,17 @@ def main(
         names: Names or paths as for `zoo.load_model`; none for all that ship.
         data_dir: Where the data are, as the flag of recipes.
         offline: Never touch the network.
+        dataset: What the exports were trained on, if that is no recipe's.
 
     Returns:
         0 if all numbers agree; 1 if one does not or an export is damaged; 2 if
         there is no such export; 3 if its data are not there.
     """
-    options = RunOptions(data_dir=data_dir, offline=offline)
+    options = RunOptions(data_dir=data_dir, offline=offline, dataset=dataset)
+    if dataset is not None and not names:
+        return _fail(
+            UsageError("--dataset goes with the export that it taught.")
+        )
     if len(names) == 1:
         try:
             comparison = compare(names[0], options)
@@ -219,11 +228,13 @@ def compare(name, options: RunOptions) -> Comparison:
     Args:
         name: Name or path, as for `zoo.load_model`. Its sums are checked. They
             do not say who wrote it, and a SavedModel is a program: it is run.
-        options: Uses `data_dir` and `offline`.
+        options: Uses `data_dir`, `offline` and `dataset`.
 
     Raises:
         FileNotFoundError: If there is no such export.
         ValueError: If it is damaged or was changed.
+        UsageError: If it was trained on other data than those of a recipe, and
+            they are not given, or have other classes or another size.
         DataError: If what it was scored on cannot be had.
         RecipeError: If nobody can say what it does.
     """
@@ -231,7 +242,7 @@ def compare(name, options: RunOptions) -> Comparison:
     passed_over = _loading.check_sums(export)
     try:
         record = json.loads((export / "metrics.json").read_text())
-        data = _data_of(record, options)
+        data = _data_of(record, export, options)
         task = task_of(record, export, data)
     except (KeyError, json.JSONDecodeError) as error:
         raise RecipeError(
@@ -239,7 +250,13 @@ def compare(name, options: RunOptions) -> Comparison:
             f"it does ({error!r})."
         ) from error
     remarks = [f"Passed over: {file}." for file in passed_over]
-    if data.checksum != record["data_checksum"]:
+    if data.is_own and data.checksum != record["data_checksum"]:
+        remarks.append(
+            f"{data.name} has changed since: the card's numbers are of "
+            f"pictures of the sum {record['data_checksum'][:12]}, and these "
+            f"have {data.checksum[:12]}. So the numbers need not agree."
+        )
+    elif data.checksum != record["data_checksum"]:
         if isinstance(task, _BY_CHANCE):
             raise DataError(
                 f"{export} was scored on the same images in another order than "
@@ -256,10 +273,46 @@ def compare(name, options: RunOptions) -> Comparison:
     return Comparison(export, data, numbers, unsure, remarks + skipped)
 
 
-def _data_of(record: dict, options: RunOptions) -> Data:
-    if record["dataset"] == "digits":  # of a dry run, or of a sample
+def _data_of(record: dict, export: Path, options: RunOptions) -> Data:
+    """Return the data that an export was scored on, or those that are given."""
+    name = options.dataset or record["dataset"]
+    if options.dataset and (os.path.exists(name) or name not in sources.NAMES):
+        size = record["settings"].get("resize")
+        data = own.load(name, replace(options, resize=size))
+        _check_fits(export, data)
+        return data
+    if name == "digits":  # of a dry run, or of a sample
         return sources.load("mnist", RunOptions(dry_run=True))
-    return sources.load(record["dataset"], options, stand_in=False)
+    if name not in sources.NAMES:
+        raise UsageError(
+            f"{export} was trained on data that are no recipe's, {name}. Say "
+            "where they are: --dataset PATH."
+        )
+    return sources.load(name, options, stand_in=False)
+
+
+def _check_fits(export: Path, data: Data) -> None:
+    """Refuse data of other images or classes than those of an export."""
+    takes = zoo.load_model(export, verbose=False).input_shape[1:]
+    if takes != data.inputs.shape:
+        raise UsageError(
+            f"{export} takes inputs of shape {takes}, and those of "
+            f"{data.name} have {data.inputs.shape}. Were they what it was "
+            "trained on?"
+        )
+    labels = export / "assets" / "labels.txt"
+    if not labels.exists():
+        return
+    class_names = labels.read_text().splitlines()
+    if unknown := [
+        name for name in class_names if name not in data.class_names
+    ]:
+        raise UsageError(
+            f"{export} answers {', '.join(unknown[:3])}, which "
+            f"{data.name} does not have. Its classes are: "
+            f"{', '.join(data.class_names[:10])}. Were they what it was "
+            "trained on?"
+        )
 
 
 def _numbers(export: Path, record: dict, task) -> tuple:
