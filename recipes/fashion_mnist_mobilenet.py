@@ -14,10 +14,8 @@ worth. A dry run does so, too, on images of 32 pixels.
 Reference: Howard et al. 2019 (MobileNetV3); Yosinski et al. 2014.
 """
 
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from recipes.lab.command import Target, command
@@ -27,7 +25,6 @@ from recipes.lab.metrics import ACCURACY
 DATASET = "fashion_mnist"
 # A modest aim, not a result: no run has had the ImageNet weights yet.
 TARGETS = (Target(ACCURACY, 0.8500),)
-WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 @dataclass(frozen=True)
@@ -53,42 +50,20 @@ def train(config: Config) -> dict[str, float]:
 
     import zoo
     from recipes.lab import runs, tasks, training
-    from recipes.lab.data import sources
-    from recipes.lab.errors import DataError, UsageError
 
     weights, image_size = config.weights, config.image_size
     if config.run.dry_run:
         weights, image_size = None, 32  # the least that it takes
-    hint = (
-        "Without a network give a file of them, without the network's top: "
-        f"--weights FILE. It is at {WEIGHTS_URL}"
-    )
     loads = (config.backbone, weights)
     with runs.open_run(config, DATASET, loads=loads) as run:
         data, steps = run.data, training.steps(run)
-        if weights == "imagenet" and not (
-            _is_downloaded(config.backbone)
-            or sources.can_fetch(WEIGHTS_URL, config.run)
-        ):
-            raise DataError(
-                f"The ImageNet weights of {config.backbone} are not here and "
-                f"cannot be fetched. {hint}"
-            )
 
         with run.scope():
-            try:
-                model = zoo.create_model(
-                    "transfer_classifier",
-                    input_shape=data.inputs.shape,
-                    num_classes=data.num_classes,
-                    backbone=config.backbone,
-                    weights=weights,
-                    image_size=image_size,
-                )
-            except ConnectionError as error:
-                raise DataError(f"{error} {hint}") from error
-            except (ValueError, FileNotFoundError) as error:
-                raise UsageError(str(error)) from error
+            model = training.create_transfer_model(
+                *(run, data, config.backbone),
+                weights=weights,
+                image_size=image_size,
+            )
             head = zoo.classifier_head(model)
             head.compile(
                 optimizer=keras.optimizers.Adam(
@@ -110,13 +85,6 @@ def train(config: Config) -> dict[str, float]:
         task = tasks.Classification(data)
         scores = task.score(model, data.test)
         return run.finish(task, model, scores, history)
-
-
-def _is_downloaded(backbone: str) -> bool:
-    """Whether Keras seems to have fetched the weights of a network before."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
-    names = (path.name for path in home.glob("models/*no_top*"))
-    return any(backbone.lower() in name.replace("_", "") for name in names)
 
 
 main = command(train, Config, TARGETS)

@@ -9,7 +9,7 @@ the lecture's third mode, `full`, everything is trained from its weights: expect
 trained beside it, in the same way, and with all 55,000 labels it is as good:
 transfer is for those who have few (see `mnist_transfer`). In mode `frozen` only
 the head is trained, on features that are computed once, and `partial` trains
-the layers of `--thaw` too.
+the last layers of the network too, or those of `--thaw`.
 
 Reference: Yosinski et al. 2014.
 """
@@ -35,7 +35,7 @@ class Config:
     mode: Literal["frozen", "partial", "full"] = "full"
     """What is trained on clothes."""
     thaw: tuple[str, ...] = ()
-    """Layers of the backbone that mode partial trains."""
+    """Layers of the backbone that mode partial trains, instead of its last."""
     epochs: Epochs = 6
     batch_size: BatchSize = 128
     learning_rate: Rate = 0.005
@@ -50,24 +50,17 @@ def train(config: Config) -> dict[str, float]:
     import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
-    from recipes.lab.errors import UsageError
 
     loads = (config.backbone,)
     with runs.open_run(config, DATASET, loads=loads) as run:
         data, steps = run.data, training.steps(run)
 
         with run.scope():
-            try:
-                model = zoo.create_model(
-                    "transfer_classifier",
-                    input_shape=data.inputs.shape,
-                    num_classes=data.num_classes,
-                    backbone=config.backbone,
-                    mode=config.mode,
-                    thaw=config.thaw,
-                )
-            except ValueError as error:
-                raise UsageError(str(error)) from error
+            model = training.create_transfer_model(
+                *(run, data, config.backbone),
+                mode=config.mode,
+                thaw=config.thaw,
+            )
             scratch = keras.models.clone_model(model)  # with weights of its own
 
         def fit(model, phase):

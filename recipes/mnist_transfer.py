@@ -13,15 +13,28 @@ last, in half a minute on two CPU cores.
 The third command shows when transfer pays off: it plots accuracy against the
 number of labels, with transfer and from scratch.
 
+With `--backbone mnist_cnn@shipped`, or another export, a network that is
+trained already learns all the classes instead, usually of other pictures:
+`--dataset photos`. It may be of keras.applications, with a file of its weights:
+`--backbone MobileNetV2 --weights FILE`. The pictures are resized to what it
+takes, and get or lose their colors.
+
 Reference: Yosinski et al. 2014; Chollet, Keras examples: mnist_transfer_cnn.
 """
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import (
+    BatchSize,
+    Between,
+    Count,
+    Epochs,
+    Rate,
+    RunOptions,
+)
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
@@ -33,8 +46,17 @@ DRAWS = 3  # of the labels, for each point of the picture
 class Config:
     """What there is to choose."""
 
+    backbone: str | None = None
+    """Name or path of an export, or a network of keras.applications, to start
+    from, instead of what the first half of the classes has taught."""
+    weights: str | None = None
+    """File of weights of the backbone, without its top; or imagenet."""
+    image_size: Annotated[int, Between(4, 1_024)] | None = None
+    """Side in pixels of what the backbone gets to see, instead of the usual."""
     mode: Literal["frozen", "partial", "full"] = "frozen"
-    """What is trained on the digits 5 to 9."""
+    """What is trained on the second half, or on all classes for --backbone."""
+    thaw: tuple[str, ...] = ()
+    """Layers of the backbone that mode partial trains, instead of its last."""
     labels_per_class: tuple[Count, ...] = ()
     """Numbers of labels a class to train with, for the picture."""
     epochs: Epochs = 5
@@ -47,28 +69,27 @@ class Config:
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     from recipes.lab import runs, tasks, training
-    from recipes.lab.errors import UsageError
 
-    with runs.open_run(config, DATASET) as run:
-        names = run.data.class_names
-        if len(names) < 4:
-            raise UsageError(
-                "There must be four classes or more, two for each half. "
-                f"Received: {', '.join(names)}"
-            )
-        before = run.data.of_classes(names[: len(names) // 2])  # 0 to 4
-        data = run.data.of_classes(names[len(names) // 2 :])  # 5 to 9
-        for half in (before, data):
-            training.steps(run, half.train)  # or refuse now
+    loads = (config.backbone, config.weights)
+    with runs.open_run(config, DATASET, loads=loads) as run:
+        _check(run)
+        if config.backbone is not None:
+            data, donor, pretraining = run.data, config.backbone, []
+        else:
+            names = run.data.class_names
+            before = run.data.of_classes(names[: len(names) // 2])  # 0 to 4
+            data = run.data.of_classes(names[len(names) // 2 :])  # 5 to 9
+            for half in (before, data):
+                training.steps(run, half.train)  # or refuse now
 
-        # The first half of the digits, for the weights. There is no hidden
-        # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
-        with run.scope():
-            donor = training.create_model(
-                before, "cnn", filters=(32, 96), hidden_units=None
-            )
-        splits = before.train, before.validation
-        pretraining = _fit(run, donor, "full", *splits, "pretrain")
+            # The first half of the digits, for the weights. There is no hidden
+            # layer: it would keep what 0 to 4 need and drop what 5 to 9 will.
+            with run.scope():
+                donor = training.create_model(
+                    before, "cnn", filters=(32, 96), hidden_units=None
+                )
+            splits = before.train, before.validation
+            pretraining = [_fit(run, donor, "full", *splits, "pretrain")]
 
         # The second half, with those weights and a new head.
         model = _transferred(run, data, donor, config.mode)
@@ -81,23 +102,62 @@ def train(config: Config) -> dict[str, float]:
         if config.labels_per_class:
             sections.append(_picture(run, task, donor))
         return run.finish(
-            *(task, model, scores, history, pretraining), sections=sections
+            *(task, model, scores, history, *pretraining), sections=sections
+        )
+
+
+def _check(run):
+    """Refuse before anything is trained what would come to nothing."""
+    import numpy as np
+
+    from recipes.lab.errors import UsageError
+
+    config, names = run.config, run.data.class_names
+    if config.backbone is None:
+        for flag in ("weights", "image_size"):
+            if getattr(config, flag) is not None:
+                raise UsageError(
+                    f"--{flag.replace('_', '-')} goes with --backbone, which "
+                    "is missing."
+                )
+        if len(names) < 4:
+            raise UsageError(
+                "There must be four classes or more, two for each half, or a "
+                "--backbone that was trained on others. "
+                f"Received: {', '.join(names)}"
+            )
+    fewest = np.bincount(run.data.train.targets).min()
+    most = max(config.labels_per_class, default=0)
+    if most > fewest and not run.is_demonstration:
+        raise UsageError(
+            f"--labels-per-class must be at most {fewest:,}, for so many "
+            "training pictures there are of the smallest class. "
+            f"Received: {most:,}"
         )
 
 
 def _transferred(run, data, donor, mode):
-    """Return a classifier of the second half that starts from a donor."""
-    import zoo
+    """Return a classifier of the data that starts from a donor."""
+    from recipes.lab import training
+    from recipes.lab.errors import UsageError
 
+    config = run.config
+    named = {}
+    if donor == config.backbone:
+        named = {"weights": config.weights, "image_size": config.image_size}
     with run.scope():
-        return zoo.create_model(
-            "transfer_classifier",
-            input_shape=data.inputs.shape,
-            num_classes=data.num_classes,
-            backbone=donor,
+        model = training.create_transfer_model(
+            *(run, data, donor),
             mode=mode,
-            thaw=("conv2", "norm2") if mode == "partial" else (),
+            thaw=config.thaw if mode == config.mode else (),
+            **named,
         )
+    if named and not (config.weights or run.settings["loaded"]):
+        raise UsageError(
+            f"{donor} has learnt nothing yet. Give its --weights, or the name "
+            "of an export, such as mnist_cnn@shipped."
+        )
+    return model
 
 
 def _fit(run, model, mode, train, validation, phase, epochs=None, quiet=False):
@@ -143,11 +203,14 @@ def _fit(run, model, mode, train, validation, phase, epochs=None, quiet=False):
 def _picture(run, task, donor):
     """Train with few labels, and return the report's section on that."""
     import statistics
+    from dataclasses import replace
 
     import keras
 
     from recipes.lab.report import page
 
+    if not isinstance(donor, keras.Model):
+        donor = _transferred(run, task.data, donor, "full")  # loaded once
     with run.scope():
         untrained = keras.models.clone_model(donor)
     ways = {
@@ -161,6 +224,7 @@ def _picture(run, task, donor):
             accuracies = []
             for draw in range(DRAWS):
                 few = task.data.train.of_each_class(count, seed=draw)
+                few = replace(few, passes=1)
                 model = _transferred(run, task.data, start, mode)
                 _fit(
                     *(run, model, mode, few, None),

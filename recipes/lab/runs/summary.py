@@ -4,10 +4,13 @@ import re
 import shlex
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.lab import results, terminal
+from recipes.lab.flags import RunOptions
 from recipes.lab.metrics import named, remark_on_losses
+from recipes.lab.settings import flags_of
 
 WIDTH = 80  # of a terminal
 
@@ -76,16 +79,27 @@ def _next(run) -> str | None:
     if not results.is_ours(run.config):
         return None
     if run.options.dry_run:
-        flags = (
-            ["--dataset", run.options.dataset] if run.options.dataset else []
-        )
-        whole = shlex.join([f"recipes.{run.recipe}", *flags])
+        whole = shlex.join([f"recipes.{run.recipe}", *_flags_of_whole(run)])
         return f"{python} -m {whole}  # the whole training"
     commands = _commands(run.config)
     for command, following in zip(commands, commands[1:], strict=False):
         if results.asks_for(command, run.config):
             return following.replace("python", python, 1)
     return f"{python} -m recipes  # lists the recipes"
+
+
+def _flags_of_whole(run) -> list[str]:
+    """Return the flags of the training that a dry run has tried."""
+    if not run.options.dataset:
+        return []
+    usual = type(run.config)()
+    once = {
+        name: getattr(usual, name)
+        for name in ("epochs", "restarts")
+        if hasattr(usual, name)
+    }
+    whole = replace(run.config, run=RunOptions(), **once)
+    return [*flags_of(whole), "--dataset", run.options.dataset]
 
 
 def _commands(config) -> list[str]:

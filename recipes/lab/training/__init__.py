@@ -2,6 +2,7 @@
 
 from recipes.lab.training import closed_form
 from recipes.lab.training.adversarial import Adversarial
+from recipes.lab.training.backbones import create_transfer_model
 from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.fitting import fit, steps
@@ -15,6 +16,7 @@ __all__ = [
     "check_one_device",
     "closed_form",
     "create_model",
+    "create_transfer_model",
     "fit",
     "minimize",
     "one_cycle",
