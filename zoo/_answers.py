@@ -23,11 +23,13 @@ class Answer(NamedTuple):
         classes: Names, the likeliest first.
         probabilities: One each.
         error: What is wrong with the file; empty if it was answered.
+        is_light: Whether the picture is more light than dark.
     """
 
     classes: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
     error: str = ""
+    is_light: bool = False
 
 
 class Table:
@@ -42,7 +44,7 @@ class Table:
 
     def __init__(self, labels: Iterable[str], top: int):
         self._width = max(map(len, ("class", FAILED, *labels)))
-        cells = [f"{'class':<{self._width}}  {'':8}"] * top
+        cells = [f"{'class':<{self._width}}  probability"] * top
         heading = "  ".join([*cells, "file"])
         self._before_file = heading.index("file")
         print(heading)
@@ -55,7 +57,7 @@ class Table:
                 file = f"{file}: {answer.error}"
             else:
                 cells = "".join(
-                    f"{name:<{self._width}}  {100 * probability:6.2f} %  "
+                    f"{name:<{self._width}}  {100 * probability:9.2f} %  "
                     for name, probability in zip(
                         answer.classes, answer.probabilities, strict=True
                     )

@@ -275,7 +275,7 @@ def resized(pixels: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
     if pixels.shape[:2] == tuple(sides):
         return pixels
     height, width, channels = pixels.shape
-    down, right = _weights(height, sides[0]), _weights(width, sides[1])
+    down, right = weights(height, sides[0]), weights(width, sides[1])
     # By rows, so that a large picture is never there as floats.
     narrow = np.empty((height, sides[1], channels), np.float32)
     for start in range(0, height, ROWS_AT_ONCE):
@@ -286,7 +286,7 @@ def resized(pixels: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _weights(size: int, wanted: int) -> np.ndarray:
+def weights(size: int, wanted: int) -> np.ndarray:
     """Return what each of `size` pixels in a row adds to each `wanted` one.
 
     The filter is a triangle, as wide as the pixels that come out, or that go in

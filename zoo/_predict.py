@@ -25,13 +25,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo import _loading, _pictures, _predictor, _runtimes
+from zoo import _digits, _loading, _pictures, _predictor, _runtimes
 from zoo._answers import Answer, Bar, Csv, Table
 from zoo._quiet import quiet
 
 ALONE = 0.5  # seconds; what takes longer is shared among processes
 STRIDE = 0.02  # seconds that the files take which are handed over together
 AHEAD = 4  # times that, which a process is given in advance
+DIGITS = {*"0123456789"}
 
 DESCRIPTION = """\
 Ask a trained classifier about pictures: PNG, JPEG, GIF, BMP or WebP files.
@@ -51,11 +52,13 @@ class Question(NamedTuple):
         export: The folder of the export.
         format: A key of `zoo._runtimes.FORMATS`.
         top: How many classes to name, the likeliest first.
+        like_mnist: Whether to prepare pictures as `zoo.prepare_digit` does.
     """
 
     export: str
     format: str = "litert"
     top: int = 1
+    like_mnist: bool = False
 
     def mark(self) -> str:
         """Return some letters that tell this question from all others."""
@@ -69,6 +72,7 @@ class Classifier:
 
     Attributes:
         labels: The names of its classes.
+        is_of_digits: Whether these are digits, and it sees what MNIST has.
 
     Raises:
         FileNotFoundError: If the export does not have the format.
@@ -77,7 +81,7 @@ class Classifier:
     """
 
     def __init__(self, question: Question):
-        export, format, self._top = question
+        export, format, self._top, self._like_mnist = question
         self._predict = _predictor.load_predictor(export, format=format)
         [*arguments] = self._predict.arguments.values()
         shape = arguments[0].shape[1:]
@@ -102,6 +106,12 @@ class Classifier:
             )
         with quiet():  # LiteRT says what it has chosen when it is first asked
             self._predict(np.zeros((1, *shape), np.uint8))
+        self.is_of_digits = shape == (28, 28, 1) and DIGITS >= {*self.labels}
+        if self._like_mnist and not self.is_of_digits:
+            raise ValueError(
+                "--like-mnist prepares digits, and the classes of "
+                f"{export} are {', '.join(self.labels)}."
+            )
 
     def answer(self, files: list[str]) -> list[Answer]:
         """Return the answer to each file, which may be an error."""
@@ -109,7 +119,7 @@ class Classifier:
         places, pictures = [], []
         for place, file in enumerate(files):
             try:
-                pictures.append(_pictures.read(file, self._shape))
+                pictures.append(self._read(file))
                 places.append(place)
             except (OSError, ValueError, MemoryError) as error:
                 words = getattr(error, "strerror", None) or str(error)
@@ -122,12 +132,18 @@ class Classifier:
         order = np.argsort(-probabilities, axis=1, kind="stable")
         order = order[:, : self._top]
         found = np.take_along_axis(probabilities, order, axis=1).tolist()
-        for place, ranks, values in zip(
-            places, order.tolist(), found, strict=True
+        light = (pixels.mean(axis=(1, 2, 3)) > 127.5).tolist()
+        for place, ranks, values, is_light in zip(
+            places, order.tolist(), found, light, strict=True
         ):
             names = [self.labels[rank] for rank in ranks]
-            answers[place] = Answer(names, values)
+            answers[place] = Answer(names, values, "", is_light)
         return answers
+
+    def _read(self, file):
+        if self._like_mnist:
+            return _digits.prepare_digit(file)
+        return _pictures.read(file, self._shape)
 
 
 def find_pictures(paths: Iterable[str]) -> Iterator[str]:
@@ -251,6 +267,7 @@ def main(argv) -> int:
             str(_loading.find_export(arguments.model)),
             arguments.format,
             arguments.top,
+            arguments.like_mnist,
         )
         classifier = Classifier(question)
     except (OSError, ValueError, ModuleNotFoundError) as error:
@@ -291,7 +308,7 @@ def main(argv) -> int:
 
 def _answer_into(output, files, classifier, question, arguments) -> int:
     """Answer until all is written; return the exit code."""
-    total, failed = output.kept, output.failed
+    total, failed, light = output.kept, output.failed, 0
     if output.kept:
         _end(0, f"Resuming after {total:,} files in {output.partial}")
     bar = None
@@ -302,6 +319,7 @@ def _answer_into(output, files, classifier, question, arguments) -> int:
             output.write(some, answers)
             total += len(some)
             failed += sum(bool(answer.error) for answer in answers)
+            light += sum(answer.is_light for answer in answers)
             if bar:
                 bar.show(total)
         output.finish()
@@ -311,7 +329,15 @@ def _answer_into(output, files, classifier, question, arguments) -> int:
             bar.clear()
     if arguments.csv is not None:
         why = "; its column `error` says why" if failed else ""
-        print(f"{arguments.csv}: {total:,} files, {failed:,} failed{why}")
+        files = "file" if total == 1 else "files"
+        print(f"{arguments.csv}: {total:,} {files}, {failed:,} failed{why}")
+    if light and classifier.is_of_digits and not question.like_mnist:
+        _end(
+            0,
+            f"{light:,} of {total:,} pictures are more light than dark, and "
+            f"{arguments.model} knows white digits on black: --like-mnist "
+            "prepares photos of ink on paper.",
+        )
     return int(failed > 0)
 
 
@@ -343,6 +369,12 @@ def _parser():
         type=int,
         default=1,
         help="name the K likeliest classes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--like-mnist",
+        action="store_true",
+        help="look for a digit, however it is drawn or photographed, and "
+        "prepare it as MNIST's authors did",
     )
     parser.add_argument(
         "--format",

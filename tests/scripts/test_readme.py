@@ -10,7 +10,9 @@ import sys
 import sysconfig
 
 import pytest
+from helpers import handwriting
 from helpers.commands import ROOT
+from PIL import Image
 
 README = (ROOT / "README.md").read_text()
 REAL = pathlib.Path(
@@ -74,6 +76,9 @@ def newcomer(tmp_path):
     unwanted = (".git", ".venv", "*-sample", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*unwanted))
     shutil.rmtree(copy / "runs", ignore_errors=True)
+    (copy / "scans").mkdir()
+    for file in ("digit.png", "scans/1.png", "photo.jpg"):  # of the page
+        Image.fromarray(255 - handwriting.five(20)).save(copy / file)
     tools.mkdir()
     pip = tools / "pip.py"
     pip.write_text(f"HERE = {sysconfig.get_path('purelib')!r}\n{PIP}")

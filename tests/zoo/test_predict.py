@@ -114,6 +114,22 @@ def test_the_command_and_the_served_model_answer_alike(
         assert row["error"] == ""
 
 
+def test_photos_are_prepared_on_request(tmp_path, digits, capsys):
+    sheet = np.full((400, 300), 200, "uint8")
+    large = picture(digits[0]).resize((120, 120))
+    sheet[200:320, 30:150] -= (np.array(large) * 0.6).astype("uint8")
+    file = tmp_path / "photo.png"
+    Image.fromarray(sheet).save(file)
+    Image.fromarray(sheet[:150]).save(tmp_path / "z.png")
+    assert predict(MODEL, file, "--like-mnist") == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert int(line.split()[0]) == sample().test.targets[0]
+    assert predict(MODEL, tmp_path, "--like-mnist") == 1
+    assert "the picture is blank, or all noise" in capsys.readouterr().out
+    assert predict(MODEL, tmp_path) == 0
+    assert capsys.readouterr().err.startswith("2 of 2 pictures are more light")
+
+
 @pytest.mark.parametrize("format", ["litert-int8", "onnx"])
 def test_other_formats_are_asked(format, folder, tmp_path):
     for name, options in {"a": [], "b": ["--format", format]}.items():
@@ -195,6 +211,7 @@ REFUSED = {
     "lenet5": (2, "network to train and no trained one.*mnist_lenet5:1"),
     "mnist_autoencoder": (2, "no classifier: it answers with .*pixels"),
     "diabetes_linear": (2, "takes features and no pictures"),
+    "fashion_mnist_cnn --like-mnist": (2, "prepares digits.*T-shirt/top"),
     f"{MODEL} --top 11": (2, "--top must be 1 to 10"),
     f"{MODEL} --top 0": (2, "--top must be 1 to 10"),
     "mnist_elm --format litert-int8": (2, "has no model.int8.tflite.*litert"),
@@ -336,6 +353,7 @@ def test_the_command_needs_no_keras(folder, tmp_path):
     assert len(done.stdout.splitlines()) == 4
 
 
+@pytest.mark.thorough
 def test_what_takes_longer_is_shared_among_processes(large, tmp_path):
     answers = tmp_path / "answers.csv"
     command = ("-m", "zoo", "predict", MODEL, large, "--csv", answers)
@@ -372,7 +390,7 @@ def test_nobody_is_left_behind(kind, large, tmp_path):
         process.send_signal(kind)
     said = process.communicate(timeout=30)[1]
     assert process.returncode == (130 if kind == signal.SIGINT else -kind)
-    assert "Traceback" not in said
+    assert "Traceback" not in said or kind == signal.SIGKILL
     while members(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.1)
