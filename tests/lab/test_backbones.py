@@ -62,14 +62,16 @@ def test_digits_help_with_colored_shapes(mode, shapes, tmp_path):
 
 
 @pytest.mark.thorough
-def test_a_folder_comes_to_an_export_that_is_verified(shapes, tmp_path, capsys):
-    run = train(
-        *(shapes, tmp_path, *DIGITS, "--mode", "full"),
-        *("--labels-per-class", 5),
-    )
+def test_a_folder_comes_to_an_export_that_is_verified(
+    shapes, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("recipes.mnist_transfer.DRAWS", 1)
+    flags = [*DIGITS, "--mode", "full", "--labels-per-class", 10]
+    run = train(shapes, tmp_path, *flags)
     assert "What transfer is for" in (run / "report.html").read_text()
     said = capsys.readouterr().out
-    assert f"--mode full --labels-per-class 5 --dataset {shapes}" in said
+    asked = "--mode full --labels-per-class 10 --batch-size 16 --dataset"
+    assert f"{' '.join(DIGITS)} {asked} {shapes}" in said
 
     model = zoo.load_model(exported(tmp_path), verbose=False)
     assert model.input_shape == (None, 64, 64, 3)
@@ -123,7 +125,7 @@ def test_such_a_network_comes_to_an_export_that_is_verified(
     assert "numbers agree" in capsys.readouterr().out
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_export")
 def test_grey_pictures_and_a_network_of_colors(shapes, weights, tmp_path):
     grey = tmp_path / "shapes"

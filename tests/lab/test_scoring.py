@@ -3,8 +3,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from helpers.exports import with_new_sums
+from helpers.folders import write_folder
 from helpers.tasks import sample
 
 from recipes.__main__ import main
@@ -96,8 +98,9 @@ def test_a_changed_file_is_not_scored(tampered, capsys):
     assert "model.onnx was changed" in errors
 
 
-def test_the_sample_never_stands_in_for_the_data(nothing, capsys):
-    arguments = ["mnist_softmax_regression@shipped", "--offline"]
+@pytest.mark.parametrize("dataset", [[], ["--dataset", "mnist"]])
+def test_the_sample_never_stands_in_for_the_data(dataset, nothing, capsys):
+    arguments = ["mnist_softmax_regression@shipped", "--offline", *dataset]
     code, said, errors = verify(capsys, *arguments)
     assert (code, said) == (3, "")
     assert "mnist is not in TFDS_DATA_DIR=" in errors
@@ -134,6 +137,48 @@ def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
         pytest.skip(errors)
     assert code == 0
     assert "numbers agree" in said
+
+
+# --- data of one's own ---------------------------------------------------
+
+
+def write_npz(path, classes=10):
+    """Write some of the embedded digits as a user has them."""
+    test = sample().test
+    chosen = test.targets < classes
+    np.savez(path, x=test.inputs[chosen], y=test.targets[chosen])
+    return path
+
+
+@pytest.mark.thorough
+def test_data_that_have_changed_are_told_from_those_of_the_card(
+    export, tmp_path, capsys
+):
+    path = write_npz(tmp_path / "digits.npz")
+    code, said, _ = verify(capsys, export, "--dataset", path)
+    said = " ".join(said.split())
+    assert "digits has changed since: the card's numbers are of pic" in said
+    assert "So the numbers need not agree." in said
+    assert code == int("DIFFERS" in said)
+
+
+def test_data_of_ones_own_are_asked_for(tampered, capsys):
+    change_card(tampered, lambda record: record.update(dataset="photos"))
+    code, _, errors = verify(capsys, tampered)
+    assert code == 2
+    assert "are no recipe's, photos. Say where they are: --dataset" in errors
+    assert verify(capsys, "--dataset", "photos")[0] == 2
+
+
+def test_other_classes_and_sizes_are_refused(export, tmp_path, capsys):
+    few = write_npz(tmp_path / "few.npz", 3)
+    code, _, errors = verify(capsys, export, "--dataset", few)
+    assert code == 2
+    assert "answers 3, 4, 5, which few does not have. Its classes" in errors
+    shapes = write_folder(tmp_path / "shapes", 4, 20)
+    code, _, errors = verify(capsys, export, "--dataset", shapes)
+    assert code == 2
+    assert "shape (28, 28, 1), and those of shapes have (20, 20, 3)" in errors
 
 
 # --- what was scored ----------------------------------------------------

@@ -13,10 +13,9 @@ OF_IMAGES = [
     for name in RECIPES
     if importlib.import_module(f"recipes.{name}").DATASET not in tables.TABLES
 ]
-# They need a trained network that takes such images.
+# It needs a trained network that knows such images.
 WITH_A_DONOR = {
     "mnist_gan": "The judge must be a classifier of 5 classes",
-    "mnist_to_fashion_mnist": "takes images of shape (28, 28, 1)",
 }
 # They share their network with another, or their way to train.
 NEAR_COPIES = (
@@ -26,6 +25,7 @@ NEAR_COPIES = (
         "mnist_simple_rnn",
         "mnist_softmax_regression",
         "fashion_mnist_mobilenet",
+        "mnist_to_fashion_mnist",
     ),
 )
 FEWER = {"mnist_vae": ["--importance-samples", 20]}
