@@ -77,6 +77,7 @@ def test_card_of_an_autoencoder_says_the_same(
 
 def test_card_says_how_pixels_are_meant(card):
     assert "white on black" in card
+    assert "`zoo.prepare_digit(picture)`" in card
     assert "Do not divide by 255" in card
     assert f"{image_files.LARGEST_SIDE:,} pixels" in card
 

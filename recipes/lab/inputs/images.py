@@ -19,10 +19,12 @@ class Images:
     Attributes:
         shape: Height, width and channels of an image.
         polarity: What is bright, such as `"white on black"`.
+        preparation: What the card says of how to make other pictures alike.
     """
 
     shape: tuple[int, int, int]
     polarity: str
+    preparation: str = ""
 
     # What examples are called, here and by Hugging Face; what a model answers
     # to, all the same.
@@ -98,10 +100,11 @@ class Images:
     def card(self) -> str:
         """Return the paragraph of the card on what goes in."""
         height, width, channels = self.shape
+        preparation = f"\n{self.preparation}" if self.preparation else ""
         return (
             f"Raw pixels, 0 to 255, `({height}, {width}, {channels})`, "
             f"**{self.polarity}**.\n"
-            "Do not divide by 255: the model does that."
+            f"Do not divide by 255: the model does that.{preparation}"
         )
 
     def comment(self) -> str:
@@ -132,7 +135,8 @@ It refuses transparent pictures too dark to be seen on black, PNG files of 16
 bits that use less than half of their range, and JPEG files for print (CMYK).
 
 With the package installed, `zoo.load_model("{name}")` returns the Keras model,
-and `zoo.load_predictor("{name}")` a fast function from images to answers.
+and `zoo.load_predictor("{name}")` a fast function from images to answers;
+`python -m zoo predict {name} FILES...` answers to picture files.
 
 With TensorFlow Serving watching `saved_models/{name}`, for a file:
 
