@@ -3,6 +3,7 @@
     python scripts/remake_exports.py
     python scripts/remake_exports.py mnist_cnn mnist_autoencoder
     python scripts/remake_exports.py --folder /tmp/copy/saved_models
+    python scripts/remake_exports.py --cards
 
 For each export that ships: load its model.keras, make the signatures, and write
 the SavedModel, the card and the sums by the code of today. What was trained and
@@ -11,7 +12,8 @@ metrics.json with its command, commit and date, and model.keras. Where a builder
 has given its layers other names since, model.keras has them, too, with the
 same weights. The new export is loaded in a fresh process and compared with the
 model on test images, and takes the place of the old one only when all of that
-holds. Needs the data that each was trained on, to verify with.
+holds. Needs the data that each was trained on, to verify with. `--cards` writes
+nothing but the cards, and the sums.
 """
 
 import argparse
@@ -49,6 +51,7 @@ def main(argv=None) -> int:
         help="where the exports are (default: those of this checkout)",
     )
     parser.add_argument("--data-dir", type=Path, help="a folder of TFDS")
+    parser.add_argument("--cards", action="store_true", help="the cards alone")
     arguments = parser.parse_args(argv)
     shipped = dict(path.split("/") for path in _loading.shipped_exports())
     if unknown := set(arguments.names) - set(shipped):
@@ -58,15 +61,16 @@ def main(argv=None) -> int:
     for name in arguments.names or shipped:
         version = arguments.folder / name / shipped[name]
         try:
-            print(f"{version}: {remake(version, arguments.data_dir)}")
+            done = remake(version, arguments.data_dir, arguments.cards)
+            print(f"{version}: {done}")
         except (OSError, ValueError, RecipeError) as error:
             print(f"{version} stays as it was: {error}", file=sys.stderr)
             failed = True
     return int(failed)
 
 
-def remake(version: Path, data_dir: Path | None) -> str:
-    """Make an export anew; return in words what its answers became."""
+def remake(version: Path, data_dir: Path | None, card: bool = False) -> str:
+    """Make an export anew, or its card; return in words what became of it."""
     record = json.loads((version / "metrics.json").read_text())
     options = RunOptions(data_dir=data_dir)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -79,6 +83,9 @@ def remake(version: Path, data_dir: Path | None) -> str:
     task = scoring.task_of(record, version, data)
     data, settings = task.data, record["settings"]
     run = Run(record["recipe"], version, settings, options, data, None)
+    if card:
+        exporting.write_card(version, run, task, record, version.name)
+        return "its card is written anew"
     before = answers(version, task)
     exporting.remake(version, run, task)
     worst = max(

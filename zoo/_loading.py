@@ -165,14 +165,15 @@ def describe_export(name) -> dict[str, str | None]:
 
     Returns:
         `name`, that of the export's family; `version`, or None for an export
-        that is in no numbered folder; and `sum`, the SHA-256 of its SHA256SUMS,
-        which stands for all of its files.
+        that is in no numbered folder; and `sum`, the SHA-256 of its
+        `model.keras`, which is what is loaded: a card may be written anew.
     """
     export = find_export(name)
     family, version = export.resolve().parts[-2:]
     if not version.isdecimal():
         family, version = version, None
-    return {"name": family, "version": version, "sum": _sha256(export / SUMS)}
+    digest = _sha256(export / "model.keras")
+    return {"name": family, "version": version, "sum": digest}
 
 
 def shipped_exports() -> list[str]:

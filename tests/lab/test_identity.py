@@ -363,7 +363,7 @@ def test_what_is_loaded_has_a_name_a_version_and_a_sum(tmp_path, monkeypatch):
 
     local = tmp_path / "saved_models" / "mnist_cnn" / "2"
     shutil.copytree(ROOT / "saved_models/mnist_cnn/1", local)
-    (local / "SHA256SUMS").write_text("")
+    (local / "model.keras").write_text("")
     assert identity.loaded(["mnist_cnn@shipped"]) == [shipped]
     [trained] = identity.loaded(["mnist_cnn"])
     assert trained["version"] == "2"

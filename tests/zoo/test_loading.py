@@ -160,11 +160,11 @@ def test_export_is_described_by_name_version_and_sum(here, shipped):
         ("tiny@shipped:2", "tiny", "2"),
         (here / "elsewhere" / "copy", "copy", None),
     ]:
-        sums = (_loading.find_export(name) / "SHA256SUMS").read_bytes()
+        model = (_loading.find_export(name) / "model.keras").read_bytes()
         assert _loading.describe_export(name) == {
             "name": family,
             "version": version,
-            "sum": hashlib.sha256(sums).hexdigest(),
+            "sum": hashlib.sha256(model).hexdigest(),
         }
 
 

@@ -131,7 +131,8 @@ def _formats(task, record) -> str:
     rows = [
         ["format", "file", "size", metric.words, "difference", "one example"]
     ]
-    for name, facts in record["formats"].items():
+    for name in [name for name in FORMATS if name in record["formats"]]:
+        facts = record["formats"][name]
         value = facts.get(metric.name)
         rows.append(
             [
@@ -145,9 +146,8 @@ def _formats(task, record) -> str:
         )
     rows.insert(1, ["---"] * len(rows[0]))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    absent = "".join(
-        f"\n- No {what}: {why}." for what, why in record["absent"].items()
-    )
+    reasons = sorted(record["absent"].items())
+    absent = "".join(f"\n- No {what}: {why}." for what, why in reasons)
     if absent:
         absent = f"\n{absent}"
     return f"""\

@@ -354,6 +354,11 @@ def _write_facts(folder, run, task, record, version: str) -> None:
         version: The number of the export.
     """
     files.write_json(folder / "metrics.json", record)
+    write_card(folder, run, task, record, version)
+
+
+def write_card(folder: Path, run, task, record, version: str) -> None:
+    """Write the card of an export, and the sums of everything in its folder."""
     files.write_atomically(
         folder / "README.md", card(run, task, record, version)
     )
