@@ -5,10 +5,9 @@
     python -m recipes.fashion_mnist_mobilenet --weights None
 
 The images are enlarged to 96 pixels a side, and their features are computed
-once; then the head is trained on those. Keras downloads the ImageNet weights on
-the first use; without a network give a file of them, as `keras.applications`
-has it for networks without their top.
-`--weights None` leaves the network untrained, which shows what the weights are
+once. Keras downloads the ImageNet weights on the first use; without a network
+give a file of them, as `keras.applications` has it for networks without their
+top. `--weights None` leaves the network untrained, which shows what they are
 worth. A dry run does so, too, on images of 32 pixels.
 
 Reference: Howard et al. 2019 (MobileNetV3); Yosinski et al. 2014.
@@ -51,36 +50,29 @@ def train(config: Config) -> dict[str, float]:
     import zoo
     from recipes.lab import runs, tasks, training
 
-    weights, image_size = config.weights, config.image_size
+    start = {"weights": config.weights, "image_size": config.image_size}
     if config.run.dry_run:
-        weights, image_size = None, 32  # the least that it takes
-    loads = (config.backbone, weights)
+        start = {"weights": None, "image_size": 32}  # the least that it takes
+    loads = (config.backbone, start["weights"])
     with runs.open_run(config, DATASET, loads=loads) as run:
         data, steps = run.data, training.steps(run)
-
+        rate = training.one_cycle(config.learning_rate, steps, warmup=0.25)
         with run.scope():
             model = training.create_transfer_model(
-                *(run, data, config.backbone),
-                weights=weights,
-                image_size=image_size,
+                run, data, config.backbone, **start
             )
             head = zoo.classifier_head(model)
             head.compile(
-                optimizer=keras.optimizers.Adam(
-                    training.one_cycle(config.learning_rate, steps, warmup=0.25)
-                ),
+                optimizer=keras.optimizers.Adam(rate),
                 loss="sparse_categorical_crossentropy",
                 metrics=["accuracy"],
             )
 
         # The body stays as it is, and so do its features: once is enough.
         body = zoo.feature_extractor(model)
-        history = training.fit(
-            run,
-            head,
-            tasks.features_of(body, data.train),
-            validation=tasks.features_of(body, data.validation),
-        )
+        features = tasks.features_of(body, data.train)
+        watched = tasks.features_of(body, data.validation)
+        history = training.fit(run, head, features, validation=watched)
 
         task = tasks.Classification(data)
         scores = task.score(model, data.test)
