@@ -25,6 +25,19 @@ def test_callers_get_answers_and_memory_stays(export, capsys):
     assert "errors 0" in output
 
 
+@pytest.mark.slow
+def test_files_are_asked_about_in_three_ways(capsys):
+    benchmark.main(["predict", "--files", "100", "--rounds", "1"])
+    *ways, last = capsys.readouterr().out.splitlines()
+    assert [way.split("  ")[0] for way in ways] == [
+        *("python -m zoo predict", "Pillow and keras predict"),
+        "tf.data and image_bytes",
+    ]
+    for way in ways:
+        assert re.search(r" [\d,]+ files/s, [\d,]+ us .* \d+ MB$", way)
+    assert re.match(r"ours is [\d.]+ times as fast as the faster one", last)
+
+
 def test_an_autoencoder_is_called_too(autoencoder_dry_run, capsys):
     export = autoencoder_dry_run / "saved_models/mnist_autoencoder-sample/1"
     arguments = ["serving", "--export", str(export), "--seconds", "0.2"]
