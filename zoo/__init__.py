@@ -49,6 +49,8 @@ if not _is_command():
     from zoo.neurons import ann as ann
     from zoo.linear import softmax_regression as softmax_regression
     from zoo.perceptrons import mlp as mlp
+    from zoo.perceptrons import jump_mlp as jump_mlp
+    from zoo.perceptrons import residual_mlp as residual_mlp
     from zoo.random_features import elm as elm
     from zoo.lenet import lenet5 as lenet5
     from zoo.convolutional import lecture_cnn as lecture_cnn
