@@ -56,6 +56,10 @@ if not _is_command():
     from zoo.convolutional import lecture_cnn as lecture_cnn
     from zoo.convolutional import cnn as cnn
     from zoo.convolutional import deep_cnn as deep_cnn
+    from zoo.imagenet import alexnet as alexnet
+    from zoo.imagenet import vgg as vgg
+    from zoo.imagenet import googlenet as googlenet
+    from zoo.imagenet import resnet as resnet
     from zoo.transfer import transfer_classifier as transfer_classifier
     from zoo.autoencoders import autoencoder as autoencoder
     from zoo.autoencoders import deep_autoencoder as deep_autoencoder

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -11,10 +12,11 @@ import zoo
 from helpers.marks import only_thorough
 from helpers.seeds import set_seed
 
-# These differ from another model in a cell, in sizes or in an output only.
+# These differ from another model in a cell, in sizes or in an output only, or
+# are many layers of which others have a few.
 NEAR_COPIES = (
     *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
-    "simple_rnn",
+    *("simple_rnn", "vgg", "googlenet", "resnet"),
 )
 
 
@@ -41,6 +43,21 @@ def another(name):
     """Build a model with other weights, and with another name."""
     set_seed(1)
     return zoo.create_model(name, name="other")
+
+
+def build_for_shapes(builder, **arguments):
+    """Build a model whose weights have shapes, but no memory and no values.
+
+    Keras lists such weights for the next scope to give them values, a list for
+    each thread: hence a thread for them alone.
+    """
+
+    def build():
+        with keras.StatelessScope(initialize_variables=False):
+            return builder(**arguments)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(build).result()
 
 
 def examples(name, count=4):

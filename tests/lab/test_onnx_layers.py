@@ -63,6 +63,30 @@ VARIANTS = {
     ),
     "no choices": ("dcgan", {"choices": 0, "filters": (8, 4)}),
     "choices only": ("dcgan", {"choices": 6, "latent_dim": 6, "filters": (4,)}),
+    "AlexNet as published, but for its sizes": (
+        "alexnet",
+        {
+            "input_shape": (67, 67, 3),
+            "width": 1 / 16,
+            "groups": 2,
+            "imagenet_stem": True,
+        },
+    ),
+    "GoogLeNet with local normalizations": (
+        "googlenet",
+        {"width": 0.125, "batch_norm": False, "imagenet_stem": True},
+    ),
+    "three stages of bottlenecks": (
+        "resnet",
+        {
+            "blocks": (1, 1, 1),
+            "width": 0.125,
+            "bottleneck": True,
+            "imagenet_stem": True,
+            "use_bias": True,
+        },
+    ),
+    "normalized residues": ("residual_mlp", {"layer_norm": True}),
     "three outputs": ("ann", {"num_outputs": 3, "hidden_units": 5}),
     "OR": ("mcculloch_pitts", {"threshold": 1}),
     "resized": (
@@ -182,6 +206,9 @@ IMAGES = {
     "softmax": lambda: layers.Softmax(),
     "dropout by map": lambda: layers.SpatialDropout2D(0.5),
     "resized": lambda: zoo.transfer.SquareResizing(12),
+    "local responses": lambda: zoo.imagenet.LocalResponseNormalization(
+        size=3, alpha=0.2, bias=1.0
+    ),
     "root mean squares": lambda: zoo.random_features.SquareRootPooling2D(3, 2),
 }
 
@@ -196,6 +223,7 @@ IMAGES = {
             *("maxima, padded", "means, padded", "one mean, kept"),
             *("batch norm", "layer norm, plain", "dense", "reshaped"),
             *("rescaled by channel", "ReLU with a slope", "root mean squares"),
+            "local responses",
         ],
     ),
 )
@@ -205,6 +233,21 @@ def test_layers_of_images(kind):
 
 def test_grey_of_colors():
     assert_written(zoo.transfer.Grey(), (7, 8, 3))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_convolutions_in_one_dimension(padding):
+    layer = layers.Conv1D(4, 5, 3, padding, groups=2, activation="tanh")
+    assert_written(layer, (11, 6))
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 3])
+def test_maps_are_joined_in_the_order_that_they_have(axis):
+    image = keras.Input((8, 8, 2))
+    convolved = layers.Conv2D(2, 3, padding="same")(image)
+    joined = layers.Concatenate(axis)([convolved, image])
+    model = keras.Model(image, layers.MaxPooling2D()(joined))
+    assert_same_answers(model, noise(4, 8, 8, 2) / 255)
 
 
 RECURRENT = {
@@ -323,6 +366,14 @@ REFUSED = {
     "an option": (
         lambda: after(layers.Conv2DTranspose(3, 3, 2, output_padding=1)),
         r"`output_padding` is \(1, 1\)",
+    ),
+    "zeros before the first step only": (
+        lambda: after(layers.Conv1D(3, 2, padding="causal"), (4, 2)),
+        "its `padding` is 'causal'",
+    ),
+    "normalization of what is no image": (
+        lambda: after(zoo.imagenet.LocalResponseNormalization(), (4,)),
+        "what it normalizes are no images",
     ),
     "statistics over another axis": (
         lambda: after(layers.BatchNormalization(axis=1)),

@@ -45,6 +45,17 @@ def two_outputs():
     return keras.Model(image, {"a": layers.Dense(3)(x), "b": x})
 
 
+def joined():
+    """Maps joined by their channels, and examples behind examples."""
+    image = keras.Input((8, 8, 2))
+    x = layers.Concatenate()(
+        [layers.Conv2D(3, 3, padding="same")(image), image]
+    )
+    x = zoo.imagenet.LocalResponseNormalization(3, alpha=0.5)(x)
+    x = layers.Conv1D(4, 3)(layers.Reshape((8, 40))(x))
+    return keras.Model(image, layers.Concatenate(axis=0)([x, x]))
+
+
 def random_inputs(model):
     random = np.random.default_rng(1)
     return random.integers(0, 256, (ROWS, *model.input_shape[1:])).astype(
@@ -74,7 +85,7 @@ def trained_step(build, count, rows=ROWS):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("build", [mixed, frozen, two_outputs])
+@pytest.mark.parametrize("build", [mixed, frozen, two_outputs, joined])
 def test_parts_compute_what_the_whole_does(build, count):
     whole = trained_step(build, 0)
     parts = trained_step(build, count)

@@ -73,7 +73,9 @@ def test_last_layer_is_predictions(name):
     [
         # These train like simple_rnn and cnn, for longer.
         pytest.param(name, marks=pytest.mark.thorough)
-        if name in ("gru", "lstm", "lecture_cnn", "deep_cnn")
+        if name in ("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d")
+        else pytest.param(name, marks=pytest.mark.slow)
+        if name in ("alexnet", "vgg", "googlenet", "resnet")
         else name
         for name in IMAGE_CLASSIFIERS
     ],

@@ -13,7 +13,14 @@ import keras
 import numpy as np
 from keras import activations, layers
 
-from zoo import generators, lenet, neurons, random_features, transfer
+from zoo import (
+    generators,
+    imagenet,
+    lenet,
+    neurons,
+    random_features,
+    transfer,
+)
 
 
 class NotInOnnx(ValueError):
@@ -249,6 +256,10 @@ def _reshape(graph, layer, x):
 
 @_writes(layers.Concatenate)
 def _concatenate(graph, layer, inputs):
+    of_maps = layer.axis in (-1, len(inputs[0].shape))
+    if of_maps and inputs[0].channels_first:
+        inputs = map(graph.channels_first, inputs)
+        return graph.node("Concat", *inputs, axis=1)
     inputs = map(graph.channels_last, inputs)
     return graph.node("Concat", *inputs, axis=layer.axis)
 
@@ -347,6 +358,20 @@ def _layer_normalization(graph, layer, x):
     )
 
 
+@_writes(imagenet.LocalResponseNormalization)
+def _local_response_normalization(graph, layer, x):
+    if len(x.shape) != 3:
+        raise NotInOnnx(graph, "what it normalizes are no images")
+    return graph.node(
+        "LRN",
+        graph.channels_first(x),
+        size=layer.size,
+        alpha=float(layer.alpha * layer.size),  # ONNX has it of the mean
+        beta=float(layer.beta),
+        bias=float(layer.bias),
+    )
+
+
 # --- products ------------------------------------------------------------
 
 
@@ -379,9 +404,11 @@ def _digit_code_distances(graph, layer, x):
 # --- convolutions --------------------------------------------------------
 
 
-@_writes(layers.Conv2D)
+@_writes(layers.Conv1D, layers.Conv2D)
 def _convolution(graph, layer, x):
     _check(graph, layer, data_format="channels_last")
+    if layer.padding == "causal":
+        raise NotInOnnx(graph, "its `padding` is 'causal'")
     return _convolve(graph, layer, x, _turned(layer.kernel), layer.groups)
 
 
@@ -503,18 +530,19 @@ def _square_root_pooling(graph, layer, x):
 
 def _turned(kernel):
     """Return a kernel with its sides last; the last two axes change places."""
-    return _array(kernel).transpose(3, 2, 0, 1)
+    kernel = _array(kernel)
+    return kernel.transpose(-1, -2, *range(kernel.ndim - 2))
 
 
 def _pads(x, window, strides, padding):
     """Return how much a layer pads: above, left, below and right."""
     if padding == "valid":
-        return [0, 0, 0, 0]
+        return [0, 0] * len(window)
     return _halves(
         [
             max((-(-side // stride) - 1) * stride + size - side, 0)
             for side, size, stride in zip(
-                x.shape[:2], window, strides, strict=True
+                x.shape[:-1], window, strides, strict=True
             )
         ]
     )

@@ -14,11 +14,14 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from zoo import imagenet
+
 # What these make of an example depends on no other.
 _BY_EXAMPLE = (
     layers.Activation,
     layers.Add,
     layers.AveragePooling2D,
+    layers.Conv1D,
     layers.Conv2D,
     layers.Conv2DTranspose,
     layers.Dense,
@@ -35,6 +38,7 @@ _BY_EXAMPLE = (
     layers.SimpleRNN,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
+    imagenet.LocalResponseNormalization,
 )
 
 
@@ -142,6 +146,8 @@ def _takes_examples_alone(layer, training) -> bool:
         return all(_takes_examples_alone(part, training) for part in parts)
     if type(layer) is layers.BatchNormalization:
         return not (training and layer.trainable)
+    if type(layer) is layers.Concatenate:
+        return layer.axis == -1  # another axis may be that of the batch
     return (
         type(layer) in _BY_EXAMPLE
         and getattr(layer, "activity_regularizer", None) is None  # a mean
