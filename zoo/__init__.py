@@ -53,6 +53,7 @@ if not _is_command():
     from zoo.perceptrons import residual_mlp as residual_mlp
     from zoo.random_features import elm as elm
     from zoo.lenet import lenet5 as lenet5
+    from zoo.convolutional import conv1d as conv1d
     from zoo.convolutional import lecture_cnn as lecture_cnn
     from zoo.convolutional import cnn as cnn
     from zoo.convolutional import deep_cnn as deep_cnn

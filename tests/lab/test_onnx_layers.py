@@ -87,6 +87,7 @@ VARIANTS = {
         },
     ),
     "normalized residues": ("residual_mlp", {"layer_norm": True}),
+    "rows without zeros": ("conv1d", {"padding": "valid"}),
     "three outputs": ("ann", {"num_outputs": 3, "hidden_units": 5}),
     "OR": ("mcculloch_pitts", {"threshold": 1}),
     "resized": (

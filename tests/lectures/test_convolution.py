@@ -3,9 +3,12 @@
 import itertools
 
 import numpy as np
+import tensorflow as tf
 from helpers.arrays import convolve
 from helpers.facts import Facts
 from keras import ops
+
+import zoo
 
 fact = Facts()
 
@@ -27,6 +30,54 @@ def convolution_is_multiplication_by_a_banded_matrix():
     assert np.count_nonzero(matrix) == 16
     y = ops.conv(z[None, :, None], w[:, None, None], padding="same")
     np.testing.assert_allclose(y[0, :, 0], matrix @ z, rtol=1e-4)
+
+
+def six_inputs(padding):
+    """Return a network with one filter of three weights, and its layer."""
+    model = zoo.create_model(
+        "conv1d",
+        input_shape=(6, 1, 1),
+        filters=(1,),
+        kernel_size=3,
+        padding=padding,
+        activation="linear",
+        rescale=(1.0, 0.0),
+    )
+    return zoo.feature_extractor(model, "conv1"), model.get_layer("conv1")
+
+
+def banded(w, padding):
+    """Write down the lecture's matrix, row by row."""
+    rows = [[0] * i + [*w] + [0] * (3 - i) for i in range(4)]
+    if padding == "same":
+        rows = [[*w[1:], 0, 0, 0, 0], *rows, [0, 0, 0, 0, *w[:2]]]
+    return np.array(rows)
+
+
+@fact("A37", 1, "Zero padding: six inputs, six outputs; without it, four")
+def layers_of_the_zoo_are_the_banded_matrices():
+    z = np.random.default_rng(2).normal(size=6).astype("float32")
+    for padding, outputs in (("valid", 4), ("same", 6)):
+        convolution, layer = six_inputs(padding)
+        matrix = banded(layer.kernel.numpy().ravel(), padding)
+        assert matrix.shape == (outputs, 6)
+        signal = tf.constant(z.reshape(1, 6, 1, 1))
+        with tf.GradientTape() as tape:
+            tape.watch(signal)
+            y = convolution(signal)[0, :, 0]
+        np.testing.assert_allclose(y, matrix @ z, atol=1e-6)
+        upstream = np.arange(1, outputs + 1, dtype="float32")
+        gradient = tape.gradient(y, signal, upstream)
+        np.testing.assert_allclose(
+            np.ravel(gradient), matrix.T @ upstream, atol=1e-5
+        )
+
+
+@fact("A37", 1, "All rows share three weights, and one bias")
+def convolutions_share_their_weights():
+    for padding in ("valid", "same"):
+        _, layer = six_inputs(padding)
+        assert layer.count_params() == 3 + 1
 
 
 @fact("A38", 4, "Stride: the jump of the filter; padding: zeros around")

@@ -1,0 +1,47 @@
+"""A convolution in one dimension is a matrix with a band of blocks."""
+
+import numpy as np
+import pytest
+from helpers.builders import build
+
+import zoo
+
+
+def banded(kernel, steps, padding):
+    """Return the matrix that convolves a sequence as one long vector."""
+    size, inputs, filters = kernel.shape
+    before = (size - 1) // 2 if padding == "same" else 0
+    rows = steps if padding == "same" else steps - size + 1
+    matrix = np.zeros((rows, filters, steps, inputs))
+    for row in range(rows):
+        for j in range(size):
+            step = row + j - before
+            if 0 <= step < steps:
+                matrix[row, :, step] = kernel[j].T
+    return matrix.reshape(rows * filters, steps * inputs)
+
+
+@pytest.mark.parametrize("kernel_size", [3, 4])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_conv1d_equals_the_banded_matrix(padding, kernel_size):
+    model = build(
+        "conv1d",
+        input_shape=(9, 3, 2),
+        filters=(5,),
+        kernel_size=kernel_size,
+        padding=padding,
+        activation=None,
+    )
+    layer = model.get_layer("conv1")
+    layer.bias.assign(np.arange(5))
+    images = np.random.default_rng(0).integers(0, 256, (4, 9, 3, 2), "uint8")
+    matrix = banded(layer.kernel.numpy(), 9, padding)
+    expected = images.reshape(4, -1) / 255 @ matrix.T
+    expected = expected.reshape(4, -1, 5) + np.arange(5)
+    found = zoo.feature_extractor(model, "conv1")(images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_conv1d_names_the_padding_that_it_refuses():
+    with pytest.raises(ValueError, match="some"):
+        zoo.create_model("conv1d", padding="some")
