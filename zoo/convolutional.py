@@ -40,7 +40,7 @@ def conv1d(
 
     It reads an image as the recurrent networks do, a row at each step, and its
     kernels slide down over some rows at a time. Of images one pixel wide each
-    step is one number: y_i = Σ_j w_j z_(i+j-1), the lecture's.
+    step is one number: y_i = sum_j w_j z_(i+j-1), the lecture's.
 
     Args:
         filters: Number of filters of each convolution.

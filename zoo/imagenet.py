@@ -40,8 +40,8 @@ RESNET152 = {**RESNET50, "blocks": (3, 8, 36, 3)}
 class LocalResponseNormalization(layers.Layer):
     """Divide each number by how much its neighbors in other maps answer.
 
-    With a sum over the maps around map i, and i among them, it gives
-    x_i / (bias + alpha Σ x_j²)^beta. The defaults are AlexNet's.
+    Of map i it makes x_i / (bias + alpha S)^beta, where S is the sum of the
+    squares in the maps around i, and in i. The defaults are AlexNet's.
 
     Args:
         size: Number of neighboring maps, odd.

@@ -93,7 +93,7 @@ def jump_mlp(
     | predictions          | 10      | 12,970     |
     | sum                  |         | 414,890    |
 
-    Its outputs are g(Σ w x + Σ W v + b), of the pixels x and of the last hidden
+    Its outputs are g(w x + W v + b), of the pixels x and of the last hidden
     layer's values v. So the linear part of the answer needs no hidden units:
     where the weights W are zero, this is `softmax_regression`.
 
@@ -157,7 +157,7 @@ def residual_mlp(
     rescale=(1 / 255, 0.0),
     name="residual_mlp",
 ):
-    """Build a perceptron of residual blocks, Res(z) = z + σ(T(σ(T(z)))).
+    """Build a perceptron of residual blocks, Res(z) = z + s(T(s(T(z)))).
 
     | layer                        | output  | parameters |
     | ---------------------------- | ------- | ---------- |
@@ -179,9 +179,9 @@ def residual_mlp(
         units: Width of all blocks.
         blocks: Number of blocks of two hidden layers each; 25 make a network of
             fifty, which does not learn without its residual connections.
-        activation: Activation σ of the hidden layers.
+        activation: Activation s of the hidden layers.
         layer_norm: Whether to normalize what enters the hidden layers of each
-            block, z + σ(T(σ(T(LN(z))))), and what enters `predictions`.
+            block, z + s(T(s(T(LN(z))))), and what enters `predictions`.
         residual: Whether to add z. Without it this is the plain network of the
             same layers and weights.
 

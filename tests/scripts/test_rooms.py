@@ -158,7 +158,6 @@ OF_SEVERAL = {
 # Files without tests of their own, and those that test them.
 THROUGH_OTHERS = {
     "zoo": {
-        "convolutional": "every_model",
         "keras": "every_model",
         "runtimes": "predictor",
         "linear": "every_model",
