@@ -16,7 +16,7 @@ from helpers.seeds import set_seed
 # are many layers of which others have a few.
 NEAR_COPIES = (
     *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
-    *("simple_rnn", "vgg", "googlenet", "resnet"),
+    *("simple_rnn", "residual_mlp", "alexnet", "vgg", "googlenet", "resnet"),
 )
 
 

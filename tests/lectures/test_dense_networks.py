@@ -166,7 +166,7 @@ def weights_by_layer(model):
 
 @fact("A34", 1, "With weights of zero a residue layer changes nothing")
 def residual_blocks_start_at_the_identity():
-    model = zoo.create_model("residual_mlp", units=16, blocks=25)
+    model = zoo.create_model("residual_mlp", units=16, blocks=5)
     for layer in model.layers:
         if "_hidden" in layer.name:
             layer.set_weights([0 * weight for weight in layer.get_weights()])

@@ -37,13 +37,13 @@ def test_different_images_give_different_outputs(name, pixels):
     assert (np.ptp(logits, axis=0) > 0).all()
 
 
-@each_image_classifier
+@each_kind
 def test_no_classes_at_all_are_refused(name):
     with pytest.raises(ValueError, match="0"):
         zoo.create_model(name, num_classes=0)
 
 
-@each_image_classifier
+@each_kind
 def test_images_may_be_larger_and_in_colour_and_of_other_classes(name):
     model = build(name, num_classes=5, input_shape=(32, 32, 3))
     assert model.input_shape == (None, 32, 32, 3)
@@ -71,9 +71,13 @@ def test_last_layer_is_predictions(name):
 @pytest.mark.parametrize(
     "name",
     [
-        # These train like simple_rnn and cnn, for longer.
+        # These train like simple_rnn, mlp and cnn, for longer.
         pytest.param(name, marks=pytest.mark.thorough)
-        if name in ("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d")
+        if name
+        in (
+            *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
+            *("jump_mlp", "residual_mlp"),
+        )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")
         else name

@@ -3,6 +3,7 @@
 import doctest
 import fnmatch
 import inspect
+import math
 import re
 
 import keras
@@ -238,6 +239,34 @@ def test_docstring_states_the_true_shapes_and_parameters(name):
         true_shape = in_row[-1].output.shape[1:]
         assert shape.strip().replace(",", "") == "×".join(map(str, true_shape))
         assert stated == sum(count(layer.trainable_weights) for layer in in_row)
+
+
+WITH_MULTIPLICATIONS = [
+    name for name in MODELS if "| multiplications |" in sections(name)[""]
+]
+
+
+@pytest.mark.parametrize("name", WITH_MULTIPLICATIONS)
+def test_docstring_states_the_true_multiplications(name):
+    model = build(name)
+    rows = re.findall(
+        r"^\| (\S+?),? .*\| ([^|]+) \|$", sections(name)[""], re.MULTILINE
+    )[2:]
+    stated = {label: parse_number(number) for label, number in rows}
+    assert stated.pop("sum") == sum(map(multiplications, model.layers))
+    for label, number in stated.items():
+        assert number == sum(
+            multiplications(layer)
+            for layer in model.layers
+            if fnmatch.fnmatchcase(layer.name, label)
+        )
+
+
+def multiplications(layer):
+    """Count the products with a kernel; each place of an image has them."""
+    places = math.prod(layer.output.shape[1:-1])
+    kernels = [w.shape for w in layer.weights if w.name == "kernel"]
+    return places * sum(map(math.prod, kernels))
 
 
 def parse_number(cell):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from helpers.builders import build, build_for_shapes, count, outputs
+from helpers.marks import only_thorough
 
 import zoo
 from zoo import imagenet
@@ -13,58 +14,33 @@ def published(name, **arguments):
     return build_for_shapes(zoo.model_info(name).builder, **arguments)
 
 
+PUBLISHED = {
+    # As counted in Caffe's two groups, and without auxiliary classifiers.
+    "AlexNet": ("alexnet", imagenet.ALEXNET, 60_965_224, "pool3", 6),
+    "GoogLeNet": (
+        *("googlenet", imagenet.GOOGLENET, 6_998_552),
+        *("inception5b_join", 7),
+    ),
+    "VGG16": ("vgg", imagenet.VGG16, 138_357_544, "pool5", 7),
+    "VGG19": ("vgg", imagenet.VGG19, 143_667_240, "pool5", 7),
+    # As PyTorch counts them.
+    "ResNet34": ("resnet", imagenet.RESNET34, 21_797_672, "block16_relu", 7),
+    "ResNet50": ("resnet", imagenet.RESNET50, 25_557_032, "block16_relu", 7),
+    "ResNet101": ("resnet", imagenet.RESNET101, 44_549_160, "block33_relu", 7),
+    "ResNet152": ("resnet", imagenet.RESNET152, 60_192_808, "block50_relu", 7),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "arguments", "parameters"),
-    [
-        # As counted in Caffe's two groups, and without auxiliary classifiers.
-        ("alexnet", imagenet.ALEXNET, 60_965_224),
-        ("googlenet", imagenet.GOOGLENET, 6_998_552),
-        ("vgg", imagenet.VGG16, 138_357_544),
-        ("vgg", imagenet.VGG19, 143_667_240),
-        # As PyTorch counts them.
-        ("resnet", imagenet.RESNET34, 21_797_672),
-        ("resnet", imagenet.RESNET50, 25_557_032),
-        pytest.param(
-            *("resnet", imagenet.RESNET101, 44_549_160),
-            marks=pytest.mark.thorough,
-        ),
-        pytest.param(
-            *("resnet", imagenet.RESNET152, 60_192_808),
-            marks=pytest.mark.thorough,
-        ),
-        # One weight more in a kernel for each of the other half's maps.
-        ("alexnet", imagenet.ALEXNET | {"groups": 1}, 62_378_344),
-    ],
-    ids=lambda value: "" if isinstance(value, dict) else str(value),
+    "network",
+    only_thorough(PUBLISHED, ["AlexNet", "GoogLeNet", "VGG16", "ResNet50"]),
 )
-def test_published_networks_have_the_published_parameters(
-    name, arguments, parameters
-):
+def test_published_networks_have_the_published_sizes(network):
+    name, arguments, parameters, last_maps, side = PUBLISHED[network]
     model = published(name, **arguments)
     assert count(model.trainable_weights) == parameters
+    assert model.get_layer(last_maps).output.shape[1:3] == (side, side)
     assert model.output_shape == (None, 1000)
-
-
-@pytest.mark.parametrize(
-    ("name", "layer", "shape"),
-    [
-        ("alexnet", "pool3", (6, 6, 256)),
-        ("vgg", "pool5", (7, 7, 512)),
-        ("googlenet", "inception5b_join", (7, 7, 1024)),
-        ("resnet", "block16_relu", (7, 7, 2048)),
-    ],
-)
-def test_published_networks_end_in_maps_of_the_published_size(
-    name, layer, shape
-):
-    arguments = {
-        "alexnet": imagenet.ALEXNET,
-        "vgg": imagenet.VGG16,
-        "googlenet": imagenet.GOOGLENET,
-        "resnet": imagenet.RESNET50,
-    }
-    model = published(name, **arguments[name])
-    assert model.get_layer(layer).output.shape[1:] == shape
 
 
 def shapes(model):
@@ -75,10 +51,11 @@ def shapes(model):
     ("theirs", "ours", "parameters"),
     [
         ("VGG16", ("vgg", imagenet.VGG16), 138_357_544),
-        (
+        pytest.param(
             "ResNet50",
             ("resnet", imagenet.RESNET50 | {"use_bias": True}),
             25_636_712,
+            marks=pytest.mark.thorough,
         ),
     ],
 )

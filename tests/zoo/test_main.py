@@ -1,9 +1,9 @@
 """`python -m zoo` shows the table of models, or one of them."""
 
-import math
 import sys
 
 import pytest
+from helpers.builders import build, count
 from helpers.commands import run_python
 
 import zoo
@@ -30,9 +30,8 @@ def test_table_is_read_from_the_sources_as_it_is_registered():
         (info.name, info.task, info.summary) for info in infos
     ]
     for name, _, parameters, _ in read_models():
-        weights = zoo.create_model(name).trainable_weights
-        numbers = [math.prod(weight.shape) for weight in weights]
-        assert parameters == f"{sum(numbers):,}"
+        weights = build(name).trainable_weights
+        assert parameters == f"{count(weights):,}"
 
 
 def test_table_needs_no_keras_and_starts_no_tensorflow(capsys):
