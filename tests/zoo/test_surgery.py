@@ -207,7 +207,7 @@ def rescaled(name, inputs):
         return inputs * np.float32(1.275 / 255) - np.float32(0.1)
     if zoo.model_info(name).inputs == "tables":
         return (inputs - 2) / np.float32(3)
-    return inputs / np.float32(255)
+    return inputs * np.float32(1 / 255)
 
 
 @pytest.mark.parametrize(
