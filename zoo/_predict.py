@@ -11,6 +11,8 @@ import collections
 import concurrent.futures.process
 import hashlib
 import itertools
+import json
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -31,6 +33,7 @@ from zoo._quiet import quiet
 
 ALONE = 0.5  # seconds; what takes longer is shared among processes
 STRIDE = 0.02  # seconds that the files take which are handed over together
+BLOCK = 1_024  # files that Ray hands over together
 AHEAD = 4  # times that, which a process is given in advance
 DIGITS = {*"0123456789"}
 
@@ -230,6 +233,55 @@ def _answer_together(files, question, count):
             raise
 
 
+def answer_on_ray(
+    files: Iterable[str], question: Question
+) -> Iterator[tuple[list[str], list[Answer]]]:
+    """Yield files and their answers, in order, from a cluster of Ray.
+
+    Ray starts one on this machine if `RAY_ADDRESS` names none. Every machine of
+    it has this package, and the files and the export under the same paths. The
+    names of all files, some hundred bytes each, are in Ray's memory.
+    """
+    ray = _runtimes.import_module("ray", "ray[data]")
+    data = _runtimes.import_module("ray.data", "ray[data]")
+    arrow = _runtimes.import_module("pyarrow", "ray[data]")
+    ray.init(
+        ignore_reinit_error=True,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+
+    class OnRay:  # an object in each of its processes, columns are arrays
+        def __init__(self):
+            self._classifier = Classifier(question)
+
+        def __call__(self, batch):
+            answers = self._classifier.answer(batch["path"].tolist())
+            texts = [json.dumps(answer._asdict()) for answer in answers]
+            return {"file": batch["file"], "answer": np.array(texts, object)}
+
+    files, blocks = iter(files), []
+    while some := [*itertools.islice(files, BLOCK)]:
+        paths = [os.path.abspath(file) for file in some]
+        blocks.append(arrow.table({"file": some, "path": paths}))
+    if not blocks:
+        return
+    answered = data.from_arrow(blocks).map_batches(
+        OnRay,
+        batch_size=_predictor.AT_ONCE,
+        compute=data.ActorPoolStrategy(
+            size=max(int(ray.cluster_resources()["CPU"]), 1)
+        ),
+    )
+    for batch in answered.iter_batches(batch_size=None):
+        answers = [Answer(**json.loads(text)) for text in batch["answer"]]
+        yield batch["file"].tolist(), answers
+
+
 _classifier = None  # of a process that shares the work
 
 
@@ -264,12 +316,14 @@ def main(argv) -> int:
     warnings.simplefilter("ignore")
     try:
         question = Question(
-            str(_loading.find_export(arguments.model)),
+            str(_loading.find_export(arguments.model).resolve()),
             arguments.format,
             arguments.top,
             arguments.like_mnist,
         )
         classifier = Classifier(question)
+        if arguments.engine == "ray":
+            _runtimes.import_module("ray.data", "ray[data]")
     except (OSError, ValueError, ModuleNotFoundError) as error:
         return _end(2, error)
     files = find_pictures(arguments.files)
@@ -315,7 +369,11 @@ def _answer_into(output, files, classifier, question, arguments) -> int:
     if arguments.csv is not None and sys.stderr.isatty():
         bar = Bar(sum(1 for _ in find_pictures(arguments.files)), total)
     try:
-        for some, answers in answer_all(files, classifier, question):
+        if arguments.engine == "ray":
+            answered = answer_on_ray(files, question)
+        else:
+            answered = answer_all(files, classifier, question)
+        for some, answers in answered:
             output.write(some, answers)
             total += len(some)
             failed += sum(bool(answer.error) for answer in answers)
@@ -382,6 +440,13 @@ def _parser():
         default="litert",
         help="what to ask (default: %(default)s, which answers as the model "
         "does; litert-int8 takes less time, and its probabilities differ)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="what shares the work: processes of this machine (default), or "
+        "a cluster of Ray, all of whose machines see the same files",
     )
     return parser
 

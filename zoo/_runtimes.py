@@ -5,6 +5,7 @@ one of them. That function keeps buffers of its own: one thread at a time.
 """
 
 import importlib
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,6 +150,6 @@ def import_module(module: str, package: str):
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{package} is not installed, and nothing else reads such files. "
-            f"Install it with `pip install {package}`."
+            f"{package} is not installed, and nothing else does its part here. "
+            f"Install it with `pip install {shlex.quote(package)}`."
         ) from error

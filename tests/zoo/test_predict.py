@@ -233,6 +233,12 @@ def test_what_cannot_be_is_said_before_any_work(
     assert re.search(words, err), err
 
 
+def test_an_engine_that_is_not_installed_is_named(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    assert predict(MODEL, folder, "--engine", "ray") == 2
+    assert "pip install 'ray[data]'" in capsys.readouterr().err
+
+
 def test_a_folder_without_pictures_is_named(tmp_path, capsys):
     (tmp_path / "notes.txt").touch()
     assert predict(MODEL, tmp_path) == 3
@@ -363,6 +369,20 @@ def test_what_takes_longer_is_shared_among_processes(large, tmp_path):
     rows = rows_of(answers)
     assert [row["file"] for row in rows] == sorted(map(str, large.iterdir()))
     assert len({(row["class"], row["probability"]) for row in rows}) == 1
+
+
+@pytest.mark.thorough
+def test_ray_writes_the_same_file(batch, tmp_path):
+    pytest.importorskip("ray")
+    for engine in ("processes", "ray"):
+        answers = tmp_path / f"{engine}.csv"
+        done = run_python(
+            *("-m", "zoo", "predict", MODEL, batch, "--csv", answers),
+            *("--engine", engine, "--top", 3),
+        )
+        assert done.returncode == 1, done.stderr  # one of them is no picture
+    one, other = (tmp_path / f"{name}.csv" for name in ("processes", "ray"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.faults
