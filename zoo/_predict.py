@@ -9,6 +9,7 @@ names in one folder are there together, to be sorted.
 import argparse
 import collections
 import concurrent.futures.process
+import contextlib
 import hashlib
 import itertools
 import json
@@ -215,10 +216,8 @@ def _answer_together(files, question, count):
         [question],
     ) as pool:
         try:
-            # All of them start now, deaf to the Ctrl-C that ends this one.
-            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-            waiting = [pool.submit(_answer, []) for _ in range(processes)]
-            signal.signal(signal.SIGINT, handler)
+            with _deaf_children():  # all of them start now
+                waiting = [pool.submit(_answer, []) for _ in range(processes)]
             ahead = collections.deque(([], answer) for answer in waiting)
             while some := [*itertools.islice(files, count)]:
                 ahead.append((some, pool.submit(_answer, some)))
@@ -228,9 +227,27 @@ def _answer_together(files, question, count):
             for some, answers in ahead:
                 yield some, answers.result()
         except BaseException:
+            if hasattr(signal, "SIGPIPE"):  # the pool still writes to them
+                signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for process in {*multiprocessing.active_children()} - others:
                 process.terminate()
             raise
+
+
+@contextlib.contextmanager
+def _deaf_children():
+    """Let processes that start meanwhile not hear Ctrl-C, which is for us.
+
+    They inherit what is blocked; what comes here meanwhile is heard afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def answer_on_ray(
