@@ -14,8 +14,7 @@
 its own command in a process of its own, and compares the main job's whole
 training with twelve epochs of the lecture's. An epoch of the lecture's is
 measured after its first, which also traces. CPU seconds are the quieter measure
-on a machine with other users. On two cores the main job took 1/38 of the wall
-time and 1/46 of the CPU time, and its command 13 s more than its training.
+on a machine with other users.
 
 `peers` trains and asks the same networks in PyTorch (`scripts/peers.py`), in
 turn, A B A B, each side in a process of its own, and prints medians of wall and

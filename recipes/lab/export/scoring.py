@@ -1,7 +1,7 @@
 """Score an export anew, and compare that with what its card says.
 
 The task of the export scores it, on the data that it was scored on before: what
-both are is in its `metrics.json`. The embedded sample never stands in for them.
+both are is in its `metrics.json`. The embedded sample is never used for them.
 """
 
 import contextlib
