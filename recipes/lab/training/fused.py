@@ -3,7 +3,9 @@
 Keras leaves TensorFlow after every step, traces the first one twice, and makes
 of Adam a dozen small operations for each weight. Here as many steps as fit into
 a fifth of a second are one call, and Adam is one operation of TensorFlow's. The
-numbers are those of Keras but for rounding.
+numbers are those of Keras but for rounding: the operation computes 1 - beta_2
+from beta_2 in float32, 0.00100005 where Keras has 0.001, and its steps differ
+from Keras' by 2e-5 of their length.
 """
 
 import functools
