@@ -17,7 +17,7 @@ from recipes.lab.data.batches import (
 )
 from recipes.lab.data.splits import Split
 from recipes.lab.errors import UsageError
-from recipes.lab.training import distributed, fused, parts
+from recipes.lab.training import distributed, fused, parts, unrolling
 from recipes.lab.training.progress import (
     Progress,
     optimizers_of,
@@ -96,6 +96,7 @@ def fit(
     if run.devices.parts:
         if not validation or len(validation) >= run.devices.parts:
             parts.compute_in_parts(model, run.devices.parts)
+        unrolling.unroll(model)
         watched_closely = any(map(_watches_steps, callbacks))
         fused.fuse(model, batches[0], steps, one_by_one=watched_closely)
     watched = {}
@@ -123,6 +124,7 @@ def fit(
     )
     distributed.restore_model(model)
     parts.compute_as_a_whole(model)
+    unrolling.roll(model)
     fused.unfuse(model)
     return progress.history
 
