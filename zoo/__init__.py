@@ -57,6 +57,7 @@ if not _is_command():
     from zoo.convolutional import lecture_cnn as lecture_cnn
     from zoo.convolutional import cnn as cnn
     from zoo.convolutional import deep_cnn as deep_cnn
+    from zoo.multicolumn import mcdnn as mcdnn
     from zoo.imagenet import alexnet as alexnet
     from zoo.imagenet import vgg as vgg
     from zoo.imagenet import googlenet as googlenet

@@ -22,7 +22,7 @@ from recipes.lab.export.onnx_layers import NotInOnnx
         # Most others are those of tasks, in test_onnx_graph.py.
         [
             *("mcculloch_pitts", "perceptron", "lenet5", "gru"),
-            "convolutional_autoencoder",
+            *("convolutional_autoencoder", "mcdnn"),
         ],
     ),
 )
@@ -54,6 +54,10 @@ VARIANTS = {
     "strides of three": (
         "deep_cnn",
         {"filters": (4, 8), "kernel_sizes": (5, 4), "strides": (3, 2)},
+    ),
+    "columns' logits": (
+        "mcdnn",
+        {"widths": (9, None), "classifier_activation": None, "dropout": 0.1},
     ),
     "noise": ("autoencoder", {"noise": 0.3, "sparsity": 1e-3}),
     "linear pictures": ("autoencoder", {"output_activation": "linear"}),

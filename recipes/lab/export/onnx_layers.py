@@ -17,6 +17,7 @@ from zoo import (
     generators,
     imagenet,
     lenet,
+    multicolumn,
     neurons,
     random_features,
     transfer,
@@ -401,6 +402,19 @@ def _digit_code_distances(graph, layer, x):
     return graph.node("Add", distances, np.sum(codes**2, axis=0))
 
 
+@_writes(multicolumn.AveragedPredictions)
+def _averaged_predictions(graph, layer, x):
+    kernel = _array(layer.kernel)
+    x = graph.node("Reshape", x, [-1, layer.columns, 1, kernel.shape[1]])
+    x = graph.node("MatMul", x, kernel)
+    x = graph.node("Add", x, _array(layer.bias)[:, np.newaxis])
+    x = graph.node("Softmax", x, axis=-1)
+    x = graph.node("ReduceMean", x, [1, 2], keepdims=0)
+    if layer.activation is activations.softmax:
+        return x
+    return graph.node("Log", graph.node("Max", x, keras.config.epsilon()))
+
+
 # --- convolutions --------------------------------------------------------
 
 
@@ -526,6 +540,37 @@ def _square_root_pooling(graph, layer, x):
         strides=[layer.strides] * 2,
     )
     return graph.node("Sqrt", graph.node("Add", x, layer.EPSILON))
+
+
+@_writes(multicolumn.WidthNormalization)
+def _width_normalization(graph, layer, x):
+    x = graph.channels_first(x)
+    if layer.width is None:
+        return graph.node("Pad", x, [0, 0, 0, 0, 0, 0, 1, 1])
+    padded = graph.node("Pad", x, [0, 0, 0, 0, 0, 0, 1, 0])
+    columns = graph.node("ReduceMax", x, [1, 2], keepdims=1)
+    brightest = graph.node("ReduceMax", columns, [3], keepdims=1)
+    least = graph.node("Mul", brightest, layer.ink)
+    inked = graph.node("GreaterOrEqual", columns, least)
+    inked = graph.cast(inked, "float32")
+    old, new = layer.places(x.shape[2])
+    last = graph.node("Mul", inked, old)
+    last = graph.node("ReduceMax", last, [3], keepdims=1)
+    before_first = graph.node("Mul", inked, len(old) - old)
+    before_first = graph.node("ReduceMax", before_first, [3], keepdims=1)
+    extent = graph.node("Add", last, before_first)
+    extent = graph.node("Add", extent, float(1 - len(old)))
+    scale = graph.node("Div", extent, float(layer.width))
+    source = graph.node("Mul", scale, new)
+    source = graph.node("Sub", source, before_first)
+    source = graph.node("Add", source, len(old) - 0.5)
+    reach = graph.node("Max", scale, 1.0)
+    distance = graph.node("Sub", source, old[:, np.newaxis])
+    distance = graph.node("Abs", distance)
+    middle = graph.node("Mul", graph.node("Add", reach, 1.0), 0.5)
+    mixing = graph.node("Clip", graph.node("Sub", middle, distance), 0.0, 1.0)
+    mixing = graph.node("Div", mixing, reach)
+    return graph.node("MatMul", padded, mixing)
 
 
 def _turned(kernel):

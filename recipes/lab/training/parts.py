@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo import imagenet
+from zoo import imagenet, multicolumn
 
 # What these make of an example depends on no other.
 _BY_EXAMPLE = (
@@ -39,6 +39,8 @@ _BY_EXAMPLE = (
     layers.UpSampling2D,
     layers.ZeroPadding2D,
     imagenet.LocalResponseNormalization,
+    multicolumn.AveragedPredictions,
+    multicolumn.WidthNormalization,
 )
 
 

@@ -1,0 +1,87 @@
+"""Multi-column networks: widths, votes, and columns put together."""
+
+import numpy as np
+import pytest
+from helpers.builders import build, outputs
+
+import zoo
+from zoo import multicolumn
+
+
+def bar(first, last, *, rows=slice(4, 24), value=1.0):
+    """Return a batch of one picture with a bar from one column to another."""
+    picture = np.zeros((1, 28, 28, 1), "float32")
+    picture[:, rows, first : last + 1] = value
+    return picture
+
+
+def normalized(pictures, width):
+    return np.array(multicolumn.WidthNormalization(width)(pictures))
+
+
+@pytest.mark.parametrize("width", [10, 20])
+@pytest.mark.parametrize(("first", "last"), [(0, 7), (9, 18), (2, 27)])
+def test_what_is_drawn_gets_the_width_and_the_middle(width, first, last):
+    wide = normalized(bar(first, last), width)
+    assert wide.shape == (1, 29, 29, 1)
+    columns = wide[0, 4, :, 0]
+    middle = np.average(np.arange(29), weights=columns)
+    assert middle == pytest.approx(14, abs=0.5)
+    # Its sides are blurred by interpolation, not the sum.
+    assert columns.sum() == pytest.approx(width, abs=0.6)
+    assert columns.max() == pytest.approx(1, abs=0.05)
+    np.testing.assert_array_equal(wide[0, 4:24], wide[:1, 4].repeat(20, 0))
+    assert (wide[0, 24:] == 0).all()
+
+
+def test_a_digit_of_the_width_is_only_moved():
+    noise = np.random.default_rng(0).uniform(0.2, 1, (1, 28, 10, 1))
+    picture = np.zeros((1, 28, 28, 1), "float32")
+    picture[:, :, 3:13] = noise
+    moved = normalized(picture, 10)[0, :28, :, 0]
+    # 29 columns have no middle for 10: it is half a column to either side.
+    exact = (picture[0, :, 2:13, 0] + picture[0, :, 3:14, 0]) / 2
+    np.testing.assert_allclose(moved[:, 9:20], exact, atol=1e-5)
+
+
+def test_a_blank_picture_stays_blank():
+    assert (normalized(np.zeros((2, 28, 28, 1), "float32"), 12) == 0).all()
+
+
+def test_each_picture_is_normalized_by_itself():
+    both = np.concatenate([bar(0, 3), bar(5, 26, value=0.3)])
+    together = normalized(both, 14)
+    for picture, expected in zip(both, together, strict=True):
+        np.testing.assert_array_equal(
+            normalized(picture[None], 14)[0], expected
+        )
+
+
+def test_the_whole_averages_its_columns(pixels):
+    widths = (12, None)
+    columns = [build("mcdnn", widths=(width,)) for width in widths]
+    whole = build("mcdnn", widths=widths)
+    multicolumn.set_columns(whole, columns)
+    expected = np.mean([outputs(column, pixels) for column in columns], axis=0)
+    np.testing.assert_allclose(outputs(whole, pixels), expected, atol=1e-6)
+
+
+def test_as_many_columns_as_there_are(pixels):
+    column = build("mcdnn", widths=(12,))
+    with pytest.raises(ValueError, match="has 7 columns. Received: 2"):
+        multicolumn.set_columns(build("mcdnn"), [column, column])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"widths": ()}, "there must be one"),
+        ({"widths": (0,)}, "from 1 to 29 pixels"),
+        ({"widths": (30,)}, "from 1 to 29 pixels"),
+        ({"input_shape": (20, 28, 1)}, "at least 22×22"),
+        ({"classifier_activation": "sigmoid"}, "must be 'softmax'"),
+    ],
+)
+def test_refused(arguments, reason):
+    with pytest.raises(ValueError, match=reason):
+        zoo.create_model("mcdnn", **arguments)

@@ -1,0 +1,293 @@
+"""Multi-column networks: several see the digit in several widths, and vote."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from zoo._registry import register_model
+from zoo.lenet import scaled_tanh
+
+# Widths in pixels of the published columns' digits; None is as they come.
+WIDTHS = (10, 12, 14, 16, 18, 20, None)
+
+
+@register_model(
+    task="classification",
+    inputs="images",
+    lecture="the multi-column network, the best on MNIST in its time",
+    reference="Ciresan, Meier and Schmidhuber 2012",
+)
+def mcdnn(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    widths=WIDTHS,
+    filters=(20, 40),
+    hidden_units=150,
+    activation=scaled_tanh,
+    batch_norm=False,
+    dropout=0.0,
+    synchronized=False,
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="mcdnn",
+):
+    """Build a network of columns, whose probabilities are averaged.
+
+    | layer                        | output   | parameters | multiplications |
+    | ---------------------------- | -------- | ---------- | --------------- |
+    | rescaling                    | 28×28×1  |            |                 |
+    | column1_width, 10 pixels     | 29×29×1  |            |                 |
+    | column1_conv1, 4×4           | 26×26×20 | 340        | 216,320         |
+    | column1_pool1                | 13×13×20 |            |                 |
+    | column1_conv2, 5×5           | 9×9×40   | 20,040     | 1,620,000       |
+    | column1_pool2, 3×3           | 3×3×40   |            |                 |
+    | column1_flatten              | 360      |            |                 |
+    | column1_hidden               | 150      | 54,150     | 54,000          |
+    | column2_* to column7_*       | 150      | 447,180    | 11,341,920      |
+    | columns                      | 1,050    |            |                 |
+    | predictions                  | 10       | 10,570     | 10,500          |
+    | sum                          |          | 532,280    | 13,242,740      |
+
+    Each column has 76,040 parameters, its share of `predictions` included. They
+    are trained one by one, each a network of its own with one width, and then
+    `zoo.multicolumn.set_columns` puts them together.
+
+    Args:
+        widths: For each column, the width in pixels that digits are stretched
+            or squeezed to; `None` leaves them as they are.
+        filters: Number of maps of the two convolutions of a column.
+        hidden_units: Width of the hidden layer of a column.
+        activation: Activation of the convolutions and of the hidden layer.
+        batch_norm: Whether to normalize before each activation, over the batch.
+        dropout: Fraction of the hidden layer that training drops.
+        synchronized: As for `cnn`.
+        classifier_activation: `"softmax"`, or `None` for the logarithms of the
+            averaged probabilities.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no column, a width is none that the image has,
+            or the images are too small.
+
+    Example:
+    >>> column = zoo.create_model("mcdnn", widths=(14,))
+
+    Reference:
+    - D. Ciresan, U. Meier, J. Schmidhuber, Multi-column deep neural networks
+      for image classification, 2012.
+
+    Departures from the paper:
+    - It trains five columns for each width, 35 in all.
+    """
+    if not widths:
+        raise ValueError(
+            "`widths` needs one width for each column, and there must be one. "
+            f"Received: {widths!r}"
+        )
+    shortest = min(input_shape[:2])
+    if shortest < 22:
+        raise ValueError(
+            "mcdnn takes images of at least 22×22 pixels: two convolutions and "
+            f"poolings leave nothing of smaller ones. Received: {input_shape}"
+        )
+
+    def activated(x, layer, name):
+        """Call a layer, normalize, and activate."""
+        column, _, part = name.partition("_")
+        if not batch_norm:
+            return layer(activation=activation, name=name)(x)
+        x = layer(use_bias=False, name=name)(x)
+        x = layers.BatchNormalization(
+            momentum=0.9,
+            synchronized=synchronized,
+            name=f"{column}_norm_{part}",
+        )(x)
+        return layers.Activation(
+            activation, name=f"{column}_activation_{part}"
+        )(x)
+
+    def conv(maps, size):
+        return lambda **options: layers.Conv2D(maps, size, **options)
+
+    image = keras.Input(input_shape, name="image")
+    scale, offset = rescale
+    pixels = layers.Rescaling(scale, offset, name="rescaling")(image)
+    maps1, maps2 = filters
+    columns = []
+    for i, width in enumerate(widths, start=1):
+        column = f"column{i}"
+        x = WidthNormalization(width, name=f"{column}_width")(pixels)
+        x = activated(x, conv(maps1, 4), f"{column}_conv1")
+        x = layers.MaxPooling2D(2, name=f"{column}_pool1")(x)
+        x = activated(x, conv(maps2, 5), f"{column}_conv2")
+        x = layers.MaxPooling2D(3, name=f"{column}_pool2")(x)
+        x = layers.Flatten(name=f"{column}_flatten")(x)
+        x = activated(
+            x,
+            lambda **options: layers.Dense(hidden_units, **options),
+            f"{column}_hidden",
+        )
+        if dropout:
+            x = layers.Dropout(dropout, name=f"{column}_dropout")(x)
+        columns.append(x)
+    x = columns[0]
+    if len(columns) > 1:
+        x = layers.Concatenate(name="columns")(columns)
+    outputs = AveragedPredictions(
+        num_classes, len(columns), classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(image, outputs, name=name)
+
+
+def set_columns(model, columns):
+    """Give a network the weights of columns that were trained one by one.
+
+    Args:
+        model: A network of `mcdnn`.
+        columns: For each of its columns a network of `mcdnn` of one column,
+            in order, of the same sizes.
+
+    Raises:
+        ValueError: If there are fewer or more, or the sizes are others.
+    """
+    predictions = model.get_layer("predictions")
+    if len(columns) != predictions.columns:
+        raise ValueError(
+            f"{model.name!r} has {predictions.columns} columns. "
+            f"Received: {len(columns)}"
+        )
+    values = {}
+    for i, column in enumerate(columns, start=1):
+        for variable in column.weights:
+            path = variable.path.replace("column1_", f"column{i}_")
+            values.setdefault(path, []).append(variable.numpy())
+    # Of `predictions` each column has its part; of the rest, all.
+    model.set_weights([np.concatenate(values[v.path]) for v in model.weights])
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class WidthNormalization(layers.Layer):
+    """Stretch or squeeze what is drawn on black to a width, in the middle.
+
+    The picture gets a black margin, so that its sides are one pixel longer.
+
+    Args:
+        width: Pixels from the first column with ink to the last; `None` leaves
+            them as they are.
+        ink: The least value of a pixel that counts as ink, as a share of the
+            picture's brightest one. Of a blank picture all pixels do.
+    """
+
+    def __init__(self, width=None, ink=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.ink = ink
+
+    def build(self, input_shape):
+        size = input_shape[2] + 1
+        if self.width is not None and not 1 <= self.width <= size:
+            raise ValueError(
+                f"A width must be from 1 to {size} pixels, or None. "
+                f"Received: {self.width}"
+            )
+
+    def call(self, x):
+        margin = [(0, 0), (0, 1), (0, 1 if self.width is None else 0), (0, 0)]
+        padded = ops.pad(x, margin)
+        if self.width is None:
+            return padded
+        # What is drawn is in the columns from first to last.
+        columns = ops.max(x, axis=(1, 3), keepdims=True)
+        brightest = ops.max(columns, axis=2, keepdims=True)
+        inked = ops.cast(columns >= self.ink * brightest, x.dtype)
+        old, new = self.places(x.shape[2])
+        old_along = ops.reshape(ops.cast(old, x.dtype), (1, 1, -1, 1))
+        last = ops.max(old_along * inked, axis=2)
+        first = len(old) - ops.max((len(old) - old_along) * inked, axis=2)
+        scale = (last - first + 1) / self.width
+        source = first - 0.5 + scale * ops.cast(new, x.dtype)
+        # Linear interpolation; where columns are squeezed, their mean.
+        reach = ops.maximum(scale, 1)
+        distance = ops.abs(ops.cast(old, x.dtype)[:, None] - source)
+        mixing = ops.clip((reach + 1) / 2 - distance, 0, 1) / reach
+        mixed = ops.matmul(ops.transpose(padded, (0, 3, 1, 2)), mixing[:, None])
+        return ops.transpose(mixed, (0, 2, 3, 1))
+
+    def places(self, length):
+        """Return the old columns' places, and the new ones' from the digit.
+
+        A new column's is that of its middle from the digit's left side.
+        """
+        old = np.arange(length, dtype="float32")
+        new = np.arange(length + 1, dtype="float32")
+        return old, new + 0.5 - (length + 1 - self.width) / 2
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height + 1, width + 1, channels)
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width, "ink": self.ink}
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class AveragedPredictions(layers.Layer):
+    """Classify each column's features by themselves; average probabilities.
+
+    Args:
+        units: Number of classes.
+        columns: In how many equal parts, one a column, the features come.
+        activation: `"softmax"`, or `None` for logarithms of the averages.
+    """
+
+    def __init__(self, units, columns, activation="softmax", **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.columns = columns
+        self.activation = keras.activations.get(activation)
+        known = (keras.activations.softmax, keras.activations.linear)
+        if self.activation not in known:
+            raise ValueError(
+                "Probabilities are averaged, so `activation` must be 'softmax' "
+                f"or None. Received: {activation!r}"
+            )
+
+    def build(self, input_shape):
+        features, rest = divmod(input_shape[-1], self.columns)
+        if rest:
+            raise ValueError(
+                f"{self.columns} columns cannot have equal shares of "
+                f"{input_shape[-1]} features."
+            )
+        limit = (6 / (features + self.units)) ** 0.5  # Glorot's, of a column
+        self.kernel = self.add_weight(
+            shape=(self.columns, features, self.units),
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(self.columns, self.units), initializer="zeros", name="bias"
+        )
+
+    def call(self, x):
+        x = ops.reshape(x, (-1, self.columns, 1, self.kernel.shape[1]))
+        x = ops.matmul(x, self.kernel) + self.bias[:, None]
+        average = ops.mean(ops.softmax(x), axis=(1, 2))
+        if self.activation is keras.activations.softmax:
+            return average
+        return ops.log(ops.maximum(average, keras.config.epsilon()))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "columns": self.columns,
+            "activation": keras.activations.serialize(self.activation),
+        }
