@@ -19,6 +19,8 @@ def mlp(
     hidden_units=(512, 512),
     activation="relu",
     dropout=0.2,
+    batch_norm=False,
+    synchronized=False,
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
     name="mlp",
@@ -39,6 +41,9 @@ def mlp(
         hidden_units: Width of each hidden layer; `()` leaves none.
         activation: Activation of the hidden layers.
         dropout: Fraction of each hidden layer that training drops.
+        batch_norm: Whether to normalize each hidden layer before its
+            activation, over the batch.
+        synchronized: As for `cnn`.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -52,13 +57,22 @@ def mlp(
       by back-propagating errors, 1986.
     - N. Srivastava et al., Dropout: a simple way to prevent neural networks
       from overfitting, 2014.
+    - S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network
+      training by reducing internal covariate shift, 2015.
     """
     image = keras.Input(input_shape, name="image")
     scale, offset = rescale
     x = layers.Rescaling(scale, offset, name="rescaling")(image)
     x = layers.Flatten(name="flatten")(x)
     for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
+        if batch_norm:
+            x = layers.Dense(units, use_bias=False, name=f"hidden{i}")(x)
+            x = layers.BatchNormalization(
+                momentum=0.9, synchronized=synchronized, name=f"norm{i}"
+            )(x)
+            x = layers.Activation(activation, name=f"activation{i}")(x)
+        else:
+            x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
         x = layers.Dropout(dropout, name=f"dropout{i}")(x)
     outputs = layers.Dense(
         num_classes, activation=classifier_activation, name="predictions"

@@ -6,8 +6,10 @@ of their arguments alone, so a run that resumes where it was cut off sees the
 same pictures, and replicas see what a single device would.
 """
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -77,3 +79,150 @@ def random_ink(images, draw):
     chance = tf.transpose(draw(3, *images.shape[1:]), (3, 0, 1, 2))
     white = 255 * chance < tf.cast(images, tf.float32)
     return 255 * tf.cast(white, images.dtype)
+
+
+def random_warp(
+    images,
+    draw,
+    *,
+    rotation: float = 0.0,
+    zoom: float = 0.0,
+    shear: float = 0.0,
+    shift: float = 0.0,
+    elastic: float = 0.0,
+    smoothness: float = 4.0,
+):
+    """Turn, stretch, slant, move and bend each image by itself.
+
+    All of it is one map of places, so that each pixel is interpolated once.
+    What comes in from outside is black.
+
+    Args:
+        images: The batch.
+        draw: What draws random numbers for them.
+        rotation: The largest angle, in degrees, either way.
+        zoom: The largest change of height and of width, each by itself, as a
+            share of it: 0.1 for 0.9 to 1.1 times.
+        shear: The largest slant, in pixels sideways for each pixel down.
+        shift: The farthest that an image moves along each side, in pixels;
+            fractions of pixels are drawn, too.
+        elastic: How far a pixel is moved by the bending, in pixels: the root
+            of the mean square along each axis.
+        smoothness: Of the bending: standard deviation, in pixels, of the
+            Gaussian that smooths a random field.
+
+    Returns:
+        The batch, warped.
+
+    Reference: Simard, Steinkraus and Platt 2003 (elastic: 1.4 pixels, smoothed
+    by 4, on 28×28); Ciresan et al. 2010.
+    """
+    height, width = images.shape[1:3]
+    numbers = draw(4, 6, low=-1.0, high=1.0)[..., tf.newaxis, tf.newaxis]
+    angle = numbers[0] * math.radians(rotation)
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    # Each place of the new image, from the middle, and where it comes from.
+    y = tf.range(height, dtype=tf.float32)[:, tf.newaxis] - (height - 1) / 2
+    x = tf.range(width, dtype=tf.float32) - (width - 1) / 2
+    tall, wide = 1 + zoom * numbers[1], 1 + zoom * numbers[2]
+    slanted = x + shear * numbers[3] * y
+    rows = (cos * y + sin * slanted) / tall + shift * numbers[4]
+    columns = (cos * slanted - sin * y) / wide + shift * numbers[5]
+    if elastic:
+        field = elastic * _smooth_field(draw, height, width, smoothness)
+        rows, columns = rows + field[0], columns + field[1]
+    return _bilinear(images, rows + (height - 1) / 2, columns + (width - 1) / 2)
+
+
+def random_erasing(images, draw, *, odds: float = 0.5, largest: float = 0.33):
+    """Overwrite a rectangle of some images with noise.
+
+    Args:
+        images: The batch.
+        draw: What draws random numbers for them.
+        odds: Of an image to lose a rectangle.
+        largest: Share of the image that a rectangle covers at most; the least
+            is 0.02.
+
+    Returns:
+        The batch, with noise in it.
+
+    Reference: Zhong et al. 2020.
+    """
+    height, width, channels = images.shape[1:]
+    happens, size, shape, top, left = tf.unstack(
+        draw(6, 5)[..., tf.newaxis, tf.newaxis]
+    )
+    area = (0.02 + (largest - 0.02) * size) * height * width
+    longest = math.log(1 / 0.3)
+    aspect = tf.exp(longest * (2 * shape - 1))  # 0.3 to 3.3, evenly in logs
+    tall = tf.minimum(tf.round(tf.sqrt(area * aspect)), height)
+    wide = tf.minimum(tf.round(tf.sqrt(area / aspect)), width)
+
+    def inside(length, start, size):
+        first = tf.floor(start * (length - size + 1))
+        places = tf.range(length, dtype=tf.float32)
+        return (places >= first) & (places < first + size)
+
+    rows = tf.transpose(inside(height, top, tall), (0, 2, 1))
+    erased = rows & inside(width, left, wide) & (happens < odds)
+    noise = draw(7, height, width, channels, high=256, dtype=tf.int32)
+    noise = tf.cast(tf.transpose(noise, (3, 0, 1, 2)), images.dtype)
+    return tf.where(erased[..., tf.newaxis], noise, images)
+
+
+def _smooth_field(draw, height: int, width: int, smoothness: float):
+    """Return two fields `(2, batch, height, width)`, smooth, of variance 1."""
+    noise = draw(5, 2, height, width, low=-1.0, high=1.0)
+    down, across = _smoothing(height, smoothness), _smoothing(width, smoothness)
+    return math.sqrt(3) * tf.einsum("ih,khwb,jw->kbij", down, noise, across)
+
+
+def _smoothing(length: int, smoothness: float) -> np.ndarray:
+    """Return the matrix that smooths, and leaves the variance as it is."""
+    places = np.arange(length)
+    distances = (places[:, np.newaxis] - places) / smoothness
+    weights = np.exp(-(distances**2) / 2)
+    weights /= np.sqrt((weights**2).sum(1, keepdims=True))
+    return weights.astype("float32")
+
+
+def _bilinear(images, rows, columns):
+    """Return the images' values at places between the pixels, black outside."""
+    height, width, channels = images.shape[1:]
+    # Pixel (0, 0) is at (1, 1) of the padded image.
+    rows = tf.clip_by_value(rows + 1, 0.0, height + 1.0)
+    columns = tf.clip_by_value(columns + 1, 0.0, width + 1.0)
+    above, before = tf.floor(rows), tf.floor(columns)
+    down, right = rows - above, columns - before
+    padded = tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]])
+    # The four pixels around each place side by side, to be gathered at once.
+    corners = tf.stack(
+        [
+            padded[:, :-1, :-1],
+            padded[:, :-1, 1:],
+            padded[:, 1:, :-1],
+            padded[:, 1:, 1:],
+        ],
+        axis=3,
+    )
+    places = (height + 2) * (width + 2)
+    around = tf.gather(
+        tf.reshape(corners, (-1, places, 4 * channels)),
+        tf.cast(above * (width + 2) + before, tf.int32),
+        batch_dims=1,
+    )
+    around = tf.reshape(around, (-1, height, width, 4, channels))
+    weights = tf.stack(
+        [
+            (1 - down) * (1 - right),
+            (1 - down) * right,
+            down * (1 - right),
+            down * right,
+        ],
+        axis=3,
+    )
+    values = tf.reduce_sum(
+        weights[..., tf.newaxis] * tf.cast(around, tf.float32), axis=3
+    )
+    return tf.cast(tf.round(values), images.dtype)
