@@ -28,6 +28,7 @@ def _is_command() -> bool:
 
 if not _is_command():
     import zoo._keras  # noqa: F401  # imports Keras, before all that need it
+    from zoo._counting import count_multiplications as count_multiplications
     from zoo._digits import prepare_digit as prepare_digit
     from zoo._loading import load_model as load_model
     from zoo._predictor import load_predictor as load_predictor

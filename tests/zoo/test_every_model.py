@@ -3,7 +3,6 @@
 import doctest
 import fnmatch
 import inspect
-import math
 import re
 
 import keras
@@ -24,6 +23,7 @@ from helpers.builders import (
 from helpers.seeds import set_seed
 
 import zoo
+from zoo._counting import multiplications_of
 
 MODELS = zoo.list_models()
 IMAGE_MODELS = zoo.list_models(inputs="images")
@@ -253,20 +253,13 @@ def test_docstring_states_the_true_multiplications(name):
         r"^\| (\S+?),? .*\| ([^|]+) \|$", sections(name)[""], re.MULTILINE
     )[2:]
     stated = {label: parse_number(number) for label, number in rows}
-    assert stated.pop("sum") == sum(map(multiplications, model.layers))
+    assert stated.pop("sum") == zoo.count_multiplications(model)
     for label, number in stated.items():
         assert number == sum(
-            multiplications(layer)
+            multiplications_of(layer)
             for layer in model.layers
             if fnmatch.fnmatchcase(layer.name, label)
         )
-
-
-def multiplications(layer):
-    """Count the products with a kernel; each place of an image has them."""
-    places = math.prod(layer.output.shape[1:-1])
-    kernels = [w.shape for w in layer.weights if w.name == "kernel"]
-    return places * sum(map(math.prod, kernels))
 
 
 def parse_number(cell):
