@@ -1,0 +1,81 @@
+"""The best that a network without convolutions does: warped digits, no end.
+
+    python -m recipes.mnist_mlp_augmented
+    python -m recipes.mnist_mlp_augmented --warp 0
+
+A fully connected network knows nothing of images: it has to be shown that a
+digit stays what it is when it is moved, turned or bent. Each epoch shows every
+digit in another shape. Without (`--warp 0`) the same network learns the
+training images by heart, and errs twice as often.
+
+Reference: Simard, Steinkraus and Platt 2003 (elastic distortions); Ciresan et
+al. 2010 (0.35 % errors, 12 million weights, 800 epochs on a GPU).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes.lab.command import Target, command
+from recipes.lab.flags import Amount, BatchSize, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
+
+DATASET = "mnist"
+TARGETS = (Target(ACCURACY, 0.9940),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    epochs: Epochs = 100
+    batch_size: BatchSize = 256
+    learning_rate: Rate = 0.003
+    """AdamW's, at its peak after a tenth of the steps."""
+    warp: Amount = 1.0
+    """How much digits are warped; 1 is up to 15 degrees, 15 % and 2 pixels."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
+
+    def augment(images, draw):
+        much = {"rotation": 15, "zoom": 0.15, "shift": 2, "elastic": 1}
+        much = {name: config.warp * most for name, most in much.items()}
+        return augmentation.random_warp(images, draw, **much)
+
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
+        rate = training.one_cycle(config.learning_rate, steps, warmup=0.1)
+
+        with run.scope():
+            model = training.create_model(
+                data, "mlp", hidden_units=3 * (1_024,), batch_norm=True
+            )
+            model.compile(
+                optimizer=keras.optimizers.AdamW(rate, weight_decay=0.05),
+                loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+                metrics=["accuracy"],
+            )
+
+        history = training.fit(
+            run,
+            model,
+            data.train.one_hot(data.num_classes),
+            validation=data.validation.one_hot(data.num_classes),
+            augment=augment if config.warp else None,
+        )
+
+        task = tasks.Classification(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
+
+
+main = command(train, Config, TARGETS)
+
+if __name__ == "__main__":
+    sys.exit(main())
