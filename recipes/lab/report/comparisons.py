@@ -1,0 +1,234 @@
+"""Trainings side by side: curves with their spread over seeds."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recipes.lab.metrics import Metric
+from recipes.lab.report import page
+
+# Okabe and Ito 2008, for people who see fewer colors, too; their yellow is too
+# pale for a line on white.
+COLORS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    page.INK,
+)
+MARKERS = "osD^vPX"  # and for those who see none
+OF_SPLITS = {"training": page.TRAINING, "validation": page.VALIDATION}
+MARKED = 30  # more points than that hide their line
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several plots.
+
+    Attributes:
+        lines: Name of each line to its values: by x, those of all seeds.
+        x_label: What is on the x-axis.
+        y_label: What is on the y-axis.
+        title: What the plot is of; "" if the labels say it.
+        log_x: Whether the x-axis is logarithmic.
+        log_y: Whether the y-axis is.
+        top: Where the y-axis ends, if not where the lines do.
+        chosen: An x of some lines that is to be ringed, by their names.
+    """
+
+    lines: dict[str, dict[float, Sequence[float]]]
+    x_label: str
+    y_label: str
+    title: str = ""
+    log_x: bool = False
+    log_y: bool = False
+    top: float | None = None
+    chosen: dict[str, float] = field(default_factory=dict)
+
+
+def by_epoch(
+    histories: Sequence[dict], metric: str, factor: float = 1
+) -> dict[int, list[float]]:
+    """Return a metric of several trainings by epoch, for a `Panel`.
+
+    Args:
+        histories: What `fit` returned for each seed.
+        metric: Its name there.
+        factor: What it is multiplied by.
+
+    Returns:
+        Number of the epoch to a value for each training, as far as all go.
+    """
+    curves = zip(*(history[metric] for history in histories), strict=False)
+    return {
+        epoch: [factor * value for value in values]
+        for epoch, values in enumerate(curves, start=1)
+    }
+
+
+def write_spread(metric: Metric, values: Sequence[float]) -> str:
+    """Return the mean of some seeds and their standard deviation, in words.
+
+    One seed has no spread.
+    """
+    if len(values) == 1:
+        return metric.write(values[0])
+    return metric.write_mean(statistics.mean(values), statistics.stdev(values))
+
+
+def panels_section(
+    plots: Path,
+    name: str,
+    *,
+    heading: str,
+    caption: str,
+    panels: Sequence[Panel],
+    columns: int = 2,
+    html: str = "",
+):
+    """Return a section with plots side by side, and one legend for all.
+
+    A line goes through the means of the seeds, and a band around it from the
+    lowest to the highest, which the caption says. Plots of the same thing have
+    the same axes.
+
+    Args:
+        plots: Where the figure goes.
+        name: The figure's file name, without suffix.
+        heading: Heading of the section.
+        caption: How to read it, as HTML; not what lines and bands are.
+        panels: What is plotted.
+        columns: How many plots there are in a row.
+        html: What comes below, for example a table.
+    """
+    from matplotlib.figure import Figure
+
+    plots.mkdir(parents=True, exist_ok=True)
+    columns = min(columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    shared = len({(panel.x_label, panel.y_label) for panel in panels}) == 1
+    height = 4.6 if columns == 1 else 3.9 if columns == 2 else 2.8
+    figure = Figure(figsize=(8.8, height * rows + 0.4), layout="constrained")
+    grid = figure.subplots(
+        *(rows, columns), squeeze=False, sharex=shared, sharey=shared
+    )
+    styles = _styles(panels)
+    many = MARKED < max(len(x) for p in panels for x in p.lines.values())
+    handles = {}
+    for i, axes in enumerate(grid.flat):
+        if i >= len(panels):
+            axes.set_axis_off()
+            continue
+        panel = panels[i]
+        for label, values in panel.lines.items():
+            ring = panel.chosen.get(label)
+            style = dict(styles[label])
+            if many and len(values) > 1:
+                style["marker"] = ""
+            handles[label] = _line(axes, values, ring, style)
+        _label(axes, panel)
+        if shared and i % columns:
+            axes.set_ylabel("")
+        if shared and i + columns < len(panels):
+            axes.set_xlabel("")
+    if len(handles) > 1:
+        figure.legend(
+            *(handles.values(), handles.keys()),
+            loc="outside lower center",
+            ncols=min(len(handles), 7),
+            frameon=False,
+        )
+    picture = page.figure_html(plots / f"{name}.png", figure, _in_words(panels))
+    seeds = _most_seeds(panels)
+    if seeds > 1:
+        caption += (
+            f" Lines go through the means of {seeds} seeds, bands from the "
+            "lowest to the highest"
+        )
+        caption += "; ± is the standard deviation." if html else "."
+    return heading, caption, picture + (f"\n{html}" if html else "")
+
+
+def _most_seeds(panels) -> int:
+    return max(
+        len(seeds)
+        for panel in panels
+        for line in panel.lines.values()
+        for seeds in line.values()
+    )
+
+
+def _styles(panels) -> dict[str, dict]:
+    """Return color and marker of each line, the same in all panels."""
+    labels = dict.fromkeys(name for panel in panels for name in panel.lines)
+    return {
+        label: {
+            "color": OF_SPLITS.get(label, COLORS[i % len(COLORS)]),
+            "marker": MARKERS[i % len(MARKERS)],
+        }
+        for i, label in enumerate(labels)
+    }
+
+
+def _line(axes, values: dict, ring: float | None, style: dict):
+    """Draw one line with its band; return what the legend shows."""
+    values = dict(sorted(values.items()))
+    means = [statistics.mean(seeds) for seeds in values.values()]
+    low, high = zip(*((min(s), max(s)) for s in values.values()), strict=True)
+    x, color = [*values], style["color"]
+    axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    [line] = axes.plot(*(x, means), **style, markersize=4.5, linewidth=1.6)
+    if ring is not None:
+        axes.plot(
+            *(ring, means[x.index(ring)]),
+            color=color,
+            marker="o",
+            markersize=12,
+            fillstyle="none",
+            markeredgewidth=1.6,
+        )
+    return line
+
+
+def _label(axes, panel: Panel) -> None:
+    """Give a plot its scales and its words."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    if panel.log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    values = [
+        value
+        for line in panel.lines.values()
+        for seeds in line.values()
+        for value in seeds
+    ]
+    if panel.log_y and min(values) > 0:  # of a few images all may be right
+        axes.set_yscale("log")
+        is_narrow = max(values) < 30 * min(values)
+        subs = (1, 1.5, 2, 3, 5, 7) if is_narrow else (1, 2, 5)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    if panel.top is not None:
+        axes.set_ylim(top=panel.top)
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    axes.grid(color=page.FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _in_words(panels) -> str:
+    """Say where every line ends, for people who hear the page."""
+    words = []
+    for panel in panels:
+        ends = []
+        for label, values in panel.lines.items():
+            x = max(values)
+            ends.append(f"{label} {statistics.mean(values[x]):.3g} at {x:g}")
+        title = panel.title or panel.y_label
+        words.append(f"{title} by {panel.x_label}: {', '.join(ends)}")
+    return "; ".join(words) + "."
