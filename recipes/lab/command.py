@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from recipes.lab import terminal, verifier
 from recipes.lab.errors import NothingToDo, Preempted, RecipeError
-from recipes.lab.flags import check
+from recipes.lab.flags import ONCE, check
 from recipes.lab.metrics import Metric
 from recipes.lab.settings import file_of, is_program
 
@@ -87,7 +87,7 @@ def run_command(
         check(config)
         if config.run.dry_run:
             names = {field.name for field in dataclasses.fields(config)}
-            once = dict.fromkeys(names & {"epochs", "restarts"}, 1)
+            once = dict.fromkeys(names & ONCE, 1)
             config = dataclasses.replace(config, **once)
         with verifier.at_hand(), _as_a_command(file):
             metrics = train(config)

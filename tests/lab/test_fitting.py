@@ -21,6 +21,7 @@ from helpers.small_recipe import (
 from recipes.lab.command import Target, run_command
 from recipes.lab.data import augmentation
 from recipes.lab.errors import Preempted
+from recipes.lab.flags import RunOptions
 from recipes.lab.metrics import ACCURACY
 from recipes.lab.runs import open_run
 from recipes.lab.training import fitting
@@ -367,6 +368,30 @@ def test_callbacks_that_look_at_each_step_see_it(recipe, watches):
     recipe("--epochs", 2, callbacks=lambda: [Steps()])
     steps = [*range(1, 2 * STEPS + 1)]
     assert Steps.taken == (steps if watches else [STEPS, 2 * STEPS])
+
+
+@pytest.mark.thorough
+def test_a_repeat_has_draws_of_its_own(tmp_path, monkeypatch):
+    """Weights, dropout and the order of the batches, whatever came before."""
+    seeds, batches = [], fitting.training_batches
+
+    def recording(*arguments, seed, **options):
+        seeds.append(seed)
+        return batches(*arguments, seed=seed, **options)
+
+    monkeypatch.setattr(fitting, "training_batches", recording)
+    config = Config(epochs=1, run=RunOptions(output_dir=tmp_path, seed=5))
+    ends = []
+    with open_run(config, few_digits()) as run:
+        for i, number in enumerate((0, 1, 0)):
+            seed, training = fitting.seed_repeat(run, number), Training()
+            options = {"phase": f"fit-{i}", "seed": seed, "quiet": True}
+            training.fit(run, lambda: constant_rate(config), **options)
+            ends.append(np.concatenate([w.ravel() for w in training.bits()]))
+    first, other, again = ends
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert seeds[0] == seeds[2] == 5 != seeds[1]
 
 
 def test_a_model_of_other_classes_is_refused_before_it_trains(tmp_path, capsys):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes.lab import results, terminal
-from recipes.lab.flags import RunOptions
+from recipes.lab.flags import ONCE, RunOptions
 from recipes.lab.metrics import named, remark_on_losses
 from recipes.lab.settings import flags_of
 
@@ -93,11 +93,7 @@ def _flags_of_whole(run) -> list[str]:
     if not run.options.dataset:
         return []
     usual = type(run.config)()
-    once = {
-        name: getattr(usual, name)
-        for name in ("epochs", "restarts")
-        if hasattr(usual, name)
-    }
+    once = {name: getattr(usual, name) for name in ONCE if hasattr(usual, name)}
     whole = replace(run.config, run=RunOptions(), **once)
     return [*flags_of(whole), "--dataset", run.options.dataset]
 

@@ -5,7 +5,7 @@ from recipes.lab.training.adversarial import Adversarial
 from recipes.lab.training.backbones import create_transfer_model
 from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
-from recipes.lab.training.fitting import fit, steps
+from recipes.lab.training.fitting import fit, seed_repeat, steps
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
@@ -20,5 +20,6 @@ __all__ = [
     "fit",
     "minimize",
     "one_cycle",
+    "seed_repeat",
     "steps",
 ]

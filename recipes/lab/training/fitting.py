@@ -25,6 +25,8 @@ from recipes.lab.training.progress import (
 )
 from recipes.lab.training.schedules import Later
 
+REPEATS_APART = 1_000  # seeds, so that runs of other seeds repeat none of them
+
 
 def fit(
     run,
@@ -37,6 +39,7 @@ def fit(
     phase: str = "train",
     epochs: int | None = None,
     batch_size: int | None = None,
+    seed: int | None = None,
     quiet: bool = False,
 ) -> dict[str, list[float]]:
     """Train a compiled model, or finish the training that was cut off.
@@ -53,6 +56,8 @@ def fit(
         phase: Name of this fit, for recipes with several.
         epochs: Number of epochs; None for the Config's.
         batch_size: Global batch size; None for the Config's.
+        seed: Seed of the order and of the augmentation, see `seed_repeat`;
+            None for the run's.
         quiet: Say one line at the end, for recipes with many.
 
     Returns:
@@ -88,7 +93,7 @@ def fit(
     batches = training_batches(
         train,
         batch_size,
-        seed=run.options.seed,
+        seed=run.options.seed if seed is None else seed,
         initial_epoch=progress.before + progress.epoch,
         augment=augment,
         shares=shares,
@@ -139,6 +144,25 @@ def steps(run, train: Split | None = None) -> int:
     train = run.data.train if train is None else train
     per_epoch = splits.steps_per_epoch(train, run.config.batch_size)
     return run.config.epochs * per_epoch
+
+
+def seed_repeat(run, number: int) -> int:
+    """Seed the weights and the dropout of one of several equal trainings.
+
+    Each number has its own draws. The networks that are built after a call with
+    the same number begin with the same weights, if they are the same: so what
+    is compared differs in nothing else.
+
+    Args:
+        run: The open run.
+        number: Number of the training, from 0, whose draws are the run's own.
+
+    Returns:
+        The seed of its batches, for `fit`.
+    """
+    seed = (run.options.seed + number * REPEATS_APART) % 2**31
+    keras.utils.set_random_seed(seed)
+    return seed
 
 
 def train_seconds(*histories: dict) -> dict[str, float]:
@@ -210,10 +234,10 @@ def _loss_in_words(model: keras.Model) -> str:
     words = _LOSSES.get(name, f"`{name}`")
     if getattr(loss, "label_smoothing", 0):
         words += " of smoothed labels"
-    if any(
-        getattr(layer, f"{of}_regularizer", None)
+    weights = model.trainable_variables
+    if any(weight.regularizer for weight in weights) or any(
+        getattr(layer, "activity_regularizer", None)
         for layer in model._flatten_layers()
-        for of in ("kernel", "bias", "recurrent", "activity")
     ):
         words += " with penalties"
     return words
