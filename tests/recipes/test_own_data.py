@@ -27,6 +27,7 @@ NEAR_COPIES = (
         "fashion_mnist_mobilenet",
         "mnist_to_fashion_mnist",
     ),
+    *("mnist_learning_curve", "mnist_optimizers", "mnist_regularization"),
 )
 FEWER = {"mnist_vae": ["--importance-samples", 20]}
 
@@ -68,6 +69,21 @@ def test_a_recipe_that_starts_from_a_network_says_what_that_takes(
 ):
     flags = ["--dataset", shapes, "--batch-size", 16]
     assert WITH_A_DONOR[name] in is_a_usage_error(capsys, *flags, recipe=name)
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "--images-per-class must be at most 10, for so many training im"),
+        (["--images-per-class", 2], "--batch-size must be at most the 10 tr"),
+    ],
+    ids=["images", "batch"],
+)
+def test_a_subset_that_cannot_be_is_refused(flags, said, shapes, capsys):
+    flags = ["--dataset", shapes, "--batch-size", 16, *flags]
+    answer = is_a_usage_error(capsys, *flags, recipe="mnist_regularization")
+    assert said in answer
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)
