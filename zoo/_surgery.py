@@ -157,7 +157,7 @@ def without_preprocessing(model):
             "Only a model of one input can do without its preprocessing. "
             f"Received: {model.name!r}, which has {len(model.inputs)}"
         )
-    flat, leaving = _without_submodels(model)
+    flat, leaving = without_submodels(model)
     last = None
     for layer in flat.layers:
         if _preprocesses(layer):
@@ -191,7 +191,7 @@ def _preprocesses(layer):
     ) or getattr(layer, "preprocesses", False)
 
 
-def _without_submodels(model):
+def without_submodels(model):
     """Return a copy without sub-models, and what leaves each of its layers."""
     flat = copy_of(model)
     by_path = layers_by_path(flat)

@@ -84,6 +84,8 @@ class RunOptions:
     """What to do with an unfinished run whose code has changed since."""
     tensorboard: bool = False
     """Log for TensorBoard, too, into the run's folder."""
+    explain: bool = False
+    """Have the report show what a classifier of images looks at."""
     dry_run: bool = False
     """One epoch on embedded data, or --dataset, with full export and report."""
     target: float | None = None

@@ -13,7 +13,7 @@ from recipes.lab.flags import fields_of
 # Where a run is written, and what it is measured against, decide no result.
 _BESIDE_THE_RESULT = {
     *("data_dir", "offline", "output_dir", "run_name"),
-    *("if_changed", "target", "tensorboard"),
+    *("if_changed", "target", "tensorboard", "explain"),
     "continue_from",  # what decides is in that run, see runs/continuing.py
 }
 _BESIDE_THE_COMMAND = _BESIDE_THE_RESULT - {"continue_from"}

@@ -169,6 +169,7 @@ THROUGH_OTHERS = {
     },
     "lab": {
         "errors": "command",
+        "evidence": "explaining",
         "examples": "card",
         "figures": "report",
         "images": "signatures",

@@ -1,4 +1,4 @@
-"""Sections of reports: classes, mistakes, kernels, pictures, codes, noise."""
+"""Sections of reports: classes, mistakes, kernels, evidence, codes, noise."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,11 @@ COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
 LEGEND = 40  # names beside a map of the codes
 DRAWN_CLASSES = 200  # of more there is no matrix, and a table of the worst
 
+SHORT = 12  # letters of a name, of which ten fit into a row
+
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
+FOR, AGAINST = (0.79, 0.0, 0.13), (0.02, 0.33, 0.66)  # an answer
+PALE = 0.3  # contrast of pictures that something is laid over
 
 
 def first_kernel(model: keras.Model) -> np.ndarray | None:
@@ -275,6 +279,131 @@ def bars_section(path: Path, *, heading, caption, labels, bars):
         for label, lengths in zip(labels, shown, strict=True)
     )
     return heading, caption, page.figure_html(path, figure, f"{alt}.")
+
+
+# --- what a classifier of images sees -----------------------------------------
+
+
+def evidence_section(plots: Path, strips: dict, remark: str = ""):
+    """Return the section with what speaks for some of the answers.
+
+    Args:
+        plots: Where the figures go.
+        strips: Name of a figure to its pictures, uint8 `(n, height, width,
+            channels)`, a text for each, and the maps of them: name to numbers
+            `(n, rows, columns)`.
+        remark: What else there is to say, as HTML.
+    """
+    parts = []
+    for name, (images, texts, maps) in strips.items():
+        rows, below = [_in_colors(images)], [*texts]
+        for label, values in maps.items():
+            rows.append(_over(images, values))
+            below += [label] + [""] * (len(images) - 1)
+        figure = page.tiles(
+            np.concatenate(rows), below, len(images), cmap=None, limits=(0, 1)
+        )
+        alt = f"{name.replace('_', ' ')}: {len(images)} test images, " + (
+            f"below each its {', '.join(maps)}."
+        )
+        path = plots / f"{name}.png"
+        parts.append(page.figure_html(path, figure, alt))
+    caption = (
+        "Answers that are right, and the surest mistakes: what speaks for each "
+        "answer is red, what speaks against it blue. Each map has its own "
+        "scale. <b>Occlusion</b>: what the probability of the answer loses "
+        "where a square covers the picture. <b>Gradient</b>: how much the "
+        "answer's score changes with a pixel. <b>Grad-CAM</b>: the places of "
+        f"the last convolution that raise the score.{remark}"
+    )
+    html = '<p class="caption"></p>'.join(parts)
+    return "What the answers come from", caption, html
+
+
+def preferred_section(plots: Path, images, texts: list[str], columns: int):
+    """Return the section with the pictures that classes answer most to.
+
+    Args:
+        plots: Where the figure goes.
+        images: uint8 `(n, height, width, channels)`.
+        texts: What to say of each.
+        columns: How many are in a row.
+    """
+    figure = page.tiles(
+        _in_colors(images), texts, columns, cmap=None, limits=(0, 1)
+    )
+    caption = (
+        "Noise that was changed, step by step, until the score of a class was "
+        "as high as could be, and the probability that the network gives it "
+        "for that. It shows what the network goes by, which need not look "
+        "like an image of the class."
+    )
+    alt = "Pictures that were made for classes: " + ", ".join(
+        " ".join(text.split()) for text in texts
+    )
+    html = page.figure_html(plots / "classes.png", figure, f"{alt}.")
+    return "The picture of each class", caption, html
+
+
+def units_section(plots: Path, pictures: dict, selectivity=None):
+    """Return the section with the pictures that units answer most to.
+
+    Args:
+        plots: Where the figure goes.
+        pictures: Name of a layer to its units' pictures, uint8
+            `(n, height, width, channels)`; all layers have as many.
+        selectivity: Mean selectivity for orientation of the first layer's
+            filters, and of random ones; None if that is no convolution.
+    """
+    names, rows = zip(*pictures.items(), strict=True)
+    columns = len(rows[0])
+    texts = [text for name in names for text in [name] + [""] * (columns - 1)]
+    figure = page.tiles(
+        _in_colors(np.concatenate(rows)),
+        *(texts, columns),
+        cmap=None,
+        limits=(0, 1),
+    )
+    caption = (
+        "Noise that was changed until a unit of the layer, of maps the one in "
+        "the middle, was as active as could be; the first units of each layer, "
+        "none chosen. Where it stays grey the unit sees nothing."
+    )
+    if selectivity is not None:
+        trained, random = selectivity
+        caption += (
+            " The filters of the first layer have an orientation selectivity "
+            f"of {trained:.2f} in the mean, random ones of {random:.2f}: 0 is "
+            "a filter that answers alike to lines of all directions, 1 one "
+            "that sees a single direction."
+        )
+    alt = f"Pictures of {columns} units in the layers {', '.join(names)}."
+    html = page.figure_html(plots / "units.png", figure, alt)
+    return "What excites each layer", caption, html
+
+
+def _in_colors(images) -> np.ndarray:
+    """Return raw pixels as `(n, height, width, 3)` in [0, 1]."""
+    images = np.asarray(images, "float32") / 255
+    if images.shape[-1] != 3:
+        images = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)
+    return images
+
+
+def _over(images, values) -> np.ndarray:
+    """Lay numbers in red and blue over pale pictures, `(n, h, w, 3)`."""
+    paper = _in_colors(images).mean(axis=-1, keepdims=True)
+    paper = 1 - PALE + PALE * paper
+    strength = np.asarray(values, "float32")[..., None]
+    strength = keras.ops.image.resize(
+        strength, images.shape[1:3], data_format="channels_last"
+    )
+    strength = keras.ops.convert_to_numpy(strength)
+    largest = np.abs(strength).max(axis=(1, 2, 3), keepdims=True)
+    strength = strength / np.where(largest > 0, largest, 1)
+    colors = np.where(strength > 0, FOR, AGAINST)
+    share = np.abs(strength)
+    return (1 - share) * paper + share * colors
 
 
 # --- a regression's sections --------------------------------------------------

@@ -255,24 +255,31 @@ def _limits(curves) -> tuple[float, float, bool]:
 def tiles(pictures, texts, columns, *, cmap, limits):
     """Draw `(n, height, width, 1 or 3)` pictures in a grid, texts below.
 
-    One Axes holds them all: an Axes for each picture takes seconds.
+    A row without any text takes no room for it. One Axes holds all pictures:
+    an Axes for each takes seconds.
     """
     from matplotlib.figure import Figure
 
     count, height, width, channels = pictures.shape
     columns = min(columns, count)
-    rows = math.ceil(count / columns)
-    lines = 1 + max(text.count("\n") for text in texts) if texts else 0
+    texts = texts or [""] * count
+    lines = [
+        max(text.count("\n") + bool(text) for text in texts[i : i + columns])
+        for i in range(0, count, columns)
+    ]
     # All in inches, which makes the coordinates those of the paper.
     gap, line = 0.12, 0.17
     wide = min(1.35, 8.8 / columns - gap)
     high = wide * height / width
-    step = np.array([wide + gap, high + gap + lines * line])
-    size = step * (columns, rows)
+    bottoms = np.cumsum([high + gap + row * line for row in lines])
+    size = columns * (wide + gap), bottoms[-1]
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, 1, 1))
     for i, picture in enumerate(pictures):
-        left, top = step * (i % columns, i // columns) + gap / 2
+        row, column = divmod(i, columns)
+        left = column * (wide + gap) + gap / 2
+        end = bottoms[row] - gap / 2  # of the text, if there is any
+        top = end - lines[row] * line - high
         axes.imshow(
             picture if channels == 3 else picture[..., 0],
             cmap=cmap,
@@ -281,10 +288,10 @@ def tiles(pictures, texts, columns, *, cmap, limits):
             interpolation="nearest",
             extent=(left, left + wide, top + high, top),
         )
-        if texts:
+        if texts[i]:
             # Anchored at its last line, as the height of the first one varies.
-            middle, end = left + wide / 2, top + high + lines * line - 0.04
-            text = axes.text(middle, end, texts[i], parse_math=False)
+            middle = left + wide / 2
+            text = axes.text(middle, end - 0.04, texts[i], parse_math=False)
             text.set(ha="center", va="baseline", size=9, linespacing=1.15)
     axes.set_xlim(0, size[0])
     axes.set_ylim(size[1], 0)

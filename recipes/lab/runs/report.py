@@ -28,6 +28,9 @@ def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
     plots = run.folder / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     parts = task.report(model, scores, plots)
+    if run.options.explain:
+        more = _explanations(run, task, model, scores, plots)
+        parts = parts._replace(after=[*parts.after, *more])
     facts = dict(parts.facts)
     if task.loss is not None:
         metric, fact = task.loss
@@ -65,6 +68,17 @@ def compose(
     html = page.page(title, parts.headline, content, notice)
     files.write_atomically(report, html)
     return report
+
+
+def _explanations(run, task, model, scores, plots: Path) -> list:
+    """Return the sections that `--explain` asks for, or why there are none."""
+    if explain := getattr(task, "explain", None):
+        return explain(model, scores, plots, seed=run.options.seed)
+    caption = (
+        "<code>--explain</code> asks what speaks for a class, and this model "
+        "answers with none."
+    )
+    return [("What the answers come from", caption, "")]
 
 
 def _notice(run, data) -> str:

@@ -17,6 +17,7 @@ from recipes.lab.data.splits import Data, steps_per_epoch
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.export.exporting import export
 from recipes.lab.files import SCHEMA, check_clock
+from recipes.lab.inputs.images import Images
 from recipes.lab.runs import continuing, identity, summary
 from recipes.lab.runs.folder import (
     create_folder,
@@ -192,9 +193,9 @@ def open_run(
     Raises:
         UsageError: If the Config is of another recipe than the `train` that
             calls, the machine has no such devices, there is no such data
-            set, the run that was named has other settings, the one that is
-            to be continued cannot be, or the code or what it loads is not
-            what an unfinished run began with.
+            set, or it has no images to explain, the run that was named has
+            other settings, the one that is to be continued cannot be, or the
+            code or what it loads is not what an unfinished run began with.
         DataError: If the data cannot be had.
         RecipeError: If the run that was named is in use, or the folder of
             runs or of exports cannot be written.
@@ -207,6 +208,11 @@ def open_run(
         options = replace(config.run, dataset=None)
         config = replace(config, run=options)
     data = _load(config.run, dataset)
+    if config.run.explain and not isinstance(data.inputs, Images):
+        raise UsageError(
+            "--explain shows what a network looks at in images. "
+            f"{data.name} has none."
+        )
     source = identity.source(config, caller, data.is_own)
     if hasattr(config, "batch_size"):
         steps_per_epoch(data.train, config.batch_size)  # or refuse now

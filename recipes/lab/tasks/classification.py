@@ -12,7 +12,8 @@ from recipes.lab.data.splits import Data, Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
-from recipes.lab.report import figures
+from recipes.lab.report import figures, page
+from recipes.lab.tasks import evidence
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
 LISTED = 100  # classes that a card names; labels.txt has all
@@ -239,6 +240,25 @@ print(answer["class_name"], answer["probabilities"])
             sections.append(weights)
         headline = figures.headline(labels == predicted, confidences, examples)
         return Parts(headline, facts, [], sections)
+
+    def explain(
+        self, model: keras.Model, scores: Scores, plots: Path, seed: int
+    ) -> list:
+        """Return the report's sections on what the model looks at in images.
+
+        Args:
+            model: The trained model.
+            scores: Its answers to the test set.
+            plots: The folder of the figures.
+            seed: Seed of the noise that pictures are made from.
+        """
+
+        def answer(images):
+            outputs = model(images, training=False).numpy()
+            return of_every_class(outputs.astype("float32"))
+
+        names = [page.short(str(name)) for name in self.data.class_names]
+        return evidence.sections(model, answer, scores, names, plots, seed)
 
 
 def of_every_class(outputs):
