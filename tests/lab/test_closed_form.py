@@ -185,6 +185,46 @@ def test_newton_finds_scikit_learns_logistic_regression(columns, penalty):
     np.testing.assert_allclose(gradient + punished, 0, atol=1e-3)
 
 
+@pytest.mark.parametrize("penalty", [0.1, 3.0])
+def test_newton_finds_scikit_learns_regression_of_three_classes(penalty):
+    from sklearn.linear_model import LogisticRegression
+
+    train = tables.wine().train
+    rows = (train.inputs - train.inputs.mean(0)) / train.inputs.std(0)
+    model = zoo.create_model(
+        "softmax_regression",
+        input_shape=(13, 1, 1),
+        num_classes=3,
+        rescale=(1.0, 0.0),
+    )
+    rule = closed_form.newton(model, penalty)
+    prepared = rule.prepare(Split(rows.reshape(-1, 13, 1, 1), train.targets))
+    objectives = [rule.step(prepared)["objective"] for _ in range(12)]
+    assert np.all(np.diff(objectives) <= 1e-6)
+    theirs = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000)
+    theirs.fit(prepared.inputs[:, :-1], train.targets)
+    kernel, bias = model.layers[-1].get_weights()
+    np.testing.assert_allclose(kernel.T, theirs.coef_, atol=1e-4)
+    # One number more in each bias changes nothing.
+    np.testing.assert_allclose(
+        bias - bias.mean(),
+        theirs.intercept_ - theirs.intercept_.mean(),
+        atol=1e-4,
+    )
+    measured = rule.measure(prepared)
+    assert measured["accuracy"] == theirs.score(
+        prepared.inputs[:, :-1], train.targets
+    )
+    assert measured["loss"] == pytest.approx(
+        -np.mean(
+            theirs.predict_log_proba(prepared.inputs[:, :-1])[
+                np.arange(len(train)), train.targets
+            ]
+        ),
+        abs=1e-5,
+    )
+
+
 # --- cut off and gone on ------------------------------------------------
 
 

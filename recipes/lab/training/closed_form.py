@@ -6,6 +6,7 @@ as a training by gradients, and resume from them. Both need all the examples on
 one device: there is no gradient that replicas could add up.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
@@ -176,16 +177,17 @@ def perceptron(model: keras.Model, rate: float = 1.0) -> Rule:
     layer = model.layers[-1]
 
     def step(split):
-        weights, mistakes = _weights_of(layer), 0
+        weights, mistakes = _weights_of(layer)[:, 0], 0
         for row, target in zip(split.inputs, split.targets, strict=True):
             if error := target - float(row @ weights > 0):
                 weights += rate * error * row
                 mistakes += 1
-        _set_weights(layer, weights)
+        _set_weights(layer, weights[:, np.newaxis])
         return {"mistakes": mistakes}
 
     def measure(split):
-        wrong = (split.inputs @ _weights_of(layer) > 0) != split.targets
+        answers = split.inputs @ _weights_of(layer)[:, 0] > 0
+        wrong = answers != split.targets
         return {"loss": np.mean(wrong), "accuracy": 1 - np.mean(wrong)}
 
     return Rule(summands_of(model), step, measure, "shares of mistakes")
@@ -199,27 +201,51 @@ def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
     not.
 
     Args:
-        model: A model of one output, the probability of the second class.
+        model: A model whose last layer is a softmax, or one sigmoid: the
+            probability of the second of two classes.
         penalty: Weight of the kernel's squares; the bias is not punished.
     """
     layer = model.layers[-1]
 
-    def objective(rows, targets, weights):
+    def log_probabilities(rows, weights):
         sums = rows @ weights
-        nats = np.logaddexp(0, sums) - targets * sums
-        return np.sum(nats) + penalty / 2 * np.sum(weights[:-1] ** 2)
+        if weights.shape[1] == 1:  # a softmax whose first class has no weights
+            sums = np.hstack([0 * sums, sums])
+        return sums - np.logaddexp.reduce(sums, axis=1, keepdims=True)
+
+    def nats(rows, targets, weights):
+        found = log_probabilities(rows, weights)
+        return -found[np.arange(len(rows)), targets]
+
+    def objective(rows, targets, weights):
+        squares = np.sum(weights[:-1] ** 2)
+        return np.sum(nats(rows, targets, weights)) + penalty / 2 * squares
 
     def step(split):
         rows, targets = split.inputs, split.targets
         weights = _weights_of(layer)
-        probabilities = 0.5 + 0.5 * np.tanh(rows @ weights / 2)
-        punished = np.full(len(weights), penalty)
+        count, outputs = weights.shape
+        probabilities = np.exp(log_probabilities(rows, weights))
+        truth = np.eye(probabilities.shape[1])[targets]
+        excess = (probabilities - truth)[:, -outputs:]
+        punished = np.full((count, 1), penalty)
         punished[-1] = 0
-        gradient = rows.T @ (probabilities - targets) + punished * weights
-        variances = probabilities * (1 - probabilities)
-        curvature = rows.T @ (variances[:, np.newaxis] * rows)
-        curvature += np.diag(punished)
-        move = np.linalg.lstsq(curvature, gradient)[0]
+        gradient = rows.T @ excess + punished * weights
+        curvature = np.diag(np.tile(punished[:, 0], outputs))
+        curvature = curvature.reshape(outputs, count, outputs, count)
+        probabilities = probabilities[:, -outputs:]
+        for i, j in itertools.combinations_with_replacement(range(outputs), 2):
+            covariances = probabilities[:, [i]] * (
+                (i == j) - probabilities[:, [j]]
+            )
+            curvature[i, :, j] += rows.T @ (covariances * rows)
+            curvature[j, :, i] = curvature[i, :, j]
+        # The same number added to all classes changes nothing: of all moves
+        # that are as good this is the shortest.
+        move, *_ = np.linalg.lstsq(
+            curvature.reshape(weights.size, -1), gradient.T.ravel()
+        )
+        move = move.reshape(outputs, count).T
         before = objective(rows, targets, weights)
         for _ in range(HALVINGS):
             if objective(rows, targets, weights - move) <= before:
@@ -229,10 +255,12 @@ def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
         return {"objective": objective(rows, targets, _weights_of(layer))}
 
     def measure(split):
-        sums = split.inputs @ _weights_of(layer)
-        nats = np.logaddexp(0, sums) - split.targets * sums
-        accuracy = np.mean((sums > 0) == split.targets)
-        return {"loss": np.mean(nats), "accuracy": accuracy}
+        rows, targets, weights = split.inputs, split.targets, _weights_of(layer)
+        answers = log_probabilities(rows, weights).argmax(axis=1)
+        return {
+            "loss": np.mean(nats(rows, targets, weights)),
+            "accuracy": np.mean(answers == targets),
+        }
 
     return Rule(summands_of(model), step, measure, "cross-entropy")
 
@@ -287,10 +315,9 @@ def summands_of(model: keras.Model) -> Callable[[Split], Split]:
 
 
 def _weights_of(layer: keras.Layer) -> np.ndarray:
-    """Return the kernel of a layer of one unit, and then its bias."""
-    kernel, bias = layer.get_weights()
-    return np.concatenate([kernel[:, 0], bias]).astype("float64")
+    """Return the kernel of a layer, and its bias as one row more."""
+    return np.vstack(layer.get_weights()).astype("float64")
 
 
 def _set_weights(layer: keras.Layer, weights: np.ndarray) -> None:
-    layer.set_weights([weights[:-1, np.newaxis], weights[-1:]])
+    layer.set_weights([weights[:-1], weights[-1]])
