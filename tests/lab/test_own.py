@@ -357,6 +357,7 @@ def test_a_folder_that_will_not_do_is_refused_before_training(
         (["--dataset", "/nowhere/at/all"], 3, "at/all does not exist; / does."),
         (["--dataset", __file__], 3, "must be a folder, a .npz file, or IDX"),
         (["--dataset", "iris"], 2, "iris is a table."),
+        (["--dataset", "digits_8x8"], 2, "digits_8x8 has no test set"),
         (["--resize", 32], 2, "--resize goes with --dataset"),
         (["--dataset", "mnist2"], 2, "Did you mean mnist"),
         (["--dataset", "mnist", "--resize", 8], 2, "goes with --dataset"),

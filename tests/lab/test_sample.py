@@ -1,4 +1,4 @@
-"""The embedded digits take the place of MNIST, and are drawn like it."""
+"""The embedded digits: drawn like MNIST in its place, and as they are."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from helpers.marks import only_thorough
 
 import zoo
 from recipes.lab.data import sources
+from recipes.lab.flags import RunOptions
 
 
 def test_without_data_or_network_digits_stand_in_loudly(
@@ -77,3 +78,26 @@ def test_a_dry_run_uses_the_digits_even_where_data_are(name, prepared, capsys):
     assert data.is_sample and len(data.train) == 1_297
     assert data.train.passes == 1  # it is to be quick
     assert "***" not in capsys.readouterr().err  # it was asked for
+
+
+# --- as they are --------------------------------------------------------
+
+
+def test_digits_as_they_are_have_no_part_aside(capsys):
+    from sklearn.datasets import load_digits
+
+    data = sources.load("digits_8x8", RunOptions(offline=True, data_dir="no"))
+    assert not data.is_sample
+    assert len(data.train) == len(data.test) == 1_797
+    assert len(data.validation) == 0
+    found = load_digits()
+    np.testing.assert_allclose(
+        data.train.inputs[..., 0] / 255, found.images / 16, atol=0.5 / 255
+    )
+    assert {*data.train.inputs[data.train.inputs > 0].ravel()} <= {
+        *range(16, 256)
+    }
+    np.testing.assert_array_equal(data.train.targets, found.target)
+    said = capsys.readouterr().out
+    assert said.startswith("digits_8x8 from scikit-learn: 1,797 images (sha")
+    np.testing.assert_array_equal(data.train.inputs, data.test.inputs)

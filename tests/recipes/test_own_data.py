@@ -6,12 +6,12 @@ import pytest
 from helpers.commands import RECIPES, is_a_usage_error, run_recipe
 from helpers.folders import write_folder
 
-from recipes.lab.data import tables
+from recipes.lab.data import sources
 
 OF_IMAGES = [
     name
     for name in RECIPES
-    if importlib.import_module(f"recipes.{name}").DATASET not in tables.TABLES
+    if importlib.import_module(f"recipes.{name}").DATASET in sources.SOURCES
 ]
 # It needs a trained network that knows such images.
 WITH_A_DONOR = {
@@ -29,7 +29,10 @@ NEAR_COPIES = (
     ),
     *("mnist_learning_curve", "mnist_optimizers", "mnist_regularization"),
 )
-FEWER = {"mnist_vae": ["--importance-samples", 20]}
+FEWER = {
+    "mnist_residual_mlp": ["--blocks", 2],
+    "mnist_vae": ["--importance-samples", 20],
+}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from helpers.tasks import sample
 
 import zoo
-from recipes.lab.data.tables import TABLES
+from recipes.lab.data.sources import EMBEDDED
 from recipes.lab.inputs.noise import Noise
 from zoo import _loading
 
@@ -27,7 +27,7 @@ def answers(export):
     """What the Keras model and the SavedModel say of digits, rows or codes."""
     folder = _loading.SHIPPED / export
     name = json.loads((folder / "metrics.json").read_text())["dataset"]
-    data = TABLES[name]() if name in TABLES else sample()
+    data = EMBEDDED[name]() if name in EMBEDDED else sample()
     inputs = data.test.inputs[:ASKED]
     model = zoo.load_model(folder, verbose=False)
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
@@ -67,7 +67,7 @@ def test_python_of_a_shipped_card_runs(export, monkeypatch, capsys):
     monkeypatch.chdir(_loading.SHIPPED.parent)
     folder = _loading.SHIPPED / export
     name = json.loads((folder / "metrics.json").read_text())["dataset"]
-    data = TABLES[name]() if name in TABLES else sample()
+    data = EMBEDDED[name]() if name in EMBEDDED else sample()
     inputs = data.test.inputs[:ASKED]
     codes = np.zeros((ASKED, 64), "float32")  # of a generator
     given = {"images": inputs, "features": inputs, "codes": codes}

@@ -1,12 +1,20 @@
-"""scikit-learn's 1,797 handwritten digits, drawn as MNIST draws its own.
+"""scikit-learn's 1,797 handwritten digits, which come with the package.
 
-They come with the package, so a recipe can be tried where neither data nor a
-network are. What is trained on them is a demonstration, and no result.
+Drawn as MNIST draws its own, they let a recipe be tried where neither data nor
+a network are. What is trained on those is a demonstration, and no result.
+
+As they are, 8x8 pixels, they are a data set of their own.
 """
 
 import functools
+import hashlib
 
 import numpy as np
+
+from recipes.lab.data.splits import Data, Facts, Split
+from recipes.lab.inputs.images import Images
+
+FACTS = Facts("scikit-learn digits", "CC BY 4.0")
 
 SIZES = (1_297, 200, 300)  # train, validation, test
 # An epoch shows each training image so often. With a fortieth of MNIST's images
@@ -31,6 +39,29 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     for array in (images, labels):
         array.flags.writeable = False  # all callers share them
     return images, labels
+
+
+def digits_8x8() -> Data:
+    """Return all images as they are, their grey stretched from 16 to 255.
+
+    They are too few to put a part of them aside, so all of them are there to
+    train on and to test on. Whoever does both tests by cross-validation.
+    """
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = np.rint(found.images * 255 / 16).astype("uint8")[..., np.newaxis]
+    whole = Split(images, found.target.astype("int32"))
+    return Data(
+        "digits_8x8",
+        *(whole, whole[:0], whole),
+        inputs=Images((8, 8, 1), "white on black"),
+        facts=FACTS,
+        class_names=tuple("0123456789"),
+        source="scikit-learn",
+        checksum=hashlib.sha256(images.tobytes()).hexdigest(),
+        groups=np.arange(len(images), dtype="int32"),
+    )
 
 
 def _as_mnist(image: np.ndarray) -> np.ndarray:

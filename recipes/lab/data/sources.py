@@ -1,9 +1,9 @@
 """Data sets as arrays: train, validation and test, from wherever they are.
 
-Tables come with the package. For images the sources are, in order: a folder
-with a TFDS data set, IDX files or Keras' npz; a TFDS download; what Keras has
-downloaded; and for digits the 1,797 that come with scikit-learn. What was used
-is always said.
+Tables and small digits come with the package. For other images the sources are,
+in order: a folder with a TFDS data set, IDX files or Keras' npz; a TFDS
+download; what Keras has downloaded; and for digits the 1,797 that come with
+scikit-learn. What was used is always said.
 """
 
 import dataclasses
@@ -90,7 +90,9 @@ SOURCES = {
 }  # fmt: skip
 
 
-NAMES = (*SOURCES, *tables.TABLES)  # of all data sets
+# What comes with the package.
+EMBEDDED = {**tables.TABLES, "digits_8x8": sample.digits_8x8}
+NAMES = (*SOURCES, *EMBEDDED)  # of all data sets
 
 
 def load(name: str, options: RunOptions, *, stand_in: bool = True) -> Data:
@@ -110,8 +112,8 @@ def load(name: str, options: RunOptions, *, stand_in: bool = True) -> Data:
     """
     if name in SOURCES:
         data = _load_images(name, options, stand_in)
-    elif name in tables.TABLES:
-        data = tables.TABLES[name]()
+    elif name in EMBEDDED:
+        data = EMBEDDED[name]()
     else:
         close = difflib.get_close_matches(name, NAMES)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
@@ -308,7 +310,7 @@ def _embedded_digits(passes: int) -> Data:
         dataclasses.replace(first, passes=passes),
         *rest,
         inputs=SOURCES["mnist"].inputs,
-        facts=Facts("scikit-learn digits", "CC BY 4.0"),
+        facts=sample.FACTS,
         class_names=SOURCES["mnist"].class_names,
         source="scikit-learn's embedded digits",
         checksum=hashlib.sha256(images.tobytes()).hexdigest(),

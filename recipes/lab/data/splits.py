@@ -115,9 +115,9 @@ class Data:
         is_sample: Whether this is the embedded sample, no result of which is
             ever published.
         target: What the targets are, if they are numbers.
-        groups: The group of each training row, int32 `(n,)`, of a table whose
-            training rows are its test rows, too: such a table is tested by
-            cross-validation, and a group is never cut.
+        groups: The group of each training example, int32 `(n,)`, of data whose
+            training examples are its test examples, too: such data are tested
+            by cross-validation, and a group is never cut.
         is_own: Whether a user brought it, and nobody has published anything
             about it.
     """
@@ -204,8 +204,10 @@ class Data:
         start = f"{self.name} from {self.source}: {len(self.train):,}"
         end = f"(sha256 {self.checksum[:12]})"
         if self.groups is not None:
+            start += f" {self.inputs.plural}"
             count = len(np.unique(self.groups))
-            return f"{start} {self.inputs.plural} in {count} groups {end}"
+            grouped = f" in {count} groups" if count < len(self.train) else ""
+            return f"{start}{grouped} {end}"
         passes = self.train.passes
         repeated = f" (each {passes} times an epoch)" if passes > 1 else ""
         return (

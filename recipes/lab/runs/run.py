@@ -230,11 +230,14 @@ def _load(options, dataset: str | Data) -> Data:
             return sources.load(dataset, options)
         return own.load(dataset, options)  # of a copy of a recipe
     name = dataset.name if isinstance(dataset, Data) else dataset
-    for table in (name, options.dataset):
-        if table in tables.TABLES:
+    for other in (name, options.dataset):
+        if other in sources.EMBEDDED:
+            reason = "is a table"
+            if other not in tables.TABLES:
+                reason = "has no test set, for it is cross-validated"
             raise UsageError(
                 "--dataset is for recipes of images to take other images. "
-                f"{table} is a table."
+                f"{other} {reason}."
             )
     return own.load(options.dataset, options)
 
