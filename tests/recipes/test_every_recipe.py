@@ -56,6 +56,7 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
 # Where a recipe trains more than one model only if it is asked to, or takes
 # long to score one.
 EVERY_PHASE = {
+    "digits_cross_validation": {"folds": 2},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
     "mnist_learning_curve": {
@@ -73,6 +74,7 @@ EVERY_PHASE = {
         "tries": 1,
         "repeats": 1,
     },
+    "mnist_residual_mlp": {"blocks": 3, "units": 16},
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
     "mnist_vae": {"importance_samples": 20},
 }
