@@ -7,13 +7,31 @@ import pytest
 from helpers.datasets import ARRAYS
 
 from recipes.lab.data import splits
-from recipes.lab.data.batches import training_batches
+from recipes.lab.data.batches import training_batches, validation_batches
 from recipes.lab.errors import UsageError
 
 SPLIT = splits.Split(
     np.arange(50, dtype="uint8").reshape(50, 1, 1, 1),
     np.arange(50, dtype="int32"),
 )
+
+
+def test_targets_of_several_tasks_stay_with_their_inputs():
+    numbers = np.arange(50)
+    split = dataclasses.replace(
+        SPLIT, targets={"number": numbers, "half": numbers / 2}
+    )
+    parts = [split[7:9] + split[[3]], *split.in_batches(20)]
+    (batches,) = training_batches(split, 8, seed=0)
+    (watched,), _ = validation_batches(split)
+    for one in (*parts, *batches.take(3), *watched.take(1)):
+        inputs, targets = (
+            one if isinstance(one, tuple) else (*(one.inputs, one.targets),)
+        )
+        found = np.asarray(inputs).ravel()
+        np.testing.assert_array_equal(targets["number"], found)
+        np.testing.assert_array_equal(targets["half"], found / 2)
+    assert parts[0].targets["number"].tolist() == [7, 8, 3]
 
 
 @pytest.mark.parametrize("names", ["56789", "40", "7"])

@@ -190,6 +190,13 @@ def test_what_a_loss_is_called(loss, words):
     assert fitting._loss_in_words(model) == words
 
 
+def test_losses_of_several_outputs_are_a_sum():
+    model = penalized()
+    model.compile(loss={"a": "mse", "b": distance, "c": "mse"})
+    words = "sums of mean squared error and `distance` over the outputs"
+    assert fitting._loss_in_words(model) == words
+
+
 @pytest.mark.parametrize(
     "penalty",
     ["kernel_regularizer", "bias_regularizer", "activity_regularizer"],

@@ -49,7 +49,8 @@ def training_batches(
         prepared as the split says.
     """
     steps = steps_per_epoch(split, batch_size)
-    inputs, targets = _to_tensor(split.inputs), _to_tensor(split.targets)
+    inputs = _to_tensor(split.inputs)
+    targets = tf.nest.map_structure(_to_tensor, split.targets)
     size = batch_size // shares
 
     def share_of_batches(first):
@@ -70,7 +71,10 @@ def training_batches(
                 seeds = tf.stack([seed, number])
                 draw = augmentation.drawing(seeds, batch_size, first, size)
                 batch = augment(batch, draw)
-            return _prepared(split, batch, tf.gather(targets, indices))
+            drawn = tf.nest.map_structure(
+                lambda x: tf.gather(x, indices), targets
+            )
+            return _prepared(split, batch, drawn)
 
         return _endless(
             tf.data.Dataset.counter(initial_epoch)
@@ -97,12 +101,14 @@ def validation_batches(
         every replica gets an image of it.
     """
     batch_size = _evaluation_batch(len(split), replicas)
-    inputs, targets = _to_tensor(split.inputs), _to_tensor(split.targets)
+    inputs = _to_tensor(split.inputs)
+    targets = tf.nest.map_structure(_to_tensor, split.targets)
     size = batch_size // shares
 
     def cut(start):
         end = tf.minimum(start + size, len(split))
-        return _prepared(split, inputs[start:end], targets[start:end])
+        cut_off = tf.nest.map_structure(lambda x: x[start:end], targets)
+        return _prepared(split, inputs[start:end], cut_off)
 
     datasets = [
         _endless(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +23,8 @@ class Split:
             channels)`; rows of a table in raw units, float32 `(n, columns)`;
             or the features of images, float32.
         targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
-            `(n,)`; or images without noise, float32 in [0, 1].
+            `(n,)`; or images without noise, float32 in [0, 1]. Of several
+            tasks a dictionary of such arrays.
         prepare: Function `(inputs, targets) -> (inputs, targets)` of a batch of
             tensors, after augmentation: what `fit` gets to see. None leaves
             them as they are.
@@ -31,7 +33,7 @@ class Split:
     """
 
     inputs: np.ndarray
-    targets: np.ndarray
+    targets: np.ndarray | dict[str, np.ndarray]
     prepare: Callable | None = None
     passes: int = 1
 
@@ -40,9 +42,8 @@ class Split:
 
     def __getitem__(self, chosen) -> "Split":
         """Return some of the examples, as NumPy would."""
-        return replace(
-            self, inputs=self.inputs[chosen], targets=self.targets[chosen]
-        )
+        targets = keras.tree.map_structure(lambda x: x[chosen], self.targets)
+        return replace(self, inputs=self.inputs[chosen], targets=targets)
 
     def in_batches(self, size: int) -> Iterator["Split"]:
         """Yield so many examples at a time, in order; the last are fewer."""
@@ -53,7 +54,10 @@ class Split:
         return replace(
             self,
             inputs=np.concatenate([self.inputs, other.inputs]),
-            targets=np.concatenate([self.targets, other.targets]),
+            targets=keras.tree.map_structure(
+                lambda *parts: np.concatenate(parts),
+                *(self.targets, other.targets),
+            ),
         )
 
     def of_each_class(self, count: int, seed: int) -> "Split":
@@ -91,6 +95,22 @@ def in_unit_range(images: np.ndarray) -> np.ndarray:
     return images.astype("float32") / 255
 
 
+class Head(NamedTuple):
+    """One of several tasks that a data set has targets for.
+
+    Attributes:
+        name: What its targets are called.
+        about: What it is about, in a few words.
+        class_names: Name of each label; none if the targets are numbers.
+        unit: What the numbers are counted in.
+    """
+
+    name: str
+    about: str
+    class_names: tuple[str, ...] = ()
+    unit: str = ""
+
+
 class Facts(NamedTuple):
     """What people call a data set, and what they may do with it."""
 
@@ -118,6 +138,7 @@ class Data:
         groups: The group of each training example, int32 `(n,)`, of data whose
             training examples are its test examples, too: such data are tested
             by cross-validation, and a group is never cut.
+        heads: The tasks, if the targets are a dictionary.
         is_own: Whether a user brought it, and nobody has published anything
             about it.
     """
@@ -133,6 +154,7 @@ class Data:
     checksum: str
     is_sample: bool = False
     target: Column | None = None
+    heads: tuple[Head, ...] = ()
     groups: np.ndarray | None = None
     is_own: bool = False
 
@@ -177,6 +199,25 @@ class Data:
             validation=tell(self.validation),
             test=tell(self.test),
             class_names=(f"not {class_name}", class_name),
+        )
+
+    def of_heads(self, names) -> "Data":
+        """Return the data of some of several tasks.
+
+        Args:
+            names: Names of the tasks.
+        """
+
+        def keep(split):
+            kept = {name: split.targets[name] for name in names}
+            return replace(split, targets=kept)
+
+        return replace(
+            self,
+            train=keep(self.train),
+            validation=keep(self.validation),
+            test=keep(self.test),
+            heads=tuple(head for head in self.heads if head.name in names),
         )
 
     def folds(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -19,14 +19,15 @@ class Scores:
 
     Attributes:
         split: What was asked.
-        outputs: The model's answers, `(n, ...)`.
+        outputs: The model's answers, `(n, ...)`; of several heads a
+            dictionary.
         metrics: Metric name to value; a recipe may add its own.
         inputs: What the model got to see instead of the split's inputs, or
             None.
     """
 
     split: Split
-    outputs: np.ndarray
+    outputs: np.ndarray | dict[str, np.ndarray]
     metrics: dict[str, float] = field(default_factory=dict)
     inputs: np.ndarray | None = None
 
@@ -49,19 +50,19 @@ class Parts(NamedTuple):
 
 def predict(
     model: keras.Model, inputs: np.ndarray, progress: bool = False
-) -> np.ndarray:
+) -> np.ndarray | dict[str, np.ndarray]:
     """Return what a model says of inputs, whole and in order.
 
     Each process asks for itself, on one device. Under a strategy Keras would
     share the inputs out, and wait for workers that ask for nothing.
 
     Args:
-        model: A model of one output.
+        model: A model of one input.
         inputs: `(n, ...)`, as the model takes them.
         progress: Whether to show a bar.
 
     Returns:
-        float32 `(n, ...)`.
+        float32 `(n, ...)`; a dictionary if the model returns one.
     """
     spec = tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype)
 
@@ -73,10 +74,16 @@ def predict(
     answers = []
     for start in range(0, len(inputs), BATCH):
         batch = inputs[start : start + BATCH]
-        answers.append(answer(batch).numpy().astype("float32"))
+        answers.append(
+            keras.tree.map_structure(
+                lambda x: x.numpy().astype("float32"), answer(batch)
+            )
+        )
         if bar:
             bar.add(len(batch))
-    return np.concatenate(answers)
+    return keras.tree.map_structure(
+        lambda *parts: np.concatenate(parts), *answers
+    )
 
 
 def say_what_is_scored(split: Split) -> None:

@@ -179,7 +179,9 @@ def train_seconds(*histories: dict) -> dict[str, float]:
 def _check_outputs(model, train: Split, data) -> None:
     """Refuse a classifier of other classes now, and not when it is exported."""
     shape, classes = getattr(model, "output_shape", None), data.num_classes
-    if train.prepare or train.targets.dtype.kind != "i":
+    if train.prepare or isinstance(train.targets, dict):
+        return
+    if train.targets.dtype.kind != "i":
         return
     if not isinstance(shape, tuple) or len(shape) != 2:
         return
@@ -229,17 +231,24 @@ def _begin_rates_anew(rates: dict, progress: Progress) -> None:
 
 def _loss_in_words(model: keras.Model) -> str:
     """Return what a compiled model calls its loss."""
-    loss = model.loss
-    name = getattr(loss, "name", None) or getattr(loss, "__name__", str(loss))
-    words = _LOSSES.get(name, f"`{name}`")
-    if getattr(loss, "label_smoothing", 0):
-        words += " of smoothed labels"
+    if isinstance(model.loss, dict):
+        words = dict.fromkeys(map(_name_of_loss, model.loss.values()))
+        return f"sums of {' and '.join(words)} over the outputs"
+    words = _name_of_loss(model.loss)
     weights = model.trainable_variables
     if any(weight.regularizer for weight in weights) or any(
         getattr(layer, "activity_regularizer", None)
         for layer in model._flatten_layers()
     ):
         words += " with penalties"
+    return words
+
+
+def _name_of_loss(loss) -> str:
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", str(loss))
+    words = _LOSSES.get(name, f"`{name}`")
+    if getattr(loss, "label_smoothing", 0):
+        words += " of smoothed labels"
     return words
 
 
