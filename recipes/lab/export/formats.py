@@ -82,7 +82,7 @@ def _costs_of_int8(folder: Path, task) -> str | None:
     for format in ("litert", "litert-int8"):
         predictor = open_quietly(folder, format, task)
         pictures = predictor(task.inputs.examples(split, len(split)))
-        scored = task.score_answers(pictures[task.answered], split)
+        scored = _scored(task, pictures, split)
         if scored is None:
             return "nobody has measured what eight bits cost such a model"
         scores.append(scored.metrics[metric.name])
@@ -138,7 +138,7 @@ def measure(folder: Path, task, signatures: dict[str, Signature]) -> dict:
                 for key in answer.keys() & expected.keys()
                 if answer[key].dtype.kind == "f"
             ),
-            "microseconds": round(1e6 * _seconds(ask, one), 1),
+            "microseconds": round(1e6 * seconds_of_one(ask, one), 1),
         }
 
     found = {"saved_model": facts(files, saved_model, expected)}
@@ -173,11 +173,18 @@ def open_quietly(folder: Path, format: str, task) -> _predictor.Predictor:
 def score(task, answer: dict) -> dict[str, float]:
     """Return the metric that counts, of answers to the test set, if any is."""
     data, metric = task.data, task.metrics[0].name
-    scored = task.score_answers(answer[task.answered], data.test)
+    scored = _scored(task, answer, data.test)
     # Where it takes cross-validation, one model has no such score.
     if scored is None or data.groups is not None:
         return {}
     return {metric: scored.metrics[metric]}
+
+
+def _scored(task, answer: dict, split):
+    """Score the output that says it all; those of several heads together."""
+    several = bool(task.data.heads)
+    outputs = answer if several else answer[task.answered]
+    return task.score_answers(outputs, split)
 
 
 def in_parts(ask, asked: dict) -> dict:
@@ -190,7 +197,7 @@ def in_parts(ask, asked: dict) -> dict:
     return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
 
 
-def _seconds(ask, one) -> float:
+def seconds_of_one(ask, one) -> float:
     """Return the median time of an answer, once it has become fast."""
     for _ in range(ASKED // 10):
         ask(**one)
