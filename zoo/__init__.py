@@ -63,6 +63,8 @@ if not _is_command():
     from zoo.imagenet import vgg as vgg
     from zoo.imagenet import googlenet as googlenet
     from zoo.imagenet import resnet as resnet
+    from zoo.hydra import hydranet as hydranet
+    from zoo.hydra import multi_task_cnn as multi_task_cnn
     from zoo.transfer import transfer_classifier as transfer_classifier
     from zoo.autoencoders import autoencoder as autoencoder
     from zoo.autoencoders import deep_autoencoder as deep_autoencoder

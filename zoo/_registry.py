@@ -17,7 +17,10 @@ import keras
 
 from zoo import _pixels, _settings
 
-TASKS = ("classification", "regression", "reconstruction", "generation")
+TASKS = (
+    *("classification", "regression", "multi_task"),
+    *("reconstruction", "generation"),
+)
 INPUTS = ("images", "tables", "noise")
 
 

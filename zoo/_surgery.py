@@ -25,9 +25,10 @@ def feature_extractor(model, layers=None):
         layers: Name of a layer, for its output; or a list of names, for a
             dictionary from each name to the output of that layer. A layer of a
             sub-model is `"backbone/conv1"`. `None` means the features: what
-            enters `predictions` (see `transfer_classifier` for LeNet-5), else
-            what enters the sub-model `decoder`, else what the sub-model
-            `encoder` gives, else what the last layer gives.
+            enters `predictions` (see `transfer_classifier` for LeNet-5), or all
+            heads of a model that returns a dictionary; else what enters the
+            sub-model `decoder`, else what the sub-model `encoder` gives, else
+            what the last layer gives.
 
     Returns:
         An uncompiled `keras.Model` from the inputs of `model`.
@@ -97,7 +98,8 @@ def replace_head(
     digits, too, for a dense layer.
 
     Args:
-        model: A functional classifier that ends in a layer `predictions`.
+        model: A functional classifier that ends in a layer `predictions`, or a
+            model of several heads, none of which stays.
         num_classes: Number of classes, two or more.
         classifier_activation: `"softmax"` for probabilities, `None` for logits.
         name: Name of the new model; `None` for that of the old one.
@@ -106,14 +108,16 @@ def replace_head(
         An uncompiled `keras.Model`.
 
     Raises:
-        ValueError: If the model does not end in `predictions`, or there are
-            fewer than two classes.
+        ValueError: If the model has no such head, or there are fewer than two
+            classes.
 
     Example:
     >>> letters = zoo.replace_head(zoo.create_model("lenet5"), 26)
     """
     check_classes(num_classes)
-    body = copy_of(feature_extractor(_classifier(model)))
+    if not isinstance(getattr(model, "_outputs_struct", None), dict):
+        _classifier(model)
+    body = copy_of(feature_extractor(model))
     outputs = layers.Dense(
         num_classes, activation=classifier_activation, name="predictions"
     )(body.output)
@@ -259,25 +263,27 @@ class _Graph:
         )
         self.inputs, self.outputs = twin.input, twin.output
 
-    def head(self):
-        """Return the layers after the features of a classifier."""
+    def head(self, last="predictions"):
+        """Return the layers after the features, up to the last of a head."""
         made_by = {
             id(self.leaving[name]): layer
             for name, layer in self.operations.items()
         }
-        head = [self.operations["predictions"]]
+        head = [self.operations[last]]
         while not head[0].weights:
             before = made_by.get(id(self.entering[head[0].name]))
             alone = isinstance(before, layers.Layer)
             if not alone or isinstance(before, keras.Model):
-                return [self.operations["predictions"]]
+                return [self.operations[last]]
             head.insert(0, before)
         return head
 
     def features(self):
         """Return what `feature_extractor` calls the features."""
         last = self.model.layers[-1].name
-        if last == "predictions":
+        if isinstance(self.outputs, dict):
+            features = self._features_of_heads()
+        elif last == "predictions":
             features = self.entering[self.head()[0].name]
         else:
             if "generator" in self.leaving:
@@ -294,6 +300,14 @@ class _Graph:
                 f"{features}. Name the layer to take them from."
             )
         return features
+
+    def _features_of_heads(self):
+        """Return what enters all heads; a list if that is not one tensor."""
+        ends = {id(x) for x in self.outputs.values()}
+        last = [name for name, x in self.leaving.items() if id(x) in ends]
+        entering = [self.entering[self.head(name)[0].name] for name in last]
+        features = list({id(x): x for x in entering}.values())
+        return features[0] if len(features) == 1 else features
 
 
 def layers_by_path(model):

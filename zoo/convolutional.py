@@ -205,6 +205,18 @@ def cnn(
     - S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network
       training by reducing internal covariate shift, 2015.
     """
+    image = keras.Input(input_shape, name="image")
+    x = cnn_features(image, filters, hidden_units, synchronized, rescale)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(
+        num_classes, activation=classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(image, outputs, name=name)
+
+
+def cnn_features(image, filters, hidden_units, synchronized, rescale):
+    """Add the layers of `cnn` up to its features; see there."""
     norm = functools.partial(
         layers.BatchNormalization,
         momentum=0.8,
@@ -213,7 +225,6 @@ def cnn(
     )
     scale, offset = rescale
     maps1, maps2 = filters
-    image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(scale, offset, name="rescaling")(image)
     x = layers.Conv2D(maps1, 5, strides=2, use_bias=False, name="conv1")(x)
     x = layers.MaxPooling2D(name="pool1")(x)
@@ -227,12 +238,7 @@ def cnn(
         x = layers.Dense(hidden_units, use_bias=False, name="hidden1")(x)
         x = norm(name="norm3")(x)
         x = layers.ReLU(name="relu3")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    outputs = layers.Dense(
-        num_classes, activation=classifier_activation, name="predictions"
-    )(x)
-    return keras.Model(image, outputs, name=name)
+    return x
 
 
 @register_model(

@@ -13,10 +13,11 @@ from helpers.marks import only_thorough
 from helpers.seeds import set_seed
 
 # These differ from another model in a cell, in sizes or in an output only, or
-# are many layers of which others have a few.
+# are many layers of which others have a few; or they have tests of their own.
 NEAR_COPIES = (
     *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
     *("simple_rnn", "residual_mlp", "alexnet", "vgg", "googlenet", "resnet"),
+    *("hydranet", "multi_task_cnn"),
 )
 
 
@@ -73,7 +74,10 @@ def noise(*shape, seed=0):
 
 
 def outputs(model, x, **arguments):
-    return keras.ops.convert_to_numpy(model(x, **arguments))
+    """Return what a model answers; of several heads side by side."""
+    answers = keras.tree.flatten(model(x, **arguments))
+    arrays = [keras.ops.convert_to_numpy(answer) for answer in answers]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 def with_weights_of(model, other):

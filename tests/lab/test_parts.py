@@ -56,6 +56,13 @@ def joined():
     return keras.Model(image, layers.Concatenate(axis=0)([x, x]))
 
 
+def branches():
+    """A HydraNet, whose examples go different ways."""
+    return zoo.hydranet(
+        (8, 8, 2), 3, branches=3, branch_filters=(4, 5), rescale=(9.0, 0.0)
+    )
+
+
 def random_inputs(model):
     random = np.random.default_rng(1)
     return random.integers(0, 256, (ROWS, *model.input_shape[1:])).astype(
@@ -85,7 +92,9 @@ def trained_step(build, count, rows=ROWS):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("build", [mixed, frozen, two_outputs, joined])
+@pytest.mark.parametrize(
+    "build", [mixed, frozen, two_outputs, joined, branches]
+)
 def test_parts_compute_what_the_whole_does(build, count):
     whole = trained_step(build, 0)
     parts = trained_step(build, count)

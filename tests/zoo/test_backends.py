@@ -59,6 +59,11 @@ def build(name, seed):
     return zoo.create_model(name)
 
 
+def answers(outputs):
+    arrays = map(keras.ops.convert_to_numpy, keras.tree.flatten(outputs))
+    return np.concatenate([*arrays], axis=-1)
+
+
 counts = globals()[f"counts_as_{sys.argv[1]}_sees_them"]
 copy = globals()[f"copy_as_{sys.argv[1]}_does"]
 random = np.random.default_rng(0)
@@ -66,10 +71,10 @@ for name in zoo.list_models():
     model, other = build(name, 0), build(name, 1)
     x = random.uniform(0, 255, (2, *model.input_shape[1:]))
     x = x.astype(model.input.dtype)
-    outputs = keras.ops.convert_to_numpy(model(x))
+    outputs = answers(model(x))
     assert outputs.shape[0] == 2, name
     assert np.isfinite(outputs).all(), name
-    copied = keras.ops.convert_to_numpy(copy(model, other, x))
+    copied = answers(copy(model, other, x))
     np.testing.assert_allclose(copied, outputs, rtol=1e-5, atol=1e-6)
     print(json.dumps([name, sum(counts(model))]))
 """

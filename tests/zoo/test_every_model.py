@@ -115,9 +115,10 @@ def test_every_trainable_weight_gets_a_gradient(name):
     if "classifier_activation" in arguments_of(name):
         model = build(name, classifier_activation=None)
     x = examples(name, 16)
-    target = np.random.default_rng(1).normal(size=model(x).shape)
+    target = np.random.default_rng(1).normal(size=outputs(model, x).shape)
     with tf.GradientTape() as tape:
-        error = model(x, training=True) - target.astype("float32")
+        answers = keras.tree.flatten(model(x, training=True))
+        error = tf.concat(answers, axis=-1) - target.astype("float32")
         loss = tf.reduce_mean(tf.square(error))
     variables = [weight.value for weight in model.trainable_weights]
     gradients = tape.gradient(loss, variables)

@@ -19,6 +19,8 @@ from recipes.lab.export import onnx_layers
 # What browsers and devices can read, too; later versions of the format bring
 # nothing that these models need.
 OPSET, IR_VERSION = 18, 8
+# Operations whose outputs must have names, also those that nobody reads.
+_WITH_ALL_OUTPUTS = ("TopK",)
 
 
 def write(
@@ -145,7 +147,8 @@ class Graph:
         names = [self._name_of(x, f"{name}/{i}") for i, x in enumerate(inputs)]
         while not names[-1]:  # ONNX Runtime crashes at some that end so
             names.pop()
-        outputs = [""] * output + [name]
+        others = name if operation in _WITH_ALL_OUTPUTS else ""
+        outputs = [others and f"{others}/{i}" for i in range(output)] + [name]
         self._nodes.append(
             helper.make_node(operation, names, outputs, name, **attributes)
         )

@@ -9,12 +9,15 @@ convolutions. `graph.channels_first` and `graph.channels_last` put them where a
 function needs them; what works number by number takes them as they are.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from keras import activations, layers
 
 from zoo import (
     generators,
+    hydra,
     imagenet,
     lenet,
     multicolumn,
@@ -597,6 +600,60 @@ def _halves(numbers):
     """Split each in two, the second of which gets what is odd."""
     first = [number // 2 for number in numbers]
     return first + [n - half for n, half in zip(numbers, first, strict=True)]
+
+
+# --- branches ------------------------------------------------------------
+
+
+@_writes(hydra.TopBranches)
+def _top_branches(graph, layer, gate):
+    numbers = graph.node("TopK", gate, [layer.chosen], output=1, axis=-1)
+    return replace(numbers, dtype="int64")
+
+
+@_writes(hydra.BranchConv2D)
+def _branch_convolution(graph, layer, maps, choice):
+    size, step = layer.kernel_size, layer.strides
+    maps = graph.channels_last(maps)
+    *branches, height, width, channels = maps.shape
+    sides = replace(maps, shape=(height, width, channels))
+    above, left, below, right = _pads(sides, [size] * 2, [step] * 2, "same")
+    others = [0] * (1 + len(branches))
+    zeros = [*others, above, left, 0, *others, below, right, 0]
+    padded = graph.node("Pad", maps, zeros)
+    places = [-(-side // step) for side in (height, width)]
+    reached = [(count - 1) * step + 1 for count in places]
+    axes = [len(others), len(others) + 1]
+    moved = [
+        graph.node(
+            *("Slice", padded, start, np.add(start, reached), axes),
+            [step] * 2,
+        )
+        for start in np.ndindex(size, size)
+    ]
+    patches = graph.node("Concat", *moved, axis=-1)
+    shape = [0, *(branches or [1]), np.prod(places), size**2 * channels]
+    patches = graph.node("Reshape", patches, shape)
+    found = graph.node("MatMul", patches, _kernels_of(graph, layer, choice))
+    shape = [0, *choice.shape, *places, layer.filters]
+    return graph.node("Reshape", found, shape)
+
+
+@_writes(hydra.Combiner)
+def _combiner(graph, layer, maps, choice, gate):
+    shares = graph.node("GatherElements", gate, choice, axis=1)
+    shares = graph.node("Unsqueeze", shares, [2])
+    maps = graph.channels_last(maps)
+    means = graph.node("ReduceMean", maps, [2, 3], keepdims=0)
+    means = graph.node("Unsqueeze", graph.node("Mul", means, shares), [2])
+    added = graph.node("MatMul", means, _kernels_of(graph, layer, choice))
+    return graph.node("ReduceSum", added, [1, 2], keepdims=0)
+
+
+def _kernels_of(graph, layer, choice):
+    """Return the weights of the branches that an example goes through."""
+    kernels = graph.node("Gather", layer.kernels, choice, axis=0)
+    return replace(kernels, dtype="float32")
 
 
 # --- recurrence ----------------------------------------------------------

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo import imagenet, multicolumn
+from zoo import hydra, imagenet, multicolumn
 
 # What these make of an example depends on no other.
 _BY_EXAMPLE = (
@@ -38,6 +38,9 @@ _BY_EXAMPLE = (
     layers.SimpleRNN,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
+    hydra.BranchConv2D,
+    hydra.Combiner,
+    hydra.TopBranches,
     imagenet.LocalResponseNormalization,
     multicolumn.AveragedPredictions,
     multicolumn.WidthNormalization,
