@@ -59,6 +59,9 @@ RMSE = Metric("test_rmse", "Test RMSE", digits=3)
 MAE = Metric("test_mae", "Test MAE", digits=3)
 R2 = Metric("test_r2", "Test R²", digits=3, better="max")
 PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
+MEAN_SCORE = Metric(
+    *("test_mean_score", "Mean test score", "%", 2), factor=100, better="max"
+)
 EXCESS_CROSS_ENTROPY = Metric(
     *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
 )
@@ -76,7 +79,7 @@ _METRICS = {
     metric.name: metric
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
-        *(PSNR, EXCESS_CROSS_ENTROPY),
+        *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }

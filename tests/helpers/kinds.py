@@ -4,7 +4,7 @@ import zoo
 from helpers.builders import small_cnn
 from helpers.tasks import sample
 from recipes.lab import tasks
-from recipes.lab.data import tables
+from recipes.lab.data import digit_tasks, tables
 from recipes.lab.inputs.noise import Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -34,6 +34,17 @@ def regression():
     model = zoo.linear_neuron()
     model.get_layer("standardization").adapt(data.train.inputs)
     return tasks.Regression(data), model
+
+
+def several_heads(names=None):
+    data = digit_tasks.with_tasks(sample())
+    if names:
+        data = data.of_heads(names)
+    heads = {
+        head.name: len(head.class_names) or (20.0, 5.0) for head in data.heads
+    }
+    model = zoo.multi_task_cnn(heads=heads, filters=(4, 8), hidden_units=8)
+    return tasks.MultiTask(data), model
 
 
 def of_two_classes():

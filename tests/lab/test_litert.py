@@ -14,6 +14,7 @@ from helpers.kinds import (
     generator,
     of_two_classes,
     regression,
+    several_heads,
     variational,
 )
 from helpers.marks import only_thorough
@@ -42,6 +43,7 @@ KINDS = {
         {"sample": DRAWS},
     ),
     generator: (("decode",), {"serving_default": DRAWS, "sample": DRAWS}),
+    several_heads: (("serving_default",), FILES),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))
 

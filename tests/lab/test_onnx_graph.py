@@ -9,11 +9,13 @@ from helpers.kinds import (
     generator,
     of_two_classes,
     regression,
+    several_heads,
     variational,
 )
 from helpers.onnx_files import answers, opened
 
 import zoo
+from recipes.lab.data import digit_tasks
 from recipes.lab.export import onnx_graph
 
 
@@ -46,6 +48,9 @@ KINDS = {
         "decoder": PICTURES,
     },
     generator: {"model": PICTURES},
+    several_heads: {
+        "model": {head.name: "float32" for head in digit_tasks.HEADS}
+    },
 }
 
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import tasks, terminal
-from recipes.lab.data import own, sources
+from recipes.lab.data import digit_tasks, own, sources
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import formats
@@ -329,7 +329,13 @@ def _numbers(export: Path, record: dict, task) -> tuple:
         found = scores.metrics
     unsure = 0.0
     if task.answered == "probabilities":
-        unsure = 1 - are_sure({"probabilities": scores.outputs}).mean()
+        unsure = _share_of_unsure(scores.outputs)
+    elif task.data.heads:
+        unsure = max(
+            _share_of_unsure(scores.outputs[head.name])
+            for head in task.data.heads
+            if head.class_names
+        )
     numbers = [
         _number(_KERAS, name, metrics[name], value, unsure)
         for name, value in found.items()
@@ -368,6 +374,10 @@ def _numbers(export: Path, record: dict, task) -> tuple:
                 _number(format, name, said[format][name], value, unsure)
             )
     return numbers, unsure, skipped
+
+
+def _share_of_unsure(probabilities) -> float:
+    return 1 - are_sure({"probabilities": probabilities}).mean()
 
 
 def _answers(export: Path, model, task) -> Iterator[tuple[str, dict]]:
@@ -418,6 +428,7 @@ def task_of(record: dict, version: Path, data: Data):
         return tasks.Denoising(data, settings["noise"])
     # A regression has the mean squared error of pictures, too, but not first.
     for kind in (
+        tasks.MultiTask,
         tasks.Classification,
         tasks.Regression,
         tasks.Reconstruction,
@@ -432,6 +443,8 @@ def task_of(record: dict, version: Path, data: Data):
         return kind(data, Noise(settings["latent_dim"]), _judge(settings))
     if kind is tasks.VariationalGeneration:
         return kind(data, settings["importance_samples"])
+    if kind is tasks.MultiTask:
+        return kind(digit_tasks.with_tasks(data))
     if kind is tasks.Classification:
         labels = version / "assets" / "labels.txt"
         class_names = tuple(labels.read_text().splitlines())

@@ -58,7 +58,9 @@ def main(export: str | Path, exam: BinaryIO) -> str | None:
         )
     for name, expected in expect.items():
         if name == "model.keras":
-            answers = {"output": model(ask[name]["inputs"], training=False)}
+            answers = model(ask[name]["inputs"], training=False)
+            if not isinstance(answers, dict):
+                answers = {"output": answers}
         else:
             arguments = {k: tf.constant(v) for k, v in ask[name].items()}
             answers = loaded.signatures[name](**arguments)

@@ -444,6 +444,40 @@ def truth_section(plots: Path, truth, answers, name: str):
     return "Answers against the truth", caption, html
 
 
+def truths_section(plots: Path, numbers: dict):
+    """Return the section that draws several answers against their truths.
+
+    Args:
+        plots: Where the figure goes.
+        numbers: What each is called, to truth and answers, `(n,)` each.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(numbers))
+    rows = math.ceil(len(numbers) / columns)
+    figure = Figure(figsize=(2.93 * columns, 3 * rows), layout="constrained")
+    for i, (name, (truth, answers)) in enumerate(numbers.items(), start=1):
+        axes = figure.add_subplot(rows, columns, i)
+        truth, answers = truth[:MAPPED], answers[:MAPPED]
+        ends = [min(*truth, *answers), max(*truth, *answers)]
+        axes.plot(ends, ends, color=page.INK, linewidth=0.8)
+        axes.scatter(truth, answers, s=2, color=page.VALIDATION, alpha=0.4)
+        axes.set_title(name, size=10, parse_math=False)
+        axes.set_xlabel("truth", size=9)
+        axes.set_ylabel("answer", size=9)
+        axes.tick_params(labelsize=8)
+        axes.grid(color=page.FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    alt = "Answers against the truth; their correlations are " + ", ".join(
+        f"{np.corrcoef(truth, answers)[0, 1]:.3f} for {name}"
+        for name, (truth, answers) in numbers.items()
+    )
+    caption = "On the line an answer is right."
+    html = page.figure_html(plots / "truths.png", figure, f"{alt}.")
+    return "Numbers against the truth", caption, html
+
+
 def errors_section(plots: Path, errors, name: str):
     """Return the section with the histogram of a regression's errors."""
     from matplotlib.figure import Figure

@@ -6,6 +6,7 @@ export, and says what card and report say of it.
 
 from recipes.lab.tasks.classification import Classification
 from recipes.lab.tasks.generation import Generation
+from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
     Denoising,
     Reconstruction,
@@ -21,12 +22,14 @@ __all__ = [
     "Classification",
     "Denoising",
     "Generation",
+    "MultiTask",
     "Reconstruction",
     "Regression",
     "VariationalGeneration",
     "add_noise",
     "binarized",
     "features_of",
+    "name_of_score",
     "psnr",
     "score_pca",
 ]
