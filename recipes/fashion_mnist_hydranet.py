@@ -1,0 +1,284 @@
+"""A network that runs two of its five branches: as cheap, and better?
+
+    python -m recipes.fashion_mnist_hydranet
+    python -m recipes.fashion_mnist_hydranet --also 1 3 4
+
+A static network is trained first. What it makes of the classes tells which are
+alike: they are put into as many groups as there are branches. Then the HydraNet
+learns the classes, and its gate which group an image is of. Each image goes
+through the most probable branches, in training as afterwards; the others are
+not computed. Both networks take equally many multiplications, but
+for the gate's, one in a hundred.
+
+The second command trains such pairs with other numbers of branches, too, and
+draws accuracy against multiplications.
+
+Reference: Mullapudi, Mark, Shazeer and Fatahalian 2018.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes.lab.command import Target, command
+from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions, Share
+from recipes.lab.metrics import ACCURACY
+
+DATASET = "fashion_mnist"
+TARGETS = (Target(ACCURACY, 0.90),)
+FILTERS = (16, 32)  # of the two convolutions of a branch
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    branches: Count = 5
+    """Number of branches."""
+    chosen: Count = 2
+    """Number of branches that an image goes through."""
+    also: tuple[Count, ...] = ()
+    """Further numbers of them to train pairs with, for the picture."""
+    gate_weight: Share = 0.3
+    """Weight of what the gate learns beside the classes."""
+    epochs: Epochs = 12
+    batch_size: BatchSize = 128
+    learning_rate: Rate = 0.01
+    """Adam's, at its peak after a quarter of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    from recipes.lab import runs, tasks
+    from recipes.lab.report import page
+
+    with runs.open_run(config, DATASET) as run:
+        _check(config)
+        task = tasks.Classification(run.data)
+        lines = {"HydraNet": {}, "static network": {}}
+
+        def train_pair(chosen, phase, quiet):
+            """Train two networks of one cost; note their accuracies."""
+            static = _create(run, 1, 1, (chosen * FILTERS[0], FILTERS[1]))
+            first = _fit(run, static, f"static-{chosen}", quiet=quiet)
+            model = _create(run, config.branches, chosen)
+            groups = _groups_of_classes(run, static)
+            history = _fit(run, model, phase, groups, quiet=quiet)
+            both = task.score(model, run.data.test, quiet=quiet)
+            static = task.score(static, run.data.test, quiet=True)
+            _note(lines, model, both.metrics, static.metrics)
+            both.metrics["static_test_accuracy"] = static.metrics[ACCURACY.name]
+            return model, both, (history, first)
+
+        model, scores, histories = train_pair(config.chosen, "train", False)
+        sections = [_ways(run, model), _costs(run, task, model)]
+        for chosen in config.also:
+            train_pair(chosen, f"chosen-{chosen}", True)
+        if config.also:
+            sections.append(
+                lambda plots: page.lines_section(
+                    plots,
+                    "multiplications",
+                    heading="Accuracy against multiplications",
+                    caption="Each pair of dots has the cost of the HydraNet; "
+                    "the static network takes the gate's multiplications less.",
+                    x_label="thousand multiplications an image",
+                    y_label="test accuracy in %",
+                    lines=lines,
+                )
+            )
+        return run.finish(task, model, scores, *histories, sections=sections)
+
+
+def _check(config):
+    """Refuse numbers of branches that there are not."""
+    from recipes.lab.errors import UsageError
+
+    if config.branches < 2:
+        raise UsageError(
+            "--branches must be at least 2, or there is nothing to choose. "
+            f"Received: {config.branches}"
+        )
+    for flag, numbers in (("chosen", [config.chosen]), ("also", config.also)):
+        if numbers and max(numbers) > config.branches:
+            raise UsageError(
+                f"--{flag} must be at most the {config.branches} --branches. "
+                f"Received: {max(numbers)}"
+            )
+
+
+def _create(run, branches, chosen, filters=FILTERS):
+    """Build a HydraNet; of one branch it is a static network."""
+    from recipes.lab import training
+
+    with run.scope():
+        return training.create_model(
+            *(run.data, "hydranet"),
+            branches=branches,
+            chosen=chosen,
+            branch_filters=filters,
+        )
+
+
+def _fit(run, model, phase, groups=None, quiet=False):
+    """Train a network, and its gate if there are groups; return the history."""
+    from dataclasses import replace
+
+    import keras
+    import tensorflow as tf
+
+    from recipes.lab import training
+    from recipes.lab.data import augmentation
+
+    outputs = {"predictions": model.output}
+    if groups is not None:
+        outputs["gate"] = model.get_layer("gate").output
+
+    def targets(images, labels):
+        found = {"predictions": labels}
+        if groups is not None:
+            found["gate"] = tf.gather(groups, labels)
+        return images, found
+
+    def augment(images, draw):
+        images = augmentation.random_flip(images, draw)
+        return augmentation.random_shift(images, draw)
+
+    rate = training.one_cycle(
+        run.config.learning_rate, training.steps(run), warmup=0.25
+    )
+    with run.scope():
+        trained = keras.Model(model.input, outputs, name=model.name)
+        trained.compile(
+            optimizer=keras.optimizers.Adam(rate, beta_1=0.7, beta_2=0.9),
+            loss=dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
+            loss_weights={
+                name: run.config.gate_weight if name == "gate" else 1.0
+                for name in outputs
+            },
+            metrics=dict.fromkeys(outputs, "accuracy"),
+        )
+    return training.fit(
+        *(run, trained, replace(run.data.train, prepare=targets)),
+        validation=replace(run.data.validation, prepare=targets),
+        augment=augment,
+        phase=phase,
+        quiet=quiet,
+    )
+
+
+def _groups_of_classes(run, model):
+    """Return the group of each class, int32: those that look alike share it.
+
+    The two groups with the nearest means are joined until there are as many as
+    branches, and none grows much larger than the others.
+    """
+    import itertools
+
+    import numpy as np
+
+    import zoo
+    from recipes.lab import tasks
+
+    seen = tasks.features_of(zoo.feature_extractor(model), run.data.train)
+    means = [
+        seen.inputs[seen.targets == label].mean(axis=0)
+        for label in range(run.data.num_classes)
+    ]
+    fair = -(-len(means) // run.config.branches)
+    groups = [[label] for label in range(len(means))]
+
+    def cost(pair):
+        one, other = (np.mean([means[i] for i in g], axis=0) for g in pair)
+        too_large = max(0, len(pair[0]) + len(pair[1]) - fair)
+        return too_large, np.sum((one - other) ** 2)
+
+    while len(groups) > run.config.branches:
+        pair = min(itertools.combinations(groups, 2), key=cost)
+        groups = [g for g in groups if g not in pair] + [sum(pair, [])]
+    found = np.zeros(len(means), "int32")
+    for number, group in enumerate(groups):
+        found[group] = number
+    return found
+
+
+def _note(lines, model, metrics, of_static):
+    """Note what a pair has reached, for the picture."""
+    from recipes.lab.export import costs
+
+    cost = round(costs.multiplications(model) / 1000)
+    for line, found in zip(lines.values(), (metrics, of_static), strict=True):
+        line[cost] = 100 * found[ACCURACY.name]
+
+
+def _ways(run, model):
+    """Return the report's section on which images go through which branches."""
+    import numpy as np
+
+    import zoo
+    from recipes.lab.report import page
+    from recipes.lab.tasks.scores import predict
+
+    validation = run.data.validation
+    gate = zoo.feature_extractor(model, "choice")
+    choice = predict(gate, validation.inputs)
+    rows = []
+    for label, name in enumerate(run.data.class_names):
+        chosen = choice[validation.targets == label]
+        shares = [
+            np.mean(np.any(chosen == branch, axis=1)) if len(chosen) else 0
+            for branch in range(run.config.branches)
+        ]
+        rows.append((name, *(f"{share:.0%}" for share in shares)))
+    numbers = range(1, run.config.branches + 1)
+    header = ("class", *(f"branch {number}" for number in numbers))
+    caption = (
+        "Of each class, how many of the validation images go through each "
+        "branch. The gate was taught to send classes that look alike the same "
+        "way."
+    )
+    return lambda plots: (
+        "Which branches see which classes",
+        caption,
+        page.table(rows, header),
+    )
+
+
+def _costs(run, task, model):
+    """Return the report's section on what each chosen branch costs."""
+    from recipes.lab.export import costs
+    from recipes.lab.report import page
+
+    validation = run.data.validation
+    rows = []
+    for chosen in range(1, run.config.branches + 1):
+        other = _create(run, run.config.branches, chosen)
+        other.set_weights(model.get_weights())
+        scores = task.score(other, validation, quiet=True)
+        tensorflow, litert = costs.microseconds(other, validation.inputs)
+        rows.append(
+            (
+                f"{chosen} of {run.config.branches}",
+                f"{costs.multiplications(other):,}",
+                f"{tensorflow:,.0f} µs",
+                f"{litert:,.0f} µs",
+                f"{scores.metrics[ACCURACY.name]:.2%}",
+            )
+        )
+    header = ("branches", "multiplications", "TensorFlow", "LiteRT", "accuracy")
+    caption = (
+        "The network that was trained with "
+        f"{run.config.chosen}, asked with other numbers of branches. Times are "
+        "of one image, the accuracy is that of the validation images."
+    )
+    return lambda plots: (
+        "What a branch costs",
+        caption,
+        page.table(rows, header),
+    )
+
+
+main = command(train, Config, TARGETS)
+
+if __name__ == "__main__":
+    sys.exit(main())

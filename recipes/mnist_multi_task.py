@@ -1,0 +1,167 @@
+"""A dozen questions about a digit, answered in one pass: many heads.
+
+    python -m recipes.mnist_multi_task
+    python -m recipes.mnist_multi_task --alone all
+
+One backbone, that of `mnist_cnn`, and a head for each task: which digit it is,
+whether it is odd, how many loops it has, how it leans, how thick its strokes
+are, and so on. Some follow from the label, the others are measured on the
+pixels (see `recipes/lab/data/digit_tasks.py`). So a driving car may ask fifty
+questions about each picture and pay for one network.
+
+The second command trains a network of its own for each task, too, in the same
+way. Its report compares them head by head, and one pass with a dozen.
+
+Reference: Caruana 1997; Karpathy 2019 (Tesla's HydraNet).
+"""
+
+import sys
+from dataclasses import dataclass
+
+from recipes.lab.command import Target, command
+from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
+from recipes.lab.metrics import MEAN_SCORE
+
+DATASET = "mnist"
+TARGETS = (Target(MEAN_SCORE, 0.97),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    alone: tuple[str, ...] = ()
+    """Tasks to train a network of their own for, to compare with, or all."""
+    epochs: Epochs = 6
+    batch_size: BatchSize = 256
+    learning_rate: Rate = 0.01
+    """Adam's, at its peak after a quarter of the steps."""
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    from recipes.lab import runs, tasks
+    from recipes.lab.data import digit_tasks
+
+    with runs.open_run(config, DATASET) as run:
+        data = digit_tasks.with_tasks(run.data)
+        alone = _chosen(data, config.alone)
+        model, history = _fit(run, data, "train")
+        task = tasks.MultiTask(data)
+        scores = task.score(model, data.test)
+
+        sections = []
+        if alone:
+            found = _comparison(run, data, alone, model, scores.metrics)
+            sections.append(found)
+        return run.finish(
+            *(task, model, scores, _total(history)), sections=sections
+        )
+
+
+def _chosen(data, names):
+    """Return the heads of these names, or refuse them."""
+    from recipes.lab.errors import UsageError
+
+    known = [head.name for head in data.heads]
+    if unknown := [name for name in names if name not in (*known, "all")]:
+        raise UsageError(
+            f"--alone must be all, or some of: {', '.join(known)}. "
+            f"Received: {unknown[0]}"
+        )
+    return [h for h in data.heads if h.name in names or "all" in names]
+
+
+def _fit(run, data, phase):
+    """Train a network with a head for each task of some data."""
+    import keras
+    import numpy as np
+
+    from recipes.lab import training
+    from recipes.lab.data import augmentation
+
+    # Numbers have a unit: the network is told where they lie, and a loss
+    # counts by their variance.
+    heads, losses, weights, metrics = {}, {}, {}, {}
+    for head in data.heads:
+        if head.class_names:
+            heads[head.name] = len(head.class_names)
+            losses[head.name] = "sparse_categorical_crossentropy"
+            weights[head.name], metrics[head.name] = 1.0, "accuracy"
+        else:
+            numbers = data.train.targets[head.name].astype("float64")
+            heads[head.name] = float(numbers.mean()), float(numbers.std())
+            losses[head.name] = "mse"
+            weights[head.name] = 1 / float(np.var(numbers))
+    rate = training.one_cycle(
+        run.config.learning_rate, training.steps(run, data.train), warmup=0.25
+    )
+    with run.scope():
+        model = training.create_model(data, "multi_task_cnn", heads=heads)
+        model.compile(
+            optimizer=keras.optimizers.Adam(rate, beta_1=0.7, beta_2=0.9),
+            loss=losses,
+            loss_weights=weights,
+            metrics=metrics,
+        )
+    history = training.fit(
+        *(run, model, data.train),
+        validation=data.validation,
+        augment=augmentation.random_shift,
+        phase=phase,
+        quiet=phase != "train",
+    )
+    return model, history
+
+
+def _total(history):
+    """Return the loss of all heads together: a page has no room for each."""
+    shown = ("loss", "val_loss", "seconds", "cpu_seconds")
+    return {name: history[name] for name in shown}
+
+
+def _comparison(run, data, heads, model, metrics):
+    """Train a network for each head; return the report's section on them."""
+    import numpy as np
+
+    from recipes.lab import tasks
+    from recipes.lab.export import costs
+    from recipes.lab.report import page
+
+    image = data.test.inputs[:1]
+    rows, alone, microseconds = [], [], np.zeros(2)
+    for head in heads:
+        of_one = data.of_heads([head.name])
+        single, _ = _fit(run, of_one, head.name)
+        found = tasks.MultiTask(of_one).score(single, of_one.test, quiet=True)
+        name = tasks.name_of_score(head)
+        one, all_heads = found.metrics[name], metrics[name]
+        rows.append(
+            (
+                *(head.name, f"{all_heads:.2%}", f"{one:.2%}"),
+                f"{100 * (all_heads - one):+.2f}",
+            )
+        )
+        alone.append(one)
+        microseconds += costs.microseconds(single, image)
+    metrics["single_nets_test_mean_score"] = float(np.mean(alone))
+    tensorflow, litert = costs.microseconds(model, image)
+    caption = (
+        "Accuracy of classes, R² of numbers. For one image, one pass through "
+        f"the network of all heads takes {tensorflow:,.0f} µs with TensorFlow "
+        f"and {litert:,.0f} µs with LiteRT; the {len(rows)} networks of one "
+        "head, one after another, take {:,.0f} and {:,.0f} µs."
+    ).format(*microseconds)
+    header = ("task", "all heads", "a network of its own", "difference")
+    return lambda plots: (
+        "One network for all tasks, or one for each",
+        caption,
+        page.table(rows, header),
+    )
+
+
+main = command(train, Config, TARGETS)
+
+if __name__ == "__main__":
+    sys.exit(main())
