@@ -58,6 +58,10 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
 # long to score one.
 EVERY_PHASE = {
     "digits_cross_validation": {"folds": 2},
+    "fashion_mnist_architectures": {
+        "networks": ("alexnet", "vgg"),
+        "widths": (0.05,),
+    },
     "fashion_mnist_hydranet": {"also": (1,)},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
