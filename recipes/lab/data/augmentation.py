@@ -194,35 +194,17 @@ def _bilinear(images, rows, columns):
     rows = tf.clip_by_value(rows + 1, 0.0, height + 1.0)
     columns = tf.clip_by_value(columns + 1, 0.0, width + 1.0)
     above, before = tf.floor(rows), tf.floor(columns)
-    down, right = rows - above, columns - before
+    down = (rows - above)[..., tf.newaxis]
+    right = (columns - before)[..., tf.newaxis]
     padded = tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]])
-    # The four pixels around each place side by side, to be gathered at once.
-    corners = tf.stack(
-        [
-            padded[:, :-1, :-1],
-            padded[:, :-1, 1:],
-            padded[:, 1:, :-1],
-            padded[:, 1:, 1:],
-        ],
-        axis=3,
+    pixels = tf.reshape(tf.cast(padded, tf.float32), (-1, channels))
+    side = width + 3
+    first = tf.range(tf.shape(images)[0]) * ((height + 3) * side)
+    place = tf.cast(above * side + before, tf.int32)
+    place += first[:, tf.newaxis, tf.newaxis]
+    upper_left, upper_right, lower_left, lower_right = (
+        tf.gather(pixels, place + offset) for offset in (0, 1, side, side + 1)
     )
-    places = (height + 2) * (width + 2)
-    around = tf.gather(
-        tf.reshape(corners, (-1, places, 4 * channels)),
-        tf.cast(above * (width + 2) + before, tf.int32),
-        batch_dims=1,
-    )
-    around = tf.reshape(around, (-1, height, width, 4, channels))
-    weights = tf.stack(
-        [
-            (1 - down) * (1 - right),
-            (1 - down) * right,
-            down * (1 - right),
-            down * right,
-        ],
-        axis=3,
-    )
-    values = tf.reduce_sum(
-        weights[..., tf.newaxis] * tf.cast(around, tf.float32), axis=3
-    )
-    return tf.cast(tf.round(values), images.dtype)
+    upper = upper_left + right * (upper_right - upper_left)
+    lower = lower_left + right * (lower_right - lower_left)
+    return tf.cast(tf.round(upper + down * (lower - upper)), images.dtype)
