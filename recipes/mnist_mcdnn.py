@@ -67,6 +67,8 @@ def train(config: Config) -> dict[str, float]:
         )
 
     widths = (*config.widths, None)
+    if config.run.dry_run:
+        widths = widths[-2:]
     sizes = {"filters": config.filters, "hidden_units": config.hidden_units}
     sizes |= {"activation": "relu", "batch_norm": True}
     with runs.open_run(config, DATASET) as run:

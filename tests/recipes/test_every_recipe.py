@@ -80,6 +80,7 @@ EVERY_PHASE = {
         "tries": 1,
         "repeats": 1,
     },
+    "mnist_mcdnn": {"widths": (12,), "filters": (4, 8)},
     "mnist_multi_task": {"alone": ("slant",)},
     "mnist_residual_mlp": {"blocks": 3, "units": 16},
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},

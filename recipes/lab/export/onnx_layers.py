@@ -556,7 +556,7 @@ def _width_normalization(graph, layer, x):
     least = graph.node("Mul", brightest, layer.ink)
     inked = graph.node("GreaterOrEqual", columns, least)
     inked = graph.cast(inked, "float32")
-    old, new = layer.places(x.shape[2])
+    old, new = layer.places(x.shape[1])
     last = graph.node("Mul", inked, old)
     last = graph.node("ReduceMax", last, [3], keepdims=1)
     before_first = graph.node("Mul", inked, len(old) - old)
