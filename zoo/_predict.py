@@ -383,7 +383,8 @@ def _answer_into(output, files, classifier, question, arguments) -> int:
     if output.kept:
         _end(0, f"Resuming after {total:,} files in {output.partial}")
     bar = None
-    if arguments.csv is not None and sys.stderr.isatty():
+    seen = sys.stderr is not None and sys.stderr.isatty()
+    if arguments.csv is not None and seen:
         bar = Bar(sum(1 for _ in find_pictures(arguments.files)), total)
     try:
         if arguments.engine == "ray":

@@ -88,6 +88,8 @@ def in_notebook() -> bool:
 
 def shows_bars() -> bool:
     """Whether a progress bar can be seen where this process writes to."""
+    if sys.stdout is None:  # as where nobody listens
+        return False
     return sys.stdout.isatty() or in_notebook()
 
 

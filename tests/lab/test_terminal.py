@@ -9,7 +9,7 @@ from helpers.commands import ASCII, run_python
 
 import zoo
 import zoo.__main__
-from recipes.lab.terminal import prepare, say
+from recipes.lab.terminal import prepare, say, shows_bars
 
 
 @pytest.mark.parametrize("env", ASCII, ids=["stdio", "locale"])
@@ -73,3 +73,9 @@ def test_who_trains_from_python_is_spoken_to_in_ascii_too(monkeypatch):
     with terminal(monkeypatch, "ascii") as written:
         say("99.47 ± 0.05 %")
         assert written.getvalue() == b"99.47 +- 0.05 %\n"
+
+
+def test_nobody_who_listens_sees_no_bar(monkeypatch):
+    """Several exports are scored without a word, and without a stdout."""
+    monkeypatch.setattr("sys.stdout", None)
+    assert not shows_bars()
