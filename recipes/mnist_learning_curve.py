@@ -57,6 +57,8 @@ class Config:
 
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
+    import statistics
+
     from recipes.lab import runs, tasks
 
     with runs.open_run(config, DATASET) as run:
@@ -84,6 +86,9 @@ def train(config: Config) -> dict[str, float]:
                     accuracies.setdefault((name, count), []).append(
                         tested.metrics["test_accuracy"]
                     )
+        for name in networks:
+            mean = statistics.mean(accuracies[name, whole])
+            scores.metrics[f"{name}_{ACCURACY.name}"] = mean
         return run.finish(
             *(task, model, scores, history, *histories),
             sections=[_picture(networks, counts, accuracies)],
@@ -140,7 +145,7 @@ def _picture(networks, counts, accuracies):
     lines, sizes = {}, {}
     for name in networks:
         hidden_units, _ = NETWORKS[name]
-        label = f"{name}, " + "-".join(map(str, hidden_units))
+        label = f"{name} ({'-'.join(map(str, hidden_units))})"
         sizes[name] = label if hidden_units else "softmax regression"
         lines[sizes[name]] = {
             count: [100 * (1 - share) for share in accuracies[name, count]]

@@ -121,13 +121,17 @@ def train(config: Config) -> dict[str, float]:
 
         # The best on the validation images is exported, with its first seed.
         best = max(rates, key=lambda name: mean(map(_last, histories[name])))
+        first = scores[best][0]
+        for name, all_seeds in scores.items():
+            tested = [one.metrics[ACCURACY.name] for one in all_seeds]
+            first.metrics[f"{name}_{ACCURACY.name}"] = mean(tested)
         model, history = trained[best, rates[best], 0]
         others = [h for _, h in trained.values() if h is not history]
         sections = [_comparison(rates, histories, scores, best)]
         if config.tries > 1:
             sections.append(_search(tried, rates))
         return run.finish(
-            *(task, model, scores[best][0], history, *others), sections=sections
+            *(task, model, first, history, *others), sections=sections
         )
 
 

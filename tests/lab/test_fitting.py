@@ -380,7 +380,7 @@ def test_a_repeat_has_draws_of_its_own(tmp_path, monkeypatch):
         return batches(*arguments, seed=seed, **options)
 
     monkeypatch.setattr(fitting, "training_batches", recording)
-    config = Config(epochs=1, run=RunOptions(output_dir=tmp_path, seed=5))
+    config = Config(epochs=2, run=RunOptions(output_dir=tmp_path, seed=5))
     ends = []
     with open_run(config, few_digits()) as run:
         for i, number in enumerate((0, 1, 0)):
@@ -392,6 +392,9 @@ def test_a_repeat_has_draws_of_its_own(tmp_path, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert seeds[0] == seeds[2] == 5 != seeds[1]
+    # Each has ended, so its last checkpoint is enough.
+    kept = sorted((run.folder / "checkpoints").glob("*/*.npz"))
+    assert [p.name[:6] for p in kept] == 3 * ["000002"]
 
 
 def test_a_model_of_other_classes_is_refused_before_it_trains(tmp_path, capsys):

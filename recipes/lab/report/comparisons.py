@@ -199,7 +199,8 @@ def _label(axes, panel: Panel) -> None:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        whole = {"integer": True, "min_n_ticks": 1, "steps": (1, 2, 5, 10)}
+        axes.xaxis.set_major_locator(MaxNLocator(6, **whole))
     values = [
         value
         for line in panel.lines.values()

@@ -16,8 +16,17 @@ from recipes.lab.settings import difference, said
 KEPT_CHECKPOINTS = 2
 
 
-def write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
-    """Write the arrays of an epoch; keep the one before it, too."""
+def write_checkpoint(
+    folder: Path, epoch: int, arrays: dict, kept: int = KEPT_CHECKPOINTS
+) -> None:
+    """Write the arrays of an epoch; keep the one before it, too.
+
+    Args:
+        folder: Where the checkpoints are.
+        epoch: Number of complete epochs.
+        arrays: What to write.
+        kept: How many checkpoints to keep, this one included.
+    """
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     content = buffer.getbuffer()
@@ -26,8 +35,8 @@ def write_checkpoint(folder: Path, epoch: int, arrays: dict) -> None:
     # What was there for this epoch or a later one was damaged, or it would
     # have been gone on from.
     earlier = [p for p in sorted(folder.glob("*.npz")) if p.name < name[:6]]
-    kept = {folder / name, *earlier[1 - KEPT_CHECKPOINTS :]}
-    for old in set(folder.glob("*.npz")) - kept:
+    newest = {folder / name, *earlier[max(0, len(earlier) + 1 - kept) :]}
+    for old in set(folder.glob("*.npz")) - newest:
         old.unlink()
 
 

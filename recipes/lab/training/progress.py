@@ -22,6 +22,7 @@ from recipes.lab.files import SCHEMA
 from recipes.lab.settings import difference
 from recipes.lab.training import distributed
 from recipes.lab.training.checkpoints import (
+    KEPT_CHECKPOINTS,
     misfit_of,
     open_checkpoint,
     read_checkpoint,
@@ -98,7 +99,7 @@ class Progress:
     A checkpoint is `checkpoints/<phase>/<epoch>-<sum>.npz`: written for
     complete, finite epochs only, by temporary file and rename, with the first
     half of its SHA-256 in the name. Two are kept, so a damaged one costs an
-    epoch.
+    epoch; one of a quiet training that has ended.
 
     Attributes:
         epoch: Number of complete epochs.
@@ -310,7 +311,10 @@ class Progress:
             "others": others,
         }
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-        write_checkpoint(self.folder, epoch, arrays)
+        # Of each of many trainings that have ended, the last is enough.
+        is_last = self.stopped or epoch == self.epochs
+        kept = 1 if self.quiet and is_last else KEPT_CHECKPOINTS
+        write_checkpoint(self.folder, epoch, arrays, kept)
 
     def _refuse_nan(self, logs):
         bad = [name for name, value in logs.items() if not np.isfinite(value)]
