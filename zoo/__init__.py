@@ -48,6 +48,7 @@ if not _is_command():
     from zoo.neurons import linear_neuron as linear_neuron
     from zoo.neurons import logistic_neuron as logistic_neuron
     from zoo.neurons import ann as ann
+    from zoo.neurons import table_mlp as table_mlp
     from zoo.linear import softmax_regression as softmax_regression
     from zoo.perceptrons import mlp as mlp
     from zoo.perceptrons import jump_mlp as jump_mlp

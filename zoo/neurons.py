@@ -355,3 +355,56 @@ def ann(
         num_outputs, activation=output_activation, name="prediction"
     )(x)
     return keras.Model(features, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    inputs="tables",
+    lecture="decision regions: what hidden units and layers can tell apart",
+    reference="Rumelhart, Hinton and Williams 1986",
+)
+def table_mlp(
+    input_shape=(2,),
+    num_classes=2,
+    *,
+    hidden_units=(8, 8),
+    activation="tanh",
+    classifier_activation="softmax",
+    name="table_mlp",
+):
+    """Build a multi-layer perceptron on the columns of a table.
+
+    | layer           | output | parameters |
+    | --------------- | ------ | ---------- |
+    | standardization | 2      |            |
+    | hidden1         | 8      | 24         |
+    | hidden2         | 8      | 72         |
+    | predictions     | 2      | 18         |
+    | sum             |        | 114        |
+
+    Without hidden layers the classes meet at straight lines.
+
+    Args:
+        input_shape: Number of columns, as a tuple.
+        hidden_units: Width of each hidden layer; `()` leaves none.
+        activation: Activation of the hidden layers.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, columns)` in raw units to
+        `(batch, num_classes)`.
+
+    Example:
+    >>> model = zoo.create_model("table_mlp", hidden_units=(3,))
+
+    Reference:
+    - D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations
+      by back-propagating errors, 1986.
+    """
+    features = keras.Input(input_shape, name="features")
+    x = Standardization(dtype="float32", name="standardization")(features)
+    for i, units in enumerate(hidden_units, start=1):
+        x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
+    outputs = layers.Dense(
+        num_classes, activation=classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(features, outputs, name=name)

@@ -170,19 +170,19 @@ def test_grad_cam_is_its_formula(pooled):
     assert expected.any()
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "size"),
-    [
-        ("cnn", {}, (4, 4)),  # relu2
-        ("lecture_cnn", {}, (24, 24)),  # conv2, before the pooling
-        ("lenet5", {}, (10, 10)),  # c3: c5 has a single place
-        ("transfer_classifier", {}, (4, 4)),  # in the frozen backbone
-    ],
-)
-def test_grad_cam_goes_by_the_last_maps_before_pooling(name, arguments, size):
-    model = build(name, **arguments)
-    found = explaining.grad_cam(model, noise(1, 28, 28, 1), np.array([3]))
-    assert found.shape == (1, *size)
+SIZES = {
+    "cnn": (4, 4),  # relu2
+    "lecture_cnn": (24, 24),  # conv2, before the pooling
+    "lenet5": (10, 10),  # c3: c5 has a single place
+    "transfer_classifier": (4, 4),  # in the frozen backbone
+}
+
+
+@pytest.mark.parametrize("name", only_thorough(SIZES, ["transfer_classifier"]))
+def test_grad_cam_goes_by_the_last_maps_before_pooling(name):
+    model, image = build(name), noise(1, 28, 28, 1)
+    found = explaining.grad_cam(model, image, np.array([3]))
+    assert found.shape == (1, *SIZES[name])
 
 
 @pytest.mark.parametrize("name", ["mlp", "simple_rnn", "conv1d"])
@@ -198,7 +198,7 @@ def test_without_a_convolution_there_is_no_grad_cam(name):
     ("name", "layer"),
     [
         ("cnn", "conv2"),
-        ("mlp", "hidden1"),
+        pytest.param("mlp", "hidden1", marks=pytest.mark.thorough),
         pytest.param("cnn", None, marks=pytest.mark.thorough),
         pytest.param("gru", None, marks=pytest.mark.thorough),
     ],
@@ -219,6 +219,7 @@ def test_pictures_excite_their_units_more_and_more(name, layer):
     assert (other != pictures).any()
 
 
+@pytest.mark.thorough
 def test_what_a_picture_excites_is_the_unit_that_it_was_made_for():
     model = small_cnn()
     pictures, found = explaining.maximize(model, [0, 3])
@@ -229,6 +230,7 @@ def test_what_a_picture_excites_is_the_unit_that_it_was_made_for():
     np.testing.assert_allclose(found[-1], expected, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_model_is_left_as_it_is():
     model, image = small_cnn(), noise(1, 28, 28, 1)
     before, weights = model(image).numpy(), model.get_weights()

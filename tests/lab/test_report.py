@@ -11,6 +11,7 @@ from helpers.tasks import classification, reconstruction
 from PIL import Image
 
 from recipes.lab.data.splits import Split
+from recipes.lab.report import figures
 from recipes.lab.runs.report import compose
 from recipes.lab.tasks.scores import Scores
 
@@ -287,3 +288,38 @@ def test_of_many_classes_the_worst_are_shown_and_no_matrix(tmp_path):
     assert not (tmp_path / "plots" / "confusion_matrix.png").exists()
     assert "Of 400 classes the 200 worst are shown." in report
     assert "class 2</th>" in report and "class 399</th>" not in report
+
+
+# --- decision regions ---------------------------------------------------
+
+
+@pytest.mark.parametrize(("panels", "classes"), [(1, 2), (5, 3)])
+def test_regions_have_the_colors_of_what_is_answered(tmp_path, panels, classes):
+    """Whatever lies left of the middle is of the first class."""
+    random = np.random.default_rng(0)
+    rows = random.uniform(-3, 5, (30, 2)).astype("float32")
+
+    def answer(points):
+        left = points[:, 0] < rows[:, 0].mean()
+        return np.eye(classes)[np.where(left, 0, classes - 1)]
+
+    heading, _, html = figures.regions_section(
+        *(tmp_path, "regions", {f"panel {i}": answer for i in range(panels)}),
+        *(rows, random.integers(0, classes, 30)),
+        heading="a heading",
+        caption="a caption",
+    )
+    assert heading == "a heading"
+    assert "; ".join(f"panel {i}" for i in range(panels)) in html
+    with Image.open(tmp_path / "regions.png") as image:
+        pixels = np.asarray(image.convert("RGB"), int)
+    first = pixels[
+        : pixels.shape[0] // 2 + 1, : pixels.shape[1] // min(4, panels)
+    ]
+    height, width, _ = first.shape
+    left, right = (
+        first[height // 2, width // 4],
+        first[height // 2, 3 * width // 4],
+    )
+    assert left[2] > left[0]  # blue
+    assert right[0] > right[2] or classes == 3  # orange

@@ -150,9 +150,10 @@ NEAR_COPIES = (
     "mnist_softmax_regression",
     "mnist_to_fashion_mnist",
 )
-# They resume as others do; mnist_gan is killed in tests/survival/test_kills.py.
+# They resume as others do; mnist_gan is killed in tests/survival/test_kills.py,
+# moons_mlp in tests/recipes/test_moons.py.
 RESUME_AS_OTHERS = (
-    *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5"),
+    *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
     *("mnist_learning_curve", "mnist_optimizers"),
 )
 # Where the sample is more than a dry run needs.

@@ -1,6 +1,7 @@
 """Small tables that come with the package, split as every table is.
 
-They are scikit-learn's iris, wine, breast_cancer and diabetes, and R's infert.
+They are scikit-learn's iris, wine, breast_cancer and diabetes, R's infert, and
+points in the plane that nobody has measured: moons, circles, spirals and XOR.
 The rows are sorted by their targets, and of each five in a row three are for
 training, one is for validation and one for testing: no random numbers, and all
 three parts have the same mix of classes, or of small and large numbers.
@@ -149,10 +150,89 @@ def infert() -> Data:
     )
 
 
+# --- points in the plane ------------------------------------------------------
+
+POINTS = 1_000  # of both classes together
+
+
+def moons() -> Data:
+    """Return two half circles that reach into each other."""
+
+    def draw(random, label, share):
+        angle = np.pi * (share + label)
+        return np.cos(angle) + label, np.sin(angle) + label / 2
+
+    return _points("moons", "two moons", 0.2, draw)
+
+
+def circles() -> Data:
+    """Return a circle of points around another."""
+
+    def draw(random, label, share):
+        angle, radius = 2 * np.pi * share, 1 - 0.5 * label
+        return radius * np.cos(angle), radius * np.sin(angle)
+
+    return _points("circles", "two circles", 0.08, draw)
+
+
+def spirals() -> Data:
+    """Return two arms that wind around each other, one and a half times."""
+
+    def draw(random, label, share):
+        radius = 0.1 + 0.9 * share
+        angle = 3 * np.pi * share + np.pi * label
+        return radius * np.cos(angle), radius * np.sin(angle)
+
+    return _points("spirals", "two spirals", 0.03, draw)
+
+
+def xor() -> Data:
+    """Return points in four quarters; those that face each other are alike."""
+
+    def draw(random, label, share):
+        x, y = random.uniform(0.05, 1, (2, len(share)))
+        side = np.where(share < 0.5, -1, 1)
+        return side * x, side * y * np.where(label == 1, -1, 1)
+
+    return _points("xor", "exclusive or", 0.05, draw)
+
+
+def _points(name: str, title: str, noise: float, draw: Callable) -> Data:
+    """Return points that are drawn from a shape, and then blurred.
+
+    Args:
+        name: Name of the data set.
+        title: What people call it.
+        noise: Standard deviation of what is added to each coordinate.
+        draw: Function of random numbers, labels, and a number from 0 to 1 for
+            each point, to two arrays of coordinates.
+    """
+    # The numbers of this generator are the same in all versions of NumPy.
+    random = np.random.RandomState(0)
+    labels = np.arange(POINTS, dtype="int32") % 2
+    rows = np.stack(draw(random, labels, random.uniform(size=POINTS)), axis=1)
+    rows += random.normal(scale=noise, size=rows.shape)
+    return _data(
+        name,
+        Facts(title, "drawn at random, free of licences"),
+        (Column("x", "", "from left to right"), Column("y", "", "upwards")),
+        # Rounded, for sines have other last digits elsewhere.
+        *(rows.round(4), labels),
+        source="a generator of random numbers",
+        class_names=("blue", "orange"),
+    )
+
+
 TABLES: dict[str, Callable[[], Data]] = {
     table.__name__: table
-    for table in (iris, wine, breast_cancer, diabetes, infert)
+    for table in (
+        *(iris, wine, breast_cancer, diabetes, infert),
+        *(moons, circles, spirals, xor),
+    )
 }
+
+
+# --- splits -------------------------------------------------------------------
 
 
 def _classes(name: str, facts: Facts, columns) -> Data:

@@ -17,6 +17,7 @@ COUNTED_CLASSES = 20  # a larger confusion matrix has no room for numbers
 LEGEND = 40  # names beside a map of the codes
 DRAWN_CLASSES = 200  # of more there is no matrix, and a table of the worst
 
+REGION = 150  # answers along each side of a plane
 SHORT = 12  # letters of a name, of which ten fit into a row
 
 RIGHT, WRONG = (0.89, 0.92, 0.95), (0.78, 0.12, 0.13)  # of a confusion matrix
@@ -357,7 +358,11 @@ def units_section(plots: Path, pictures: dict, selectivity=None):
     """
     names, rows = zip(*pictures.items(), strict=True)
     columns = len(rows[0])
-    texts = [text for name in names for text in [name] + [""] * (columns - 1)]
+    texts = [
+        text
+        for name in names
+        for text in [page.short(name)] + [""] * (columns - 1)
+    ]
     figure = page.tiles(
         _in_colors(np.concatenate(rows)),
         *(texts, columns),
@@ -404,6 +409,60 @@ def _over(images, values) -> np.ndarray:
     colors = np.where(strength > 0, FOR, AGAINST)
     share = np.abs(strength)
     return (1 - share) * paper + share * colors
+
+
+# --- decision regions ---------------------------------------------------------
+
+
+def regions_section(
+    plots: Path, name: str, panels: dict, rows, labels, *, heading, caption
+):
+    """Return a section with what networks answer all over a plane.
+
+    Args:
+        plots: Where the figure goes.
+        name: The figure's file name, without suffix.
+        panels: Title of each panel to a function from rows `(n, 2)` to the
+            probabilities of the classes.
+        rows: Points to draw over the answers, `(n, 2)`.
+        labels: Their classes.
+        heading: Heading of the section.
+        caption: How to read it, as HTML.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    size = np.array([columns, lines + 0.12 * lines]) * 8.8 / columns
+    figure = Figure(figsize=size, layout="constrained")
+    # A square around the points, and all that is asked about in it.
+    middle = (rows.min(axis=0) + rows.max(axis=0)) / 2
+    half = 0.55 * np.ptp(rows, axis=0).max()
+    way = np.linspace(-half, half, REGION)
+    grid = np.stack(np.meshgrid(way, way), axis=-1).reshape(-1, 2) + middle
+    colors = [page.VALIDATION, page.TRAINING, *colormaps["Dark2"].colors]
+    colors = np.array([to_rgb(color) for color in colors])
+    for i, (title, answer) in enumerate(panels.items()):
+        shares = np.asarray(answer(grid.astype("float32")))
+        tints = 1 - 0.55 * (1 - shares @ colors[: shares.shape[1]])
+        axes = figure.add_subplot(lines, columns, i + 1)
+        (left, low), (right, high) = middle - half, middle + half
+        axes.imshow(
+            tints.reshape(REGION, REGION, 3).clip(0, 1),
+            origin="lower",
+            extent=(left, right, low, high),
+        )
+        x, y = rows.T
+        axes.scatter(x, y, s=3, color=colors[labels], linewidths=0)
+        axes.set_title(title, size=10, parse_math=False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color(page.FAINT)
+    alt = f"Decision regions in the plane: {'; '.join(panels)}."
+    html = page.figure_html(plots / f"{name}.png", figure, alt)
+    return heading, caption, html
 
 
 # --- a regression's sections --------------------------------------------------

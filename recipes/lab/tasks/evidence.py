@@ -12,6 +12,17 @@ from recipes.lab.tasks.scores import Scores
 
 FEW_PIXELS = 96 * 96  # larger images take their time: fewer are looked at
 LOOKED_AT = 1_000  # images that say what color is usual
+UNITS = 8  # of each layer
+
+# What the report says of Grad-CAM where it shows nothing.
+NO_CONVOLUTION = (
+    " It is left out, for this network has no convolution in two dimensions."
+)
+NOTHING_RAISES = (
+    " Where it is empty, or left out, no map of that convolution raises the "
+    "score in the mean over its places: so it happens where the network has no "
+    "global pooling, and looks at each place by itself."
+)
 
 
 def sections(
@@ -46,7 +57,7 @@ def sections(
     return [
         _evidence(model, answer, scores, names, plots, columns, color),
         _classes(model, answer, names, plots, columns, color, seed),
-        *_units(model, layers, plots, columns, seed),
+        *_units(model, layers, plots, seed),
     ]
 
 
@@ -65,20 +76,14 @@ def _evidence(model, answer, scores, names, plots, columns, color):
         "gradient": explaining.saliency(model, *given),
         "Grad-CAM": explaining.grad_cam(model, *given),
     }
-    remark = ""
     places = maps["Grad-CAM"]
+    remark = ""
     if places is None:
-        del maps["Grad-CAM"]
-        remark = (
-            " It is left out, for this network has no convolution in two "
-            "dimensions."
-        )
+        remark = NO_CONVOLUTION
     elif not places.any(axis=(1, 2)).all():
-        remark = (
-            " Where it is empty, no map of that convolution raises the score "
-            "in the mean over its places, which happens where the network "
-            "looks at each place by itself, and has no global pooling."
-        )
+        remark = NOTHING_RAISES
+    if places is None or not places.any():
+        del maps["Grad-CAM"]
     texts = [
         f"{names[found[i]]}\n{sure[i]:.1%}"
         if found[i] == truth[i]
@@ -107,11 +112,11 @@ def _classes(model, answer, names, plots, columns, color, seed):
     return figures.preferred_section(plots, pictures, texts, columns)
 
 
-def _units(model, layers, plots, columns, seed):
+def _units(model, layers, plots, seed):
     """Show what the first units of some layers answer most to."""
     if not layers:
         return []
-    shown = np.arange(min(columns, *layers.values()))
+    shown = np.arange(min(UNITS, *layers.values()))
     pictures = {
         name: explaining.maximize(model, shown, name, seed=seed).images
         for name in layers
