@@ -121,6 +121,42 @@ def test_parts_are_computed_apart():
     assert counts() == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [
+        ("softmax", "sparse_categorical_crossentropy"),
+        ("sigmoid", "binary_crossentropy"),
+    ],
+)
+def test_what_is_certain_and_wrong_is_learned_from(activation, loss):
+    """Keras computes the loss from logits; probabilities of 0 say nothing."""
+
+    def gradient(count):
+        keras.utils.set_random_seed(3)
+        features = keras.Input((4,))
+        units = 3 if activation == "softmax" else 1
+        outputs = layers.Dense(units, activation=activation)(features)
+        model = keras.Model(features, outputs)
+        if count:
+            compute_in_parts(model, count)
+        kernel = model.layers[-1].kernel.value
+        inputs = 1_000 * np.random.default_rng(0).normal(size=(ROWS, 4))
+
+        @tf.function
+        def step():
+            with tf.GradientTape() as tape:
+                answers = model(tf.constant(inputs, tf.float32))
+                wrong = np.zeros((ROWS, 1), "int32")
+                value = tf.reduce_mean(keras.losses.get(loss)(wrong, answers))
+            return tape.gradient(value, kernel)
+
+        return step().numpy()
+
+    whole = gradient(0)
+    assert np.abs(whole).max() > 10
+    np.testing.assert_allclose(gradient(2), whole, rtol=1e-5, atol=1e-3)
+
+
 def test_a_batch_that_cannot_be_shared_is_computed_as_a_whole():
     whole = trained_step(mixed, 0, rows=7)
     parts = trained_step(mixed, 2, rows=7)

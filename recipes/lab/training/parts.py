@@ -105,7 +105,15 @@ def _split(tensor, count: int) -> _Parts:
 
 
 def _join(value):
-    return tf.concat(value.tensors, 0) if isinstance(value, _Parts) else value
+    if not isinstance(value, _Parts):
+        return value
+    whole = tf.concat(value.tensors, 0)
+    # What Keras' cross-entropies look for: from probabilities that have become
+    # 0 and 1 they would get no gradient.
+    logits = [getattr(x, "_keras_logits", None) for x in value.tensors]
+    if all(part is not None for part in logits):
+        whole._keras_logits = tf.concat(logits, 0)
+    return whole
 
 
 def _operation(count, training, operation):
