@@ -53,6 +53,24 @@ def test_lines_of_any_kind_are_drawn(tmp_path, options):
     assert (tmp_path / "plots" / "lines.png").stat().st_size > 5_000
 
 
+@pytest.mark.parametrize("least", [0.2, 1e-3, 1e-9, 1e-30])
+def test_logarithmic_axes_have_numbers(least, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+
+    def savefig(figure, *arguments, **options):
+        drawn.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    draw(tmp_path, [panel({"Adam": {1: [least], 2: [1.0]}}, log_y=True)])
+    axes = drawn[0].axes[0]
+    low, high = axes.get_ylim()
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3
+
+
 def test_plots_stand_in_rows(tmp_path):
     sizes = []
     for count in (2, 3):

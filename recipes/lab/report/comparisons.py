@@ -209,8 +209,10 @@ def _label(axes, panel: Panel) -> None:
     ]
     if panel.log_y and min(values) > 0:  # of a few images all may be right
         axes.set_yscale("log")
-        is_narrow = max(values) < 30 * min(values)
-        subs = (1, 1.5, 2, 3, 5, 7) if is_narrow else (1, 2, 5)
+        ratio = max(values) / min(values)
+        subs = (1, 1.5, 2, 3, 5, 7) if ratio < 30 else (1, 2, 5)
+        if ratio > 1e4:  # Matplotlib would label nothing, for want of room
+            subs = (1,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.yaxis.set_minor_locator(NullLocator())
