@@ -6,6 +6,7 @@ from recipes.lab.training.backbones import create_transfer_model
 from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.fitting import fit, seed_repeat, steps
+from recipes.lab.training.measuring import once
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
@@ -19,6 +20,7 @@ __all__ = [
     "create_transfer_model",
     "fit",
     "minimize",
+    "once",
     "one_cycle",
     "seed_repeat",
     "steps",
