@@ -62,7 +62,7 @@ EVERY_PHASE = {
         "networks": ("alexnet", "vgg"),
         "widths": (0.05,),
     },
-    "fashion_mnist_hydranet": {"also": (1,)},
+    "fashion_mnist_hydranet": {"also": (2,)},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
     "mnist_learning_curve": {
@@ -154,7 +154,7 @@ NEAR_COPIES = (
 # moons_mlp in tests/recipes/test_moons.py.
 RESUME_AS_OTHERS = (
     *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
-    *("mnist_learning_curve", "mnist_optimizers"),
+    *("mnist_learning_curve", "mnist_multi_task", "mnist_optimizers"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
