@@ -146,6 +146,7 @@ NEAR_COPIES = (
     "mnist_gru",
     "mnist_lecture_cnn",
     "mnist_mlp_augmented",
+    "mnist_residual_mlp",
     "mnist_simple_rnn",
     "mnist_softmax_regression",
     "mnist_to_fashion_mnist",
