@@ -42,7 +42,7 @@ def main(argv=None) -> int:
     if name.startswith("-"):
         return _refuse(f"{name} is a flag; the name of a recipe comes first.")
     if name not in names():
-        close = difflib.get_close_matches(name, names())
+        close = difflib.get_close_matches(name, names(), cutoff=0.8)
         if len(name) > 2:
             longer = sorted((n for n in names() if name in n), key=len)
             close = longer or close
