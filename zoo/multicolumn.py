@@ -44,7 +44,7 @@ def mcdnn(
     | column1_pool2, 3×3           | 3×3×40   |            |                 |
     | column1_flatten              | 360      |            |                 |
     | column1_hidden               | 150      | 54,150     | 54,000          |
-    | column2_* to column7_*       | 150      | 447,180    | 11,341,920      |
+    | column[2-7]_*, the others    | 150      | 447,180    | 11,341,920      |
     | columns                      | 1,050    |            |                 |
     | predictions                  | 10       | 10,570     | 10,500          |
     | sum                          |          | 532,280    | 13,242,740      |
@@ -249,6 +249,10 @@ class AveragedPredictions(layers.Layer):
         self.units = units
         self.columns = columns
         self.activation = keras.activations.get(activation)
+        if units < 1:
+            raise ValueError(
+                f"There must be one class or more. Received: {units}"
+            )
         known = (keras.activations.softmax, keras.activations.linear)
         if self.activation not in known:
             raise ValueError(
