@@ -200,7 +200,7 @@ def test_without_a_convolution_there_is_no_grad_cam(name):
         ("cnn", "conv2"),
         pytest.param("mlp", "hidden1", marks=pytest.mark.thorough),
         pytest.param("cnn", None, marks=pytest.mark.thorough),
-        pytest.param("gru", None, marks=pytest.mark.thorough),
+        pytest.param("gru", None, marks=pytest.mark.slow),
     ],
 )
 def test_pictures_excite_their_units_more_and_more(name, layer):
@@ -248,6 +248,8 @@ def test_layers_to_excite_are_those_with_kernels():
         "hidden1": 128,
     }
     assert explaining.layers_to_excite(build("softmax_regression")) == {}
+    nothing = keras.Sequential([keras.Input((2, 2, 1)), layers.Flatten()])
+    assert explaining.layers_to_excite(nothing) == {}
     assert [*explaining.layers_to_excite(build("lenet5"))] == ["c1", "c5", "f6"]
 
 

@@ -163,7 +163,7 @@ def _of_classes(outputs, classes):
 
 
 def _multiplies(layer) -> bool:
-    """Whether a layer has a kernel of any kind, and does not just scale."""
+    """Whether a layer has a kernel of any kind, and does not only scale."""
     return any(len(weight.shape) > 1 for weight in layer.weights)
 
 
@@ -276,7 +276,11 @@ def layers_to_excite(model: keras.Model, count: int = 3) -> dict[str, int]:
             classes.
     """
     flat, leaving = _surgery.without_submodels(_surgery.functional(model))
-    *names, _ = [layer.name for layer in flat.layers if _multiplies(layer)]
+    names = [
+        layer.name
+        for layer in flat.layers
+        if _multiplies(layer) and hasattr(leaving[layer.name], "shape")
+    ][:-1]
     chosen = np.linspace(0, len(names) - 1, min(count, len(names)))
     chosen = [names[i] for i in chosen.round().astype(int)]
     return {name: leaving[name].shape[-1] for name in chosen}
