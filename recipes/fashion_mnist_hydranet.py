@@ -45,6 +45,8 @@ class Config:
     batch_size: BatchSize = 128
     learning_rate: Rate = 0.01
     """Adam's, at its peak after a quarter of the steps."""
+    later_rate: Rate = 0.003
+    """The same, of what starts from trained weights."""
     run: RunOptions = RunOptions()
 
 
@@ -58,19 +60,20 @@ def train(config: Config) -> dict[str, float]:
         task = tasks.Classification(run.data)
         lines = {"HydraNet": {}, "static network": {}}
         donor = _create(run, 1, 1)
-        before = _fit(run, donor, "donor")
+        first, later = config.learning_rate, config.later_rate
+        before = _fit(run, donor, "donor", first)
         groups = _groups_of_classes(run, donor)
 
         def train_pair(chosen, phase, quiet):
             """Train two networks of one cost; note their accuracies."""
             model = _branched(donor, _create(run, config.branches, chosen))
-            history = _fit(run, model, phase, groups, quiet)
+            history = _fit(run, model, phase, later, groups, quiet)
             static = _create(run, 1, 1, (chosen * FILTERS[0], FILTERS[1]))
             if chosen == 1:
                 static.set_weights(donor.get_weights())
             else:
-                _fit(run, static, f"donor-{chosen}", quiet=quiet)
-            longer = _fit(run, static, f"static-{chosen}", quiet=quiet)
+                _fit(run, static, f"donor-{chosen}", first, quiet=quiet)
+            longer = _fit(run, static, f"static-{chosen}", later, quiet=quiet)
             scores = task.score(model, run.data.test, quiet=quiet)
             others = task.score(static, run.data.test, quiet=True)
             _note(lines, model, scores.metrics, others.metrics)
@@ -148,7 +151,7 @@ def _branched(donor, model):
     return model
 
 
-def _fit(run, model, phase, groups=None, quiet=False):
+def _fit(run, model, phase, rate, groups=None, quiet=False):
     """Train a network, and its gate if there are groups; return the history."""
     from dataclasses import replace
 
@@ -172,9 +175,7 @@ def _fit(run, model, phase, groups=None, quiet=False):
         images = augmentation.random_flip(images, draw)
         return augmentation.random_shift(images, draw)
 
-    rate = training.one_cycle(
-        run.config.learning_rate, training.steps(run), warmup=0.25
-    )
+    rate = training.one_cycle(rate, training.steps(run), warmup=0.25)
     with run.scope():
         trained = keras.Model(model.input, outputs, name=model.name)
         trained.compile(
@@ -198,8 +199,8 @@ def _fit(run, model, phase, groups=None, quiet=False):
 def _groups_of_classes(run, model):
     """Return the group of each class, int32: those that look alike share it.
 
-    The two groups with the nearest means are joined until there are as many as
-    branches, and none grows much larger than the others.
+    The two groups with the nearest means are joined, until there are as many as
+    branches.
     """
     import itertools
 
@@ -213,16 +214,14 @@ def _groups_of_classes(run, model):
         seen.inputs[seen.targets == label].mean(axis=0)
         for label in range(run.data.num_classes)
     ]
-    fair = -(-len(means) // run.config.branches)
     groups = [[label] for label in range(len(means))]
 
-    def cost(pair):
+    def distance(pair):
         one, other = (np.mean([means[i] for i in g], axis=0) for g in pair)
-        too_large = max(0, len(pair[0]) + len(pair[1]) - fair)
-        return too_large, np.sum((one - other) ** 2)
+        return np.sum((one - other) ** 2)
 
     while len(groups) > run.config.branches:
-        pair = min(itertools.combinations(groups, 2), key=cost)
+        pair = min(itertools.combinations(groups, 2), key=distance)
         groups = [g for g in groups if g not in pair] + [sum(pair, [])]
     found = np.zeros(len(means), "int32")
     for number, group in enumerate(groups):
