@@ -132,13 +132,16 @@ class BranchConv2D(_OfBranches):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Combiner(_OfBranches):
-    """Add up what the chosen branches say, as far as the gate trusts each.
+    """Take the mean of what the chosen branches say, each by its own weights.
 
     That is a dense layer upon the means of all branches' maps side by side,
-    each times its probability, with zeros in place of those that were not
-    chosen. It takes the maps `(batch, chosen, height, width, filters)`, the
-    numbers of the branches, and the probabilities `(batch, branches)` that
-    chose them. So the gate learns which branches help.
+    with zeros in place of those that were not chosen. It takes the maps
+    `(batch, chosen, height, width, filters)`, the numbers of the branches, and
+    the probabilities `(batch, branches)` that chose them.
+
+    The probabilities change nothing of what comes out. But training is told
+    that more of one were more of what its branch says, so the gate learns which
+    branches help.
 
     Args:
         branches: How many branches there are.
@@ -152,11 +155,14 @@ class Combiner(_OfBranches):
     def build(self, maps_shape, choice_shape, gate_shape):
         self.add_kernels(maps_shape[-1], self.units)
 
-    def call(self, maps, choice, gate):
-        shares = ops.take_along_axis(gate, choice, axis=1)
-        means = ops.mean(maps, axis=(2, 3)) * shares[..., None]
-        added = ops.matmul(means[:, :, None], self.kernels_of(choice))
-        return ops.sum(added, axis=(1, 2))
+    def call(self, maps, choice, gate, training=False):
+        means = ops.mean(maps, axis=(2, 3))
+        if training:
+            shares = ops.take_along_axis(gate, choice, axis=1)
+            ones = 1 + shares - ops.stop_gradient(shares)
+            means = means * ones[..., None]
+        found = ops.matmul(means[:, :, None], self.kernels_of(choice))
+        return ops.mean(found, axis=(1, 2))
 
     def get_config(self):
         return {
@@ -208,9 +214,9 @@ def hydranet(
 
     All images share the stem. The gate looks at what it says and finds each
     branch more or less probable, the image goes through the most probable ones,
-    and the combiner adds up what they say. So the branches can become experts,
-    and the network can have the parameters of many while an image costs as much
-    as `chosen` of them: 82,960 multiplications for stem, gate and
+    and the combiner takes the mean of what they say. So the branches can become
+    experts, and the network can have the parameters of many while an image
+    costs as much as `chosen` of them: 82,960 multiplications for stem, gate and
     `predictions`, and 188,672 for each branch. The other branches are not
     computed, wherever the model runs.
 

@@ -641,13 +641,11 @@ def _branch_convolution(graph, layer, maps, choice):
 
 @_writes(hydra.Combiner)
 def _combiner(graph, layer, maps, choice, gate):
-    shares = graph.node("GatherElements", gate, choice, axis=1)
-    shares = graph.node("Unsqueeze", shares, [2])
     maps = graph.channels_last(maps)
     means = graph.node("ReduceMean", maps, [2, 3], keepdims=0)
-    means = graph.node("Unsqueeze", graph.node("Mul", means, shares), [2])
-    added = graph.node("MatMul", means, _kernels_of(graph, layer, choice))
-    return graph.node("ReduceSum", added, [1, 2], keepdims=0)
+    means = graph.node("Unsqueeze", means, [2])
+    found = graph.node("MatMul", means, _kernels_of(graph, layer, choice))
+    return graph.node("ReduceMean", found, [1, 2], keepdims=0)
 
 
 def _kernels_of(graph, layer, choice):
