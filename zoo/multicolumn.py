@@ -280,8 +280,12 @@ class AveragedPredictions(layers.Layer):
     def call(self, x):
         x = ops.reshape(x, (-1, self.columns, 1, self.kernel.shape[1]))
         x = ops.matmul(x, self.kernel) + self.bias[:, None]
+        is_softmax = self.activation is keras.activations.softmax
+        if self.columns == 1 and is_softmax:
+            # With the logits, which Keras' losses look for.
+            return self.activation(x[:, 0, 0])
         average = ops.mean(ops.softmax(x), axis=(1, 2))
-        if self.activation is keras.activations.softmax:
+        if is_softmax:
             return average
         return ops.log(ops.maximum(average, keras.config.epsilon()))
 

@@ -1,7 +1,9 @@
 """Multi-column networks: widths, votes, and columns put together."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.builders import build, outputs
 
 import zoo
@@ -85,3 +87,17 @@ def test_as_many_columns_as_there_are(pixels):
 def test_refused(arguments, reason):
     with pytest.raises(ValueError, match=reason):
         zoo.create_model("mcdnn", **arguments)
+
+
+def test_a_column_that_is_certain_and_wrong_learns():
+    """Keras' loss needs the logits where a probability has become 0."""
+    layer = multicolumn.AveragedPredictions(2, 1)
+    features = np.array([[100.0]], "float32")
+    layer(features)
+    layer.set_weights([np.array([[[1.0, -1.0]]]), np.zeros((1, 2))])
+    with tf.GradientTape() as tape:
+        loss = keras.losses.categorical_crossentropy(
+            np.array([[0.0, 1.0]]), layer(features)
+        )
+    slope = tape.gradient(loss, layer.kernel.value)
+    np.testing.assert_allclose(slope[0, 0], [100, -100], rtol=1e-5)
