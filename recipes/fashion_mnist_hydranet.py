@@ -200,8 +200,9 @@ def _fit(run, model, phase, rate, groups=None, quiet=False):
 def _groups_of_classes(run, model):
     """Return the group of each class, int32: those that look alike share it.
 
-    The two groups with the nearest means are joined, until there are as many as
-    branches.
+    The two groups with the nearest means are joined until there are as many as
+    branches, and none grows larger than its fair share if others can be joined:
+    else one branch would have all the clothes, and each shoe one of its own.
     """
     import itertools
 
@@ -215,14 +216,16 @@ def _groups_of_classes(run, model):
         seen.inputs[seen.targets == label].mean(axis=0)
         for label in range(run.data.num_classes)
     ]
+    fair = -(-len(means) // run.config.branches)
     groups = [[label] for label in range(len(means))]
 
-    def distance(pair):
+    def cost(pair):
         one, other = (np.mean([means[i] for i in g], axis=0) for g in pair)
-        return np.sum((one - other) ** 2)
+        too_large = max(0, len(pair[0]) + len(pair[1]) - fair)
+        return too_large, np.sum((one - other) ** 2)
 
     while len(groups) > run.config.branches:
-        pair = min(itertools.combinations(groups, 2), key=distance)
+        pair = min(itertools.combinations(groups, 2), key=cost)
         groups = [g for g in groups if g not in pair] + [sum(pair, [])]
     found = np.zeros(len(means), "int32")
     for number, group in enumerate(groups):

@@ -32,7 +32,7 @@ class Config:
 
     alone: tuple[str, ...] = ()
     """Tasks to train a network of their own for, to compare with, or all."""
-    epochs: Epochs = 6
+    epochs: Epochs = 12
     batch_size: BatchSize = 256
     learning_rate: Rate = 0.01
     """Adam's, at its peak after a quarter of the steps."""
