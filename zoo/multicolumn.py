@@ -89,9 +89,9 @@ def mcdnn(
             f"Received: {widths!r}"
         )
     shortest = min(input_shape[:2])
-    if shortest < 22:
+    if shortest < 16:
         raise ValueError(
-            "mcdnn takes images of at least 22×22 pixels: two convolutions and "
+            "mcdnn takes images of at least 16×16 pixels: two convolutions and "
             f"poolings leave nothing of smaller ones. Received: {input_shape}"
         )
 

@@ -13,9 +13,10 @@ OF_IMAGES = [
     for name in RECIPES
     if importlib.import_module(f"recipes.{name}").DATASET in sources.SOURCES
 ]
-# It needs a trained network that knows such images.
-WITH_A_DONOR = {
+# It needs a trained network that knows such images, or asks about digits.
+PARTICULAR = {
     "mnist_gan": "The judge must be a classifier of 5 classes",
+    "mnist_multi_task": "The tasks are about the digits 0 to 9",
 }
 # They share their network with another, or their way to train.
 NEAR_COPIES = (
@@ -28,6 +29,8 @@ NEAR_COPIES = (
         "mnist_to_fashion_mnist",
     ),
     *("mnist_learning_curve", "mnist_optimizers", "mnist_regularization"),
+    *("fashion_mnist_architectures", "fashion_mnist_resnet"),
+    *("mnist_cnn_accurate", "mnist_mlp_augmented"),
 )
 FEWER = {
     "mnist_residual_mlp": ["--blocks", 2],
@@ -51,7 +54,7 @@ def shapes(tmp_path_factory):
             else pytest.mark.thorough,
         )
         for name in OF_IMAGES
-        if name not in WITH_A_DONOR
+        if name not in PARTICULAR
     ],
 )
 @pytest.mark.usefixtures("no_export")
@@ -66,12 +69,10 @@ def test_every_recipe_of_images_takes_a_folder(name, shapes, tmp_path):
 
 
 @pytest.mark.usefixtures("empty_folder")
-@pytest.mark.parametrize("name", WITH_A_DONOR)
-def test_a_recipe_that_starts_from_a_network_says_what_that_takes(
-    name, shapes, capsys
-):
+@pytest.mark.parametrize("name", PARTICULAR)
+def test_a_recipe_that_takes_some_images_only_says_which(name, shapes, capsys):
     flags = ["--dataset", shapes, "--batch-size", 16]
-    assert WITH_A_DONOR[name] in is_a_usage_error(capsys, *flags, recipe=name)
+    assert PARTICULAR[name] in is_a_usage_error(capsys, *flags, recipe=name)
 
 
 @pytest.mark.usefixtures("empty_folder")

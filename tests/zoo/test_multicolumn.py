@@ -80,7 +80,7 @@ def test_as_many_columns_as_there_are(pixels):
         ({"widths": ()}, "there must be one"),
         ({"widths": (0,)}, "from 1 to 29 pixels"),
         ({"widths": (30,)}, "from 1 to 29 pixels"),
-        ({"input_shape": (20, 28, 1)}, "at least 22×22"),
+        ({"input_shape": (15, 28, 1)}, "at least 16×16"),
         ({"classifier_activation": "sigmoid"}, "must be 'softmax'"),
     ],
 )
