@@ -50,8 +50,17 @@ def has_loop(graph):
     return any("While" in node.type for node in graph.get_operations())
 
 
-@pytest.mark.parametrize("cell", [layers.SimpleRNN, layers.GRU, layers.LSTM])
-@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("cell", "backwards"),
+    [
+        (layers.SimpleRNN, False),
+        (layers.GRU, True),
+        (layers.LSTM, False),
+        pytest.param(layers.SimpleRNN, True, marks=pytest.mark.thorough),
+        pytest.param(layers.GRU, False, marks=pytest.mark.thorough),
+        pytest.param(layers.LSTM, True, marks=pytest.mark.thorough),
+    ],
+)
 def test_outputs_and_gradients_are_those_of_keras(cell, backwards):
     model = network(
         cell(4, return_sequences=True, go_backwards=backwards), cell(2)
