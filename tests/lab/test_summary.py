@@ -66,14 +66,14 @@ def test_a_dry_run_says_what_it_does_before_it_does_it(said_dry_run):
 
 
 @pytest.mark.parametrize(
-    ("config", "value"),
+    ("config", "command"),
     [
-        (cnn.Config(), "99.47 ± 0.05 % over 10 seeds"),
-        (cnn.Config(epochs=1), "99.30 ± 0.04 % over 5 seeds"),
-        (lecture_cnn.Config(), "99.42 ± 0.05 % over 3 seeds"),
+        (cnn.Config(), "mnist_cnn"),
+        (cnn.Config(epochs=1), "mnist_cnn --epochs 1"),
+        (lecture_cnn.Config(), "mnist_lecture_cnn"),
         (
             lecture_cnn.Config(training="lecture"),
-            "99.14 ± 0.00 % over one seed",
+            "mnist_lecture_cnn --training lecture",
         ),
     ],
 )
@@ -81,9 +81,13 @@ def test_a_dry_run_says_what_it_does_before_it_does_it(said_dry_run):
     "options", [{}, {"seed": 7, "strategy": "mirrored", "cpu_devices": 2}]
 )
 def test_the_result_of_the_very_command_is_beside_its_own(
-    config, value, options
+    config, command, options
 ):
     words = said(config, **options)
+    row = results.read()[f"python -m recipes.{command}"]
+    value = f"{100 * float(row['mean']):.2f} ± {100 * float(row['std']):.2f} %"
+    count = "one seed" if row["seeds"] == "1" else f"{row['seeds']} seeds"
+    value += f" over {count}"
     assert f"Test accuracy       99.42 %      published: {value}\n" in words
     assert "Test cross-entropy  0.1234 nats\n" in words
 
