@@ -53,12 +53,15 @@ def has_loop(graph):
 @pytest.mark.parametrize(
     ("cell", "backwards"),
     [
-        (layers.SimpleRNN, False),
         (layers.GRU, True),
-        (layers.LSTM, False),
-        pytest.param(layers.SimpleRNN, True, marks=pytest.mark.thorough),
-        pytest.param(layers.GRU, False, marks=pytest.mark.thorough),
-        pytest.param(layers.LSTM, True, marks=pytest.mark.thorough),
+        *(
+            pytest.param(cell, backwards, marks=pytest.mark.thorough)
+            for cell, backwards in (
+                *((layers.SimpleRNN, False), (layers.SimpleRNN, True)),
+                *((layers.GRU, False), (layers.LSTM, False)),
+                (layers.LSTM, True),
+            )
+        ),
     ],
 )
 def test_outputs_and_gradients_are_those_of_keras(cell, backwards):
