@@ -2,7 +2,7 @@
 
     python -m recipes.mnist_lstm
 
-Expect 99.3 % after two to three minutes on two CPU cores. The network sees 28
+Expect 99.3 % after one to two minutes on two CPU cores. The network sees 28
 rows of 28 pixels, one after another, and answers after the last.
 
 Reference: Hochreiter and Schmidhuber 1997.
