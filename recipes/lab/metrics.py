@@ -83,7 +83,7 @@ _METRICS = {
         *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }
-_ABBREVIATIONS = ("pca",)
+_ABBREVIATIONS = ("mlp", "pca")
 
 
 def named(name: str) -> Metric:

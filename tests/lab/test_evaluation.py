@@ -1,4 +1,4 @@
-"""Pictures of folds, and of all mistakes."""
+"""Pictures of folds, of all mistakes, and of what accuracy costs."""
 
 import numpy as np
 import pytest
@@ -41,3 +41,20 @@ def test_every_mistake_is_shown_in_the_order_of_the_folds(tmp_path):
         tmp_path, images, labels, labels, list("abc"), folds
     )
     assert (caption, html) == ("There are none.", "")
+
+
+def test_costs_are_drawn_with_the_name_of_each_method(tmp_path):
+    points = {"ours": {"cnn": (3.0, 92.0)}, "others": {"$svc": (900.0, 89.7)}}
+    heading, caption, html = evaluation.costs_section(
+        tmp_path,
+        "costs",
+        heading="Costs",
+        caption="How to read it",
+        y_label="accuracy in %",
+        panels={"seconds": points, "milliseconds": points},
+        html="<table></table>",
+    )
+    assert (heading, caption) == ("Costs", "How to read it")
+    assert size_of(tmp_path / "costs.png")
+    assert "$svc 89.7 at 900" in html
+    assert html.endswith("<table></table>")

@@ -10,7 +10,8 @@ from helpers.commands import RECIPES, run_recipe
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_reaches_its_target(name, tmp_path):
-    target = importlib.import_module(f"recipes.{name}").TARGETS[0]
+    recipe = importlib.import_module(f"recipes.{name}")
+    target = recipe.TARGETS[0]
     # A promise is about the mean over seeds; one seed may fall a little short.
     slack = 0.002 if target.metric.better == "max" else -0.02 * target.floor
     code = run_recipe(
@@ -25,3 +26,6 @@ def test_recipe_reaches_its_target(name, tmp_path):
     assert code == 0, metrics["metrics"]
     if target.floor < 1:  # which a plane reaches that separates the classes
         assert metrics["metrics"][target.metric.name] != 1
+    for method, accuracy in getattr(recipe, "PUBLISHED", {}).items():
+        found = metrics["metrics"][f"{method}_test_accuracy"]
+        assert abs(found - accuracy) <= 0.01, method

@@ -25,6 +25,7 @@ NEAR_COPIES = (
     *(
         "mnist_simple_rnn",
         "mnist_softmax_regression",
+        "fashion_mnist_baselines",
         "fashion_mnist_mobilenet",
         "mnist_to_fashion_mnist",
     ),

@@ -1,4 +1,4 @@
-"""How well methods do, fold by fold."""
+"""How well methods do: fold by fold, and at what cost."""
 
 import statistics
 from collections.abc import Sequence
@@ -106,6 +106,106 @@ def all_mistakes_section(plots: Path, images, labels, predicted, names, folds):
     alt = f"{len(wrong)} images that were classified wrongly."
     path = plots / "all_mistakes.png"
     return heading, caption, page.figure_html(path, figure, alt)
+
+
+def costs_section(
+    plots: Path,
+    name: str,
+    *,
+    heading: str,
+    caption: str,
+    y_label: str,
+    panels: dict[str, dict[str, dict[str, tuple[float, float]]]],
+    html: str = "",
+):
+    """Return a section with points that have names, over what they cost.
+
+    Args:
+        plots: Where the figure goes.
+        name: The figure's file name, without suffix.
+        heading: Heading of the section.
+        caption: How to read it, as HTML.
+        y_label: What is on the y-axis, which all panels share.
+        panels: What is on the logarithmic x-axis of each panel, to the groups
+            of points, two at most: name of each group to the points by name.
+        html: What comes below, for example a table.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    figure = Figure(figsize=(8.8, 4.8), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    words = []
+    for axes, (x_label, groups) in zip(grid, panels.items(), strict=True):
+        axes.set_xscale("log")
+        axes.margins(x=0.25, y=0.12)  # for the names
+        for (group, points), style in zip(
+            groups.items(), (OURS, THEIRS), strict=False
+        ):
+            color, marker = style
+            x, y = zip(*points.values(), strict=True)
+            axes.plot(x, y, marker, color=color, markersize=7, label=group)
+            for label, (x, y) in points.items():
+                words.append(f"{label} {y:.4g} at {x:.3g}")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel(x_label)
+        _finish(figure, axes)
+    grid[0].set_ylabel(y_label)
+    figure.legend(
+        *grid[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
+    figure.draw_without_rendering()  # which says where everything is
+    for axes, groups in zip(grid, panels.values(), strict=True):
+        _name_points(
+            axes, {k: v for p in groups.values() for k, v in p.items()}
+        )
+    alt = f"{y_label} against {' and '.join(panels)}: {'; '.join(words)}."
+    picture = page.figure_html(plots / f"{name}.png", figure, alt)
+    return heading, caption, f"{picture}\n{html}".rstrip()
+
+
+def _name_points(axes, points: dict[str, tuple[float, float]]) -> None:
+    """Write the name of each point beside it, where there is room."""
+    from matplotlib.transforms import Bbox
+
+    places = axes.transData.transform([*points.values()])
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+    sides = (
+        *((0, 7, "center", "bottom"), (0, -7, "center", "top")),
+        *((8, 0, "left", "center"), (-8, 0, "right", "center")),
+        *((5, 5, "left", "bottom"), (-5, 5, "right", "bottom")),
+        *((5, -5, "left", "top"), (-5, -5, "right", "top")),
+    )
+
+    def overlap(box):
+        low, high = axes.bbox.intervalx
+        outside = max(0, low - box.x0) + max(0, box.x1 - high)
+        shared = [Bbox.intersection(box, other) for other in taken]
+        return outside * box.height + sum(
+            part.width * part.height for part in shared if part
+        )
+
+    for label, point in points.items():
+        texts = [
+            axes.annotate(
+                *(label, point, (right, up)),
+                textcoords="offset points",
+                ha=across,
+                va=along,
+                size=8.5,
+                parse_math=False,
+            )
+            for right, up, across, along in sides
+        ]
+        boxes = [text.get_window_extent() for text in texts]
+        best = min(range(len(sides)), key=lambda i: overlap(boxes[i]))
+        for text in texts[:best] + texts[best + 1 :]:
+            text.remove()
+        taken.append(boxes[best])
 
 
 def _finish(figure, axes, columns: int = 0) -> None:
