@@ -14,7 +14,7 @@ the report sets beside it.
 
 The digits come writer by writer, and so a fold has writers that its model has
 never seen. The second command shuffles them first, and finds 97 %: it flatters,
-for now each model has seen all writers.
+because each model has then seen all writers.
 
 Reference: Stone 1974 and Kohavi 1995 (cross-validation); Alpaydin and Kaynak
 1998 (data).

@@ -10,17 +10,16 @@ which is the one that is exported. The report draws the accuracy of all against
 what training costs and what an answer costs, and sets what was published beside
 it.
 
-On two CPU cores this takes the better part of an hour, most of it for gradient
-boosting and the support vector machine, and 3 GB of memory. A method that is
-finished is kept: a run that is cut off resumes with the next. The second
-command takes minutes.
+Most of the time goes to gradient boosting and the support vector machine; the
+second command trains on fewer images. A method that is finished is kept: a run
+that is cut off resumes with the next.
 
 Some settings are not the published ones. All see pixels from 0 to 1, not
 standardized. Neighbors are the nearest by Euclid, not by city blocks: that
 takes a product of matrices. Logistic regression has one softmax and an L2
 penalty, not a classifier for each class and L1. And gradient boosting sorts
 pixels into bins (HistGradientBoosting): there are 255 for the 256 values, so
-next to nothing is lost, and without them a thousand trees take a day.
+next to nothing is lost.
 
 Reference: Xiao, Rasul and Vollgraf 2017 (data and table); scikit-learn's
 documentation of each method.

@@ -1,4 +1,4 @@
-"""A residual network on Fashion-MNIST, in three quarters of an hour on a CPU.
+"""A residual network on Fashion-MNIST: what more layers and time are worth.
 
     python -m recipes.fashion_mnist_resnet
 

@@ -1,4 +1,4 @@
-"""The most accurate single network here, in twenty minutes on a CPU.
+"""A larger CNN on MNIST that trains for long, for accuracy and not for speed.
 
     python -m recipes.mnist_cnn_accurate
 
