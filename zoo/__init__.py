@@ -72,6 +72,8 @@ if not _is_command():
     from zoo.autoencoders import (
         convolutional_autoencoder as convolutional_autoencoder,
     )
+    from zoo.boltzmann import rbm as rbm
+    from zoo.boltzmann import dbn as dbn
     from zoo.generators import vae as vae
     from zoo.generators import dcgan as dcgan
     from zoo.recurrent import simple_rnn as simple_rnn

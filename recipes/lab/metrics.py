@@ -67,6 +67,10 @@ EXCESS_CROSS_ENTROPY = Metric(
 )
 NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
 NLL = Metric("test_nll", "Test NLL", "nats", 2)
+PSEUDO_LIKELIHOOD = Metric(
+    *("test_pseudo_log_likelihood", "Test pseudo-log-likelihood", "nats", 2),
+    better="max",
+)
 KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
 CLASSIFIER_SCORE = Metric(
     *("test_classifier_score", "Classifier score", "", 2), better="max"
@@ -80,7 +84,8 @@ _METRICS = {
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
-        *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
+        *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
+        *(CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }
 _ABBREVIATIONS = ("mlp", "pca")

@@ -23,6 +23,10 @@ def variational():
     return tasks.VariationalGeneration(sample()), zoo.vae(**WIDTHS)
 
 
+def machine():
+    return tasks.EnergyBasedGeneration(sample()), zoo.rbm(hidden_units=8)
+
+
 def generator():
     task = tasks.Generation(sample(), Noise(4), small_cnn())
     model = zoo.dcgan(filters=(4, 2), choices=2, latent_dim=4)

@@ -16,6 +16,7 @@ import numpy as np
 from keras import activations, layers
 
 from zoo import (
+    boltzmann,
     generators,
     hydra,
     imagenet,
@@ -234,6 +235,19 @@ def _nothing(graph, layer, x):
 def _sampling(graph, layer, distributions):
     mean, _ = distributions
     return mean
+
+
+@_writes(boltzmann.RestrictedBoltzmann)
+def _restricted_boltzmann(graph, layer, visible):
+    hidden = graph.node("MatMul", visible, layer.kernel)
+    hidden = graph.node("Sigmoid", graph.node("Add", hidden, layer.bias))
+    if not layer.reconstructs:
+        return hidden
+    # The same constant, turned around: another would double the file.
+    inputs = graph.node(
+        "Gemm", hidden, layer.kernel, layer.visible_bias, transB=1
+    )
+    return [hidden, graph.node("Sigmoid", inputs)]
 
 
 @_writes(generators.Choice)

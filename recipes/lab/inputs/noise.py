@@ -57,27 +57,11 @@ class Noise:
             answer: Function from codes to a dictionary of tensors.
             expect: Function from codes to the same dictionary of arrays.
         """
-        number = tf.TensorSpec((), tf.int64)
 
-        @tf.function(input_signature=[number, number], autograph=False)
-        def sample(seed, count):
-            checks = [
-                tf.debugging.assert_positive(
-                    count, message="count must be 1 or more"
-                ),
-                tf.debugging.assert_less_equal(
-                    *(count, tf.constant(MOST, tf.int64)),
-                    message=f"count must be at most {MOST:,}",
-                ),
-            ]
-            with tf.control_dependencies(checks):
-                return answer(self.draw(seed, tf.identity(count)))
+        def draw(seed, count):
+            return answer(self.draw(seed, count))
 
-        return Signature(
-            sample,
-            lambda inputs: ASKED,
-            lambda inputs: expect(self.draw(**ASKED)),
-        )
+        return drawn_from_seed(draw, lambda: expect(self.draw(**ASKED)))
 
     @property
     def shape(self) -> tuple[int]:
@@ -99,3 +83,31 @@ class Noise:
             "normal distribution; the same two give the same\npictures in "
             "every call."
         )
+
+
+def drawn_from_seed(draw, expect) -> Signature:
+    """Return the signature that takes `seed` and `count` and nothing else.
+
+    Args:
+        draw: Function from the two, tensors of an integer, to a dictionary of
+            tensors. It may have no other source of chance.
+        expect: Function of nothing, to the same dictionary of arrays for the
+            seed and the count that are `ASKED`.
+    """
+    number = tf.TensorSpec((), tf.int64)
+
+    @tf.function(input_signature=[number, number], autograph=False)
+    def sample(seed, count):
+        checks = [
+            tf.debugging.assert_positive(
+                count, message="count must be 1 or more"
+            ),
+            tf.debugging.assert_less_equal(
+                *(count, tf.constant(MOST, tf.int64)),
+                message=f"count must be at most {MOST:,}",
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            return draw(seed, tf.identity(count))
+
+    return Signature(sample, lambda inputs: ASKED, lambda inputs: expect())

@@ -684,6 +684,25 @@ def between_section(plots: Path, pictures, ends: str):
     return "From one to another", caption, html
 
 
+def chains_section(plots: Path, pictures, steps):
+    """Return the section with chains on their way, one in a row.
+
+    Args:
+        plots: Where the figures go.
+        pictures: Those of each chain after the other.
+        steps: Number of steps before each picture of a chain.
+    """
+    caption = (
+        "Each row is a chain that begins at noise: the probability of ink "
+        f"after {', '.join(map(str, steps[:-1]))} and {steps[-1]} steps. In a "
+        "step "
+        "the hidden units are drawn, and then the pixels."
+    )
+    path, columns = plots / "chains.png", len(steps)
+    html = _in_rows(path, pictures, "pictures of chains", columns)
+    return "From noise to a picture", caption, html
+
+
 def traversal_section(plots: Path, pictures, count: int):
     """Return the section with what a unit of the code changes, one in a row.
 

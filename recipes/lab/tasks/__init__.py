@@ -5,6 +5,7 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.energy_based import EnergyBasedGeneration
 from recipes.lab.tasks.generation import Generation
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
@@ -21,6 +22,7 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 __all__ = [
     "Classification",
     "Denoising",
+    "EnergyBasedGeneration",
     "Generation",
     "MultiTask",
     "Reconstruction",

@@ -234,6 +234,8 @@ def _loss_in_words(model: keras.Model) -> str:
     if isinstance(model.loss, dict):
         words = dict.fromkeys(map(_name_of_loss, model.loss.values()))
         return f"sums of {' and '.join(words)} over the outputs"
+    if model.loss is None:
+        return "what layers of the model add"
     words = _name_of_loss(model.loss)
     weights = model.trainable_variables
     if any(weight.regularizer for weight in weights) or any(

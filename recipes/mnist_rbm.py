@@ -1,0 +1,104 @@
+"""A restricted Boltzmann machine on MNIST: pixels and features, on or off.
+
+    python -m recipes.mnist_rbm
+    python -m recipes.mnist_rbm --steps 1 --chains 100
+
+Nobody tells the machine what to draw, nor which error to make smaller. It sees
+an image, lets its hidden and its visible units decide by chance for a few
+steps, and changes its weights such that the image becomes a little more
+probable, and what it has made of it a little less: contrastive divergence. With
+persistent chains, as of the second command, what becomes less probable is where
+the machine has wandered off to since training began.
+
+The images are black and white, as in `recipes.mnist_vae`. The report shows what
+chains draw that begin at noise, and the weights of the hidden units.
+
+Reference: Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent
+chains); Hinton, A practical guide to training restricted Boltzmann machines,
+2012.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+from recipes.lab.command import Target, command
+from recipes.lab.flags import (
+    BatchSize,
+    Between,
+    Count,
+    Epochs,
+    Rate,
+    RunOptions,
+    Share,
+)
+from recipes.lab.metrics import PSEUDO_LIKELIHOOD
+
+DATASET = "mnist"
+TARGETS = (Target(PSEUDO_LIKELIHOOD, -70.0),)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    hidden_units: Count = 500
+    steps: Count = 3
+    """How often the units are drawn before a weight changes."""
+    chains: Annotated[int, Between(0, 100_000)] = 0
+    """Persistent chains; 0 for chains that begin at each image."""
+    epochs: Epochs = 15
+    batch_size: BatchSize = 100
+    learning_rate: Rate = 0.05
+    """SGD's at the beginning; it falls to a hundredth on a straight line."""
+    momentum: Share = 0.9
+    run: RunOptions = RunOptions()
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import dataclasses
+
+    import keras
+
+    from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
+
+    with runs.open_run(config, DATASET) as run:
+        data, steps = run.data, training.steps(run)
+
+        with run.scope():
+            model = training.create_model(
+                data,
+                "rbm",
+                hidden_units=config.hidden_units,
+                steps=config.steps,
+                chains=config.chains,
+            )
+            rate = keras.optimizers.schedules.PolynomialDecay(
+                config.learning_rate, steps, config.learning_rate / 100
+            )
+            model.compile(
+                optimizer=keras.optimizers.SGD(rate, momentum=config.momentum),
+                metrics=["mse"],  # the loss is within the model
+            )
+
+        ink = tasks.binarized(data.validation.inputs, seed=1)
+        validation = dataclasses.replace(data.validation, inputs=ink)
+        history = training.fit(
+            run,
+            model,
+            data.train.to_reconstruct(),
+            validation=validation.to_reconstruct(),
+            augment=augmentation.random_ink,
+        )
+
+        task = tasks.EnergyBasedGeneration(data)
+        scores = task.score(model, data.test)
+        return run.finish(task, model, scores, history)
+
+
+main = command(train, Config, TARGETS)
+
+if __name__ == "__main__":
+    sys.exit(main())
