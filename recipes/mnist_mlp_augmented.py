@@ -1,15 +1,15 @@
 """The best that a network without convolutions does: warped digits, no end.
 
     python -m recipes.mnist_mlp_augmented
-    python -m recipes.mnist_mlp_augmented --warp 0
+    python -m recipes.mnist_mlp_augmented --warp 0 --noise 0.3
 
 A fully connected network knows nothing of images: it has to be shown that a
 digit stays what it is when it is moved, turned or bent. Each epoch shows every
 digit in another shape. Without (`--warp 0`) the same network learns the
-training images by heart.
+training images by heart, unless noise in every layer keeps it from that.
 
 Reference: Simard, Steinkraus and Platt 2003 (elastic distortions); Ciresan et
-al. 2010 (0.35 % errors, 12 million weights, 800 epochs on a GPU).
+al. 2010 (0.35 % errors, 800 epochs on a GPU); Rasmus et al. 2015 (noise).
 """
 
 import sys
@@ -33,6 +33,8 @@ class Config:
     """AdamW's, at its peak after a tenth of the steps."""
     warp: Amount = 1.0
     """How much digits are warped; 1 is up to 15 degrees, 15 % and 2 pixels."""
+    noise: Amount = 0.0
+    """Standard deviation of noise in every layer, in the place of dropout."""
     run: RunOptions = RunOptions()
 
 
@@ -54,7 +56,11 @@ def train(config: Config) -> dict[str, float]:
 
         with run.scope():
             model = training.create_model(
-                data, "mlp", hidden_units=3 * (1_024,), batch_norm=True
+                *(data, "mlp"),
+                hidden_units=3 * (1_024,),
+                batch_norm=True,
+                dropout=0.0 if config.noise else 0.2,
+                noise=config.noise,
             )
             model.compile(
                 optimizer=keras.optimizers.AdamW(rate, weight_decay=0.05),

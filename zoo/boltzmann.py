@@ -100,11 +100,10 @@ class RestrictedBoltzmann(layers.Layer):
             shape=(self.units,), initializer="zeros", name="bias"
         )
         self.visible_bias = self.add_weight(
-            shape=(visible,),
-            initializer="zeros",
-            trainable=self._contrastive,
-            name="visible_bias",
+            shape=(visible,), initializer="zeros", name="visible_bias"
         )
+        # Not when it is made: TensorFlow would never watch it.
+        self.visible_bias.trainable = self._contrastive
         if self.chains:
             # All replicas have the same chains and move them themselves. To
             # move them together they would wait for each other in the middle

@@ -20,6 +20,7 @@ def mlp(
     activation="relu",
     dropout=0.2,
     batch_norm=False,
+    noise=0.0,
     synchronized=False,
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
@@ -43,6 +44,8 @@ def mlp(
         dropout: Fraction of each hidden layer that training drops.
         batch_norm: Whether to normalize each hidden layer before its
             activation, over the batch.
+        noise: Standard deviation of the Gaussian noise that training adds to
+            the rescaled pixels, and to what enters each hidden activation.
         synchronized: As for `cnn`.
 
     Returns:
@@ -59,20 +62,31 @@ def mlp(
       from overfitting, 2014.
     - S. Ioffe, C. Szegedy, Batch normalization: accelerating deep network
       training by reducing internal covariate shift, 2015.
+    - A. Rasmus, H. Valpola, M. Honkala, M. Berglund, T. Raiko,
+      Semi-supervised learning with ladder networks, 2015: the noise.
     """
     image = keras.Input(input_shape, name="image")
     scale, offset = rescale
     x = layers.Rescaling(scale, offset, name="rescaling")(image)
     x = layers.Flatten(name="flatten")(x)
+    if noise:
+        x = layers.GaussianNoise(noise, name="noise")(x)
     for i, units in enumerate(hidden_units, start=1):
+        alone = not (batch_norm or noise)  # nothing before the activation
+        x = layers.Dense(
+            units,
+            activation=activation if alone else None,
+            use_bias=not batch_norm,
+            name=f"hidden{i}",
+        )(x)
         if batch_norm:
-            x = layers.Dense(units, use_bias=False, name=f"hidden{i}")(x)
             x = layers.BatchNormalization(
                 momentum=0.9, synchronized=synchronized, name=f"norm{i}"
             )(x)
+        if noise:
+            x = layers.GaussianNoise(noise, name=f"noise{i}")(x)
+        if not alone:
             x = layers.Activation(activation, name=f"activation{i}")(x)
-        else:
-            x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
         x = layers.Dropout(dropout, name=f"dropout{i}")(x)
     outputs = layers.Dense(
         num_classes, activation=classifier_activation, name="predictions"

@@ -65,6 +65,7 @@ EVERY_PHASE = {
     "fashion_mnist_hydranet": {"also": (2,)},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
+    "mnist_dbn": {"hidden_units": (16, 12)},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
         "images": (),

@@ -34,6 +34,8 @@ NEAR_COPIES = (
     *("mnist_cnn_accurate", "mnist_mlp_augmented"),
 )
 FEWER = {
+    "mnist_dbn": ["--hidden-units", 16, 12],
+    "mnist_rbm": ["--hidden-units", 16],
     "mnist_residual_mlp": ["--blocks", 2],
     "mnist_vae": ["--importance-samples", 20],
 }

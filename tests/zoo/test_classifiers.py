@@ -76,8 +76,7 @@ def test_last_layer_is_predictions(name):
         if name
         in (
             *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
-            *("jump_mlp", "residual_mlp", "mcdnn"),
-            *("jump_mlp", "residual_mlp", "hydranet"),
+            *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")

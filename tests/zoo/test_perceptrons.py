@@ -15,6 +15,22 @@ def test_mlp_without_hidden_layers_is_softmax_regression(pixels):
     )
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_noise_is_of_training_alone(batch_norm, pixels):
+    arguments = {
+        "hidden_units": (16,),
+        "dropout": 0.0,
+        "batch_norm": batch_norm,
+    }
+    noisy = zoo.create_model("mlp", noise=0.3, **arguments)
+    plain = with_weights_of(noisy, zoo.create_model("mlp", **arguments))
+    np.testing.assert_array_equal(
+        outputs(noisy, pixels), outputs(plain, pixels)
+    )
+    first, second = (outputs(noisy, pixels, training=True) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
+
+
 def test_jump_mlp_adds_what_pixels_and_hidden_units_say(pixels):
     options = {"classifier_activation": None, "hidden_units": (32,)}
     jump = build("jump_mlp", **options)

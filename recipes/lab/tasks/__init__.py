@@ -5,7 +5,7 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
-from recipes.lab.tasks.energy_based import EnergyBasedGeneration
+from recipes.lab.tasks.energy_based import EnergyBasedGeneration, run_chains
 from recipes.lab.tasks.generation import Generation
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
@@ -33,5 +33,6 @@ __all__ = [
     "features_of",
     "name_of_score",
     "psnr",
+    "run_chains",
     "score_pca",
 ]
