@@ -33,6 +33,7 @@ from recipes.lab.inputs.images import Images
 ASIDE = 0.15  # of each class, for validation, and as much again for the test
 MOST_ASIDE = 10_000  # pictures in each of them, if each class has one
 SHOWN = 10_000  # pictures in an epoch: fewer are shown several times
+SHOWN_DRY = 512  # pictures in that of a dry run, a batch of any recipe
 MANY_CLASSES = 1_000
 
 
@@ -86,7 +87,9 @@ def _data(name: str, parts: _Parts, options: RunOptions) -> Data:
     train, validation, test = (
         Split(decoded.pixels[part], decoded.labels[part]) for part in PARTS
     )
-    passes = 1 if options.dry_run else max(1, SHOWN // len(train))
+    passes = max(1, SHOWN // len(train))
+    if options.dry_run:
+        passes = -(-SHOWN_DRY // len(train))
     shape = train.inputs.shape[1:]
     return Data(
         name,
