@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.commands import ROOT, run_python
+from helpers.marks import only_thorough
 from helpers.pictures import image_file, picture
 from helpers.tasks import sample
 from PIL import Image
@@ -357,6 +358,18 @@ def test_the_command_needs_no_keras(folder, tmp_path):
     done = run_python("-m", "zoo", "predict", MODEL, folder, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    "closed", only_thorough(["<&- >&- 2>&-", "2>&-"], ["<&- >&- 2>&-"])
+)
+def test_a_process_without_a_terminal_answers(closed, folder, tmp_path):
+    answers = tmp_path / "answers.csv"
+    command = [sys.executable, "-m", "zoo", "predict", MODEL, folder]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+    done = subprocess.run([*shell, "--csv", answers], cwd=ROOT, timeout=60)
+    assert done.returncode == 0
+    assert len(rows_of(answers)) == 3
 
 
 @pytest.mark.thorough
