@@ -46,7 +46,7 @@ upright, grey for a model of grey images, resized to the model's size. A file
 that cannot be answered is a row that says why."""
 EXITS = """\
 Exit codes: 0 all answered; 1 some failed, or the answers cannot be written;
-2 usage; 3 no pictures; 130 interrupted."""
+2 usage; 3 no pictures; 130 interrupted; 143 terminated."""
 
 
 class Question(NamedTuple):
@@ -329,6 +329,50 @@ def _processors():
 def main(argv) -> int:
     """Answer; return the exit code."""
     arguments = _parser().parse_args(argv)
+    if refusal := _refusal(arguments.csv, arguments.files):
+        return _end(2, refusal)
+    # In a notebook other things happen afterwards.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = in_main_thread and signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _main(arguments)
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever runs this wants it to end."""
+
+
+def _terminate(number, frame):
+    raise _Terminated
+
+
+def _refusal(csv, files: list[str]) -> str | None:
+    """Say why the answers cannot go where they are to, or None."""
+    if csv is None:
+        return None
+    if csv in ("", "-") or csv.endswith(os.sep):
+        return (
+            f"--csv must name a file, such as answers.csv. Received: {csv!r}. "
+            "Without --csv the answers are a table on standard output."
+        )
+    is_picture = csv.lower().endswith(_pictures.EXTENSIONS)
+    with contextlib.suppress(OSError):
+        there = os.stat(csv)
+        for file in files:
+            with contextlib.suppress(OSError):
+                is_picture |= os.path.samestat(os.stat(file), there)
+    if is_picture and not os.path.isdir(csv):
+        return (
+            f"--csv {csv} is the name of a picture, which the answers would "
+            "take the place of. Choose another, such as answers.csv."
+        )
+    return None
+
+
+def _main(arguments) -> int:
     # Pillow warns of damaged metadata; what matters of it is an error here.
     warnings.simplefilter("ignore")
     try:
@@ -365,6 +409,8 @@ def main(argv) -> int:
         hint = f" The same command resumes from {output.partial}."
     try:
         return _answer_into(output, files, classifier, question, arguments)
+    except _Terminated:
+        return _end(143, f"Terminated.{hint}")
     except KeyboardInterrupt:
         return _end(130, f"Interrupted.{hint}")
     except concurrent.futures.process.BrokenProcessPool:

@@ -220,7 +220,10 @@ REFUSED = {
     "mnist_elm --format litert-int8": (2, "has no model.int8.tflite.*litert"),
     f"{MODEL} --csv none/a.csv": (2, "none/a.csv cannot be written: No such"),
     f"{MODEL} --csv .": (2, "cannot be written"),
-    f"{MODEL} --csv /": (2, "cannot be written"),
+    f"{MODEL} --csv /": (2, "must name a file.*Received: '/'"),
+    f"{MODEL} --csv -": (2, "must name a file.*table on standard output"),
+    f"{MODEL} --csv none/": (2, "must name a file.*Received: 'none/'"),
+    f"{MODEL} --csv a.PNG": (2, "a.PNG is the name of a picture, which the"),
 }
 
 
@@ -234,6 +237,14 @@ def test_what_cannot_be_is_said_before_any_work(
     out, err = capsys.readouterr()
     assert out == ""
     assert re.search(words, err), err
+
+
+def test_a_picture_is_not_written_over(folder, capsys):
+    file = (folder / "b.png").rename(folder / "digit")
+    before = file.read_bytes()
+    assert predict(MODEL, file, "--csv", folder / "more" / ".." / "digit") == 2
+    assert "is the name of a picture" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 def test_an_engine_that_is_not_installed_is_named(folder, monkeypatch, capsys):
@@ -326,6 +337,13 @@ def test_another_question_or_other_files_start_anew(batch, tmp_path, capsys):
     classes = [row["class"] for row in rows_of(answers)]
     assert classes[:3] == ["9"] * 3 and classes[3:20] != ["9"] * 17
     assert len(classes) == 99
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(folder, tmp_path):
+    (tmp_path / "link.csv").symlink_to("answers.csv")
+    assert predict(MODEL, folder, "--csv", tmp_path / "link.csv") == 0
+    assert os.readlink(tmp_path / "link.csv") == "answers.csv"
+    assert len(rows_of(tmp_path / "answers.csv")) == 3
 
 
 def test_two_commands_do_not_write_one_file(batch, tmp_path, capsys):
@@ -424,8 +442,10 @@ def test_nobody_is_left_behind(kind, large, tmp_path):
     else:
         process.send_signal(kind)
     said = process.communicate(timeout=30)[1]
-    assert process.returncode == (130 if kind == signal.SIGINT else -kind)
-    assert "Traceback" not in said or kind == signal.SIGKILL
+    code = {signal.SIGINT: 130, signal.SIGTERM: 143}.get(kind, -kind)
+    assert process.returncode == code
+    if kind != signal.SIGKILL:
+        assert re.fullmatch(r"\w+ed. The same command resumes from .*\n", said)
     while members(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.1)
