@@ -149,10 +149,23 @@ def test_pictures_that_are_in_two_parts_are_told(shapes, tmp_path, capsys):
 
 def test_files_that_are_no_pictures_are_told(shapes, capsys):
     (shapes / "bar" / "notes.txt").touch()
+    (shapes / "triangle" / "later").mkdir(parents=True)
     (shapes / ".DS_Store").touch()
     assert len(load(shapes).train) == 30
     said = capsys.readouterr().err
-    assert said.endswith("no pictures in a class folder: bar/notes.txt\n")
+    assert said.endswith("in a class folder: bar/notes.txt, triangle/\n")
+
+
+def test_pictures_on_another_scale_are_told(shapes, tmp_path, capsys):
+    for path in shapes.rglob("*.png"):
+        Image.fromarray(np.array(Image.open(path)) // 16).save(path)
+    load(shapes)
+    said = capsys.readouterr().err
+    assert said.startswith("no pixel of shapes is brighter than 1")
+    images = np.arange(60 * 4, dtype=float).reshape(60, 2, 2) % 17
+    np.savez(tmp_path / "dark.npz", x=images, y=np.arange(60) % 3)
+    assert load(tmp_path / "dark.npz").train.inputs.max() == 16
+    assert "no pixel of dark is brighter than 16" in capsys.readouterr().err
 
 
 # --- how it is cut ------------------------------------------------------
@@ -304,6 +317,7 @@ def test_a_name_that_nobody_knows_is_met_with_a_suggestion(
         ("sample", "sample_"),
         ("пример", "data"),
         ("mine.npz", "mine"),
+        ("MINE.NPZ", "MINE"),
     ],
 )
 def test_runs_are_called_after_the_data(path, name, tmp_path):
@@ -357,6 +371,7 @@ def test_a_folder_that_will_not_do_is_refused_before_training(
     ("flags", "code", "reason"),
     [
         (["--dataset", "/nowhere/at/all"], 3, "at/all does not exist; / does."),
+        (["--dataset", "not/here"], 3, "not/here does not exist; /"),
         (["--dataset", __file__], 3, "must be a folder, a .npz file, or IDX"),
         (["--dataset", "iris"], 2, "iris is a table."),
         (["--dataset", "digits_8x8"], 2, "digits_8x8 has no test set"),

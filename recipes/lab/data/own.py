@@ -35,6 +35,8 @@ MOST_ASIDE = 10_000  # pictures in each of them, if each class has one
 SHOWN = 10_000  # pictures in an epoch: fewer are shown several times
 SHOWN_DRY = 512  # pictures in that of a dry run, a batch of any recipe
 MANY_CLASSES = 1_000
+LOOKED_AT = 1_000  # pictures, to see what is wrong with their pixels
+DARK = 64  # of 255: pictures are not so dark, all of them
 
 
 def load(value: str, options: RunOptions) -> Data:
@@ -107,6 +109,13 @@ def _data(name: str, parts: _Parts, options: RunOptions) -> Data:
 def _warn(data: Data, leaked: int) -> None:
     """Say what may be wrong with the data."""
     classes = len(data.class_names)
+    brightest = data.train.inputs[:LOOKED_AT].max()
+    if brightest < DARK:
+        print(
+            f"no pixel of {data.name} is brighter than {brightest} of 255. Are "
+            "they on another scale? Models take pixels from 0 to 255",
+            file=sys.stderr,
+        )
     if leaked:
         print(
             f"{leaked:,} of the {len(data.test):,} test pictures are in the "
@@ -126,7 +135,7 @@ def _name_of(value: Path | str) -> str:
     """Return what runs and exports of the data are called after."""
     if isinstance(value, Path):
         value = value.resolve().name
-        value = re.sub(r"\.(npz|gz)$", "", value)
+        value = re.sub(r"\.(npz|gz)$", "", value, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_") or "data"
     return "sample_" if name == "sample" else name  # whose name is taken
 
@@ -134,7 +143,7 @@ def _name_of(value: Path | str) -> str:
 def _unknown(value: str, path: Path) -> Exception:
     """Return the error that nothing is called so."""
     if path.is_absolute() or os.sep in value.rstrip(os.sep) or path.suffix:
-        there = path.parent
+        there = path.absolute().parent
         while not there.exists():
             there = there.parent
         return DataError(
@@ -210,7 +219,7 @@ def _files_of(folder: Path) -> dict:
 
 
 def _file(path: Path) -> arrays.Arrays:
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return arrays.read_own_npz(path)
     if pairs := arrays.idx_pairs(path):
         return arrays.read_own_idx(path, pairs)
