@@ -459,6 +459,8 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
 ):
     for name in CLASSES[3:]:
         shutil.rmtree(shapes / name)
+    for name, other in zip(CLASSES, ("b\u00e5r", "крест", "圆"), strict=False):
+        (shapes / name).rename(shapes / other)
     text = (ROOT / "recipes" / "mnist_mlp.py").read_text()
     text = text.replace('DATASET = "mnist"', f"DATASET = {str(shapes)!r}")
     (tmp_path / "my_recipe.py").write_text(text)
@@ -470,7 +472,7 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
     export = tmp_path / "saved_models" / "my_recipe" / "1"
     assert (
         export / "assets" / "labels.txt"
-    ).read_text() == "bar\ncross\ndisc\n"
+    ).read_text("utf-8") == "b\u00e5r\nкрест\n圆\n"
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,7 @@ def _check_fits(export: Path, data: Data) -> None:
     labels = export / "assets" / "labels.txt"
     if not labels.exists():
         return
-    class_names = labels.read_text().splitlines()
+    class_names = labels.read_text("utf-8").splitlines()
     if unknown := [
         name for name in class_names if name not in data.class_names
     ]:
@@ -447,7 +447,7 @@ def task_of(record: dict, version: Path, data: Data):
         return kind(digit_tasks.with_tasks(data))
     if kind is tasks.Classification:
         labels = version / "assets" / "labels.txt"
-        class_names = tuple(labels.read_text().splitlines())
+        class_names = tuple(labels.read_text("utf-8").splitlines())
         if not {*class_names} <= {*data.class_names}:
             data = data.against_the_rest(class_names[-1])
         elif class_names != data.class_names:
