@@ -470,9 +470,9 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
     flags = ["--batch-size", "8", "--output-dir", str(tmp_path)]
     assert recipe.main(flags) == 0
     export = tmp_path / "saved_models" / "my_recipe" / "1"
-    assert (
-        export / "assets" / "labels.txt"
-    ).read_text("utf-8") == "b\u00e5r\nкрест\n圆\n"
+    assert (export / "assets" / "labels.txt").read_text(
+        "utf-8"
+    ) == "b\u00e5r\nкрест\n圆\n"
 
 
 @pytest.mark.parametrize(
