@@ -315,6 +315,8 @@ def test_a_name_that_nobody_knows_is_met_with_a_suggestion(
     [
         ("My holidays (2025)", "My_holidays_2025"),
         ("sample", "sample_"),
+        ("mnist", "mnist_"),
+        ("mnist.npz", "mnist_"),
         ("пример", "data"),
         ("mine.npz", "mine"),
         ("MINE.NPZ", "MINE"),

@@ -137,7 +137,8 @@ def _name_of(value: Path | str) -> str:
         value = value.resolve().name
         value = re.sub(r"\.(npz|gz)$", "", value, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_") or "data"
-    return "sample_" if name == "sample" else name  # whose name is taken
+    # Whose names are taken: what is trained on these is scored on those.
+    return f"{name}_" if name in ("sample", *sources.NAMES) else name
 
 
 def _unknown(value: str, path: Path) -> Exception:

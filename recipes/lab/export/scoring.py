@@ -281,6 +281,11 @@ def _data_of(record: dict, export: Path, options: RunOptions) -> Data:
         data = own.load(name, replace(options, resize=size))
         _check_fits(export, data)
         return data
+    if name != record["dataset"]:
+        raise UsageError(
+            f"{export} was trained on {record['dataset']}, and --dataset says "
+            f"{name}."
+        )
     if name == "digits":  # of a dry run, or of a sample
         return sources.load("mnist", RunOptions(dry_run=True))
     if name not in sources.NAMES:
