@@ -250,6 +250,10 @@ def _deaf_children():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class EngineFailed(Exception):
+    """What shares the work among machines has given up."""
+
+
 def answer_on_ray(
     files: Iterable[str], question: Question
 ) -> Iterator[tuple[list[str], list[Answer]]]:
@@ -258,7 +262,20 @@ def answer_on_ray(
     Ray starts one on this machine if `RAY_ADDRESS` names none. Every machine of
     it has this package, and the files and the export under the same paths. The
     names of all files, some hundred bytes each, are in Ray's memory.
+
+    Raises:
+        EngineFailed: If Ray cannot be reached, or a machine of it cannot
+            answer.
     """
+    try:
+        yield from _answer_on_ray(files, question)
+    except Exception as error:  # Ray raises anything
+        # Of another process there is a traceback, and the reason at its end.
+        lines = str(error).strip().splitlines() or [repr(error)]
+        raise EngineFailed(lines[-1]) from error
+
+
+def _answer_on_ray(files, question):
     ray = _runtimes.import_module("ray", "ray[data]")
     data = _runtimes.import_module("ray.data", "ray[data]")
     arrow = _runtimes.import_module("pyarrow", "ray[data]")
@@ -413,6 +430,8 @@ def _main(arguments) -> int:
         return _end(143, f"Terminated.{hint}")
     except KeyboardInterrupt:
         return _end(130, f"Interrupted.{hint}")
+    except EngineFailed as error:
+        return _end(1, f"Ray has failed: {str(error).rstrip('.')}.{hint}")
     except concurrent.futures.process.BrokenProcessPool:
         return _end(
             1,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,6 +252,22 @@ def test_an_engine_that_is_not_installed_is_named(folder, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     assert predict(MODEL, folder, "--engine", "ray") == 2
     assert "pip install 'ray[data]'" in capsys.readouterr().err
+
+
+def test_an_engine_that_fails_says_why_and_nothing_is_lost(
+    folder, tmp_path, monkeypatch, capsys
+):
+    def init(**options):
+        raise Exception("Traceback (most recent call last):\n\nit timed out.\n")
+
+    for name in ("ray", "ray.data", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(init=init))
+    answers = tmp_path / "answers.csv"
+    command = (MODEL, folder, "--csv", answers)
+    assert predict(*command, "--engine", "ray") == 1
+    said = "Ray has failed: it timed out. The same command resumes from "
+    assert capsys.readouterr().err.startswith(said)
+    assert not answers.exists() and predict(*command) == 0
 
 
 def test_a_folder_without_pictures_is_named(tmp_path, capsys):
