@@ -509,6 +509,8 @@ def main(argv) -> int:
         help="that are in hand at a time; others get 503 (default: 64)",
     )
     arguments = parser.parse_args(argv)
+    if not arguments.host.strip():  # that would be every address there is
+        parser.error("argument --host: must be an address. Received: ''")
     try:
         export = _loading.find_export(arguments.model)
         _loading.check_sums(export)

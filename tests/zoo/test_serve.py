@@ -412,6 +412,7 @@ def test_other_kinds_of_models_are_served(name, form, signature):
     [
         (["no_such_model"], "No export named 'no_such_model'"),
         ([DIGITS, "--port", "65536"], "between 0 and 65,535"),
+        ([DIGITS, "--host", ""], "--host: must be an address. Received: ''"),
         ([DIGITS, "--max-batch", "0"], "between 1 and 1,000,000"),
         ([DIGITS, "--format", "tflite"], "invalid choice: 'tflite'"),
         ([], "the following arguments are required: model"),
