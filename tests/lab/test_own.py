@@ -120,6 +120,19 @@ def test_without_a_cache_it_is_decoded_each_time(
     assert "not cached: " in capsys.readouterr().err
 
 
+def test_without_room_for_the_pixels_nothing_is_trained(
+    shapes, empty_folder, monkeypatch, capsys
+):
+    def write(file, *arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decoding, "write", write)
+    code, said = answer(capsys, "--dataset", shapes)
+    assert code == 1
+    assert f"can be written neither to {shapes.parent / 'cache'}" in said
+    assert ": No space left on device. XDG_CACHE_HOME and TMPDIR may" in said
+
+
 def test_pictures_may_be_resized(shapes):
     assert load(shapes, resize=9).inputs.shape == (9, 9, 3)
 

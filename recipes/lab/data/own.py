@@ -26,7 +26,7 @@ from recipes.lab import files
 from recipes.lab.data import arrays, decoding, folders, sources, tfds
 from recipes.lab.data.decoding import PARTS, Decoded
 from recipes.lab.data.splits import Data, Facts, Split
-from recipes.lab.errors import DataError, UsageError
+from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.flags import RunOptions
 from recipes.lab.inputs.images import Images
 
@@ -396,8 +396,16 @@ def _decoded(
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         print(f"not cached: {error}", file=sys.stderr)
-        with tempfile.TemporaryFile() as stream:
-            decoded = write(stream)
+        try:
+            with tempfile.TemporaryFile() as stream:
+                decoded = write(stream)
+        except OSError as again:
+            raise RecipeError(
+                f"The decoded pictures of {place} can be written neither to "
+                f"{cache or 'a cache'} nor to {tempfile.gettempdir()}: "
+                f"{again.strerror}. XDG_CACHE_HOME and TMPDIR may name other "
+                "folders."
+            ) from again
     return decoded
 
 
