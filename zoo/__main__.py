@@ -9,7 +9,7 @@ import sys
 import textwrap
 import unicodedata
 
-from zoo._quiet import quiet
+from zoo._quiet import open_closed_streams, quiet
 from zoo._sources import read_models
 
 WIDTH = 80  # of a terminal
@@ -20,6 +20,7 @@ COMMANDS = {"predict": "zoo._predict", "serve": "zoo._serve"}
 def main(argv=None) -> int:
     """Print the table of models, or some models' docstrings and layers."""
     names = sys.argv[1:] if argv is None else argv
+    open_closed_streams()
     codecs.register_error("plainly", _plainly)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a notebook's is another
         sys.stdout.reconfigure(errors="plainly")
@@ -86,4 +87,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 if __name__ == "__main__":
     if hasattr(signal, "SIGPIPE"):  # `python -m zoo | head` ends in silence
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -93,8 +93,9 @@ class Csv:
     """
 
     def __init__(self, path: Path, mark: str, top: int):
-        self.path = path
-        self.partial = path.with_name(f"{path.name}.{mark}.partial")
+        # A link stays one, and what it leads to is written.
+        self.path = path.resolve() if path.is_symlink() else path
+        self.partial = self.path.with_name(f"{self.path.name}.{mark}.partial")
         self.kept = self.failed = 0
         if path.exists() and not path.is_file():
             raise OSError("it is no file")

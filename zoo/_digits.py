@@ -91,10 +91,13 @@ def _grey(picture) -> np.ndarray:
             "A picture must have 3 x 3 pixels or more, in 1 channel (grey) or "
             f"3 (RGB). Received: {np.shape(picture)}"
         )
-    if pixels.dtype.kind not in "uif" or not 1 < pixels.max() <= 255:
+    if pixels.dtype.kind not in "uif":
+        raise ValueError(f"Pixels must be numbers. Received: {pixels.dtype}")
+    low, high = pixels.min(), pixels.max()
+    if not (0 <= low and 1 < high <= 255):
         raise ValueError(
             "Nothing is seen in the picture: it is black, or its pixels are "
-            "not from 0 to 255."
+            f"not from 0 to 255. Received: {low:.4g} to {high:.4g}"
         )
     return pixels.astype(np.float32)
 

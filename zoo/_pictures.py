@@ -8,6 +8,7 @@ GIF, BMP and WebP files, which that refuses, are read as well.
 
 import functools
 import os
+import stat
 import struct
 
 import numpy as np
@@ -59,6 +60,10 @@ def decode(file, channels: int, enough: int | None = None) -> np.ndarray:
             much faster.
     """
     if isinstance(file, str | os.PathLike):
+        mode = os.stat(file).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            # To open a pipe waits for whoever writes into it.
+            raise ValueError("it is a pipe or a device, and no file")
         with open(file, "rb") as opened:
             return decode(opened, channels, enough)
     try:

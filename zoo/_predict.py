@@ -46,7 +46,7 @@ upright, grey for a model of grey images, resized to the model's size. A file
 that cannot be answered is a row that says why."""
 EXITS = """\
 Exit codes: 0 all answered; 1 some failed, or the answers cannot be written;
-2 usage; 3 no pictures; 130 interrupted."""
+2 usage; 3 no pictures; 130 interrupted; 143 terminated."""
 
 
 class Question(NamedTuple):
@@ -250,6 +250,10 @@ def _deaf_children():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class EngineFailed(Exception):
+    """What shares the work among machines has given up."""
+
+
 def answer_on_ray(
     files: Iterable[str], question: Question
 ) -> Iterator[tuple[list[str], list[Answer]]]:
@@ -258,7 +262,20 @@ def answer_on_ray(
     Ray starts one on this machine if `RAY_ADDRESS` names none. Every machine of
     it has this package, and the files and the export under the same paths. The
     names of all files, some hundred bytes each, are in Ray's memory.
+
+    Raises:
+        EngineFailed: If Ray cannot be reached, or a machine of it cannot
+            answer.
     """
+    try:
+        yield from _answer_on_ray(files, question)
+    except Exception as error:  # Ray raises anything
+        # Of another process there is a traceback, and the reason at its end.
+        lines = str(error).strip().splitlines() or [repr(error)]
+        raise EngineFailed(lines[-1]) from error
+
+
+def _answer_on_ray(files, question):
     ray = _runtimes.import_module("ray", "ray[data]")
     data = _runtimes.import_module("ray.data", "ray[data]")
     arrow = _runtimes.import_module("pyarrow", "ray[data]")
@@ -329,6 +346,50 @@ def _processors():
 def main(argv) -> int:
     """Answer; return the exit code."""
     arguments = _parser().parse_args(argv)
+    if refusal := _refusal(arguments.csv, arguments.files):
+        return _end(2, refusal)
+    # In a notebook other things happen afterwards.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    previous = in_main_thread and signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _main(arguments)
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever runs this wants it to end."""
+
+
+def _terminate(number, frame):
+    raise _Terminated
+
+
+def _refusal(csv, files: list[str]) -> str | None:
+    """Say why the answers cannot go where they are to, or None."""
+    if csv is None:
+        return None
+    if csv in ("", "-") or csv.endswith(os.sep):
+        return (
+            f"--csv must name a file, such as answers.csv. Received: {csv!r}. "
+            "Without --csv the answers are a table on standard output."
+        )
+    is_picture = csv.lower().endswith(_pictures.EXTENSIONS)
+    with contextlib.suppress(OSError):
+        there = os.stat(csv)
+        for file in files:
+            with contextlib.suppress(OSError):
+                is_picture |= os.path.samestat(os.stat(file), there)
+    if is_picture and not os.path.isdir(csv):
+        return (
+            f"--csv {csv} is the name of a picture, which the answers would "
+            "take the place of. Choose another, such as answers.csv."
+        )
+    return None
+
+
+def _main(arguments) -> int:
     # Pillow warns of damaged metadata; what matters of it is an error here.
     warnings.simplefilter("ignore")
     try:
@@ -365,8 +426,12 @@ def main(argv) -> int:
         hint = f" The same command resumes from {output.partial}."
     try:
         return _answer_into(output, files, classifier, question, arguments)
+    except _Terminated:
+        return _end(143, f"Terminated.{hint}")
     except KeyboardInterrupt:
         return _end(130, f"Interrupted.{hint}")
+    except EngineFailed as error:
+        return _end(1, f"Ray has failed: {str(error).rstrip('.')}.{hint}")
     except concurrent.futures.process.BrokenProcessPool:
         return _end(
             1,

@@ -170,9 +170,9 @@ def _columns(form: str, values, arguments: dict) -> dict:
     return dict.fromkeys(arguments, values)
 
 
-def _list(name: str, values) -> list:
+def _list(name: str, values, of: str = "examples") -> list:
     if not isinstance(values, list):
-        raise Refused(f"`{name}` must be a list of examples.")
+        raise Refused(f"`{name}` must be a list of {of}.")
     return values
 
 
@@ -263,7 +263,9 @@ def read_infer(content: bytes, length, signatures: dict) -> Request:
         Refused: If it is no such request.
     """
     if length is not None:
-        if not (length.isdecimal() and int(length) <= len(content)):
+        # Python reads no number of thousands of digits.
+        is_number = length.isdecimal() and len(length) < 20
+        if not (is_number and int(length) <= len(content)):
             raise Refused(
                 "Inference-Header-Content-Length must be at most the "
                 f"{len(content)} bytes of the body. Received: {length!r}"
@@ -275,11 +277,11 @@ def read_infer(content: bytes, length, signatures: dict) -> Request:
     parameters = _parameters(request)
     signature = parameters.get("signature_name") or DEFAULT
     arguments = _arguments_of(signature, signatures)
-    tensors = _list("inputs", request.get("inputs"))
+    tensors = _list("inputs", request.get("inputs"), "tensors")
     values, rest = {}, memoryview(binary)
     for tensor in tensors:
         name = tensor.get("name") if isinstance(tensor, dict) else None
-        if name not in arguments or name in values:
+        if name not in [*arguments] or name in values:
             raise Refused(
                 f"`inputs` must have each once: {', '.join(arguments)}. "
                 f"Received: {name!r}"
@@ -322,12 +324,11 @@ def _tensor(tensor: dict, argument, rest: memoryview):
     size = _parameters(tensor).get("binary_data_size")
     if size is None:
         if _is_text(argument):
-            data = _list(f"data of {name}", tensor.get("data"))
+            data = _list(f"data of {name}", tensor.get("data"), "files")
             found = [_decoded(name, value) for value in data]
         else:
-            found = _array(
-                name, _list(f"data of {name}", tensor.get("data"))
-            ).ravel()
+            data = _list(f"data of {name}", tensor.get("data"), "numbers")
+            found = _array(name, data).ravel()
     else:
         if type(size) is not int or not 0 <= size <= len(rest):
             raise Refused(
@@ -375,9 +376,9 @@ def _wanted(request: dict, parameters: dict, outputs: dict):
     if not request.get("outputs"):
         return dict.fromkeys(outputs, binary) if binary else None
     wanted = {}
-    for output in _list("outputs", request["outputs"]):
+    for output in _list("outputs", request["outputs"], "names of tensors"):
         name = output.get("name") if isinstance(output, dict) else None
-        if name not in outputs:
+        if name not in [*outputs]:
             raise Refused(
                 f"The outputs are {', '.join(outputs)}. Received: {name!r}"
             )

@@ -1,4 +1,4 @@
-"""Keep what runtimes log from the terminal."""
+"""Keep what runtimes log from the terminal, and from where there is none."""
 
 import contextlib
 import os
@@ -21,3 +21,18 @@ def quiet():
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
+
+
+def open_closed_streams():
+    """Give a process the standard streams that it was started without.
+
+    Python has None for each of them then, and the next file that is opened
+    gets its number, to which runtimes write what they log.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # so it is the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))

@@ -12,6 +12,7 @@ import functools
 import gc
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -183,7 +184,10 @@ class Server:
 
         @web.middleware
         async def in_words(request, handler):
-            return await self._in_words(request, handler)
+            response = await self._in_words(request, handler)
+            if not self.ready:  # or the next request would be lost
+                response.force_close()
+            return response
 
         app = web.Application(
             middlewares=[in_words], client_max_size=largest_body
@@ -225,6 +229,11 @@ class Server:
             message, status = f"There is nothing at {request.path}.", 404
         except self._web.HTTPException as error:
             message, status = error.reason, error.status
+        except self._web.RequestPayloadError as error:
+            words = " ".join(str(error).rpartition("message:")[-1].split())
+            message, status = f"The body cannot be read: {words}", 400
+        except ConnectionError:  # whoever asked has left, and hears nothing
+            message, status = "The connection was lost.", 400
         except Exception:
             traceback.print_exc()
             message, status = "The server failed; its log says how.", 500
@@ -408,6 +417,7 @@ async def run(server: Server, host: str, port: int, largest_body: int) -> None:
     # looks for cycles among them, takes as long as reading them.
     gc.freeze()
     gc.set_threshold(100_000)
+    logging.getLogger("aiohttp.server").addFilter(_is_of_the_server)
     web, ending = server._web, asyncio.Event()
     app = server.application(largest_body)
     runner = web.AppRunner(app, access_log=None)
@@ -440,6 +450,16 @@ async def run(server: Server, host: str, port: int, largest_body: int) -> None:
                     await asyncio.sleep(0.01)
     finally:
         await runner.cleanup()
+
+
+def _is_of_the_server(record: logging.LogRecord) -> bool:
+    """Drop what aiohttp logs of requests that are none: clients are told."""
+    of_clients = (
+        ConnectionError,
+        importlib.import_module("aiohttp.http_exceptions").HttpProcessingError,
+        importlib.import_module("aiohttp.web").RequestPayloadError,
+    )
+    return not (record.exc_info and isinstance(record.exc_info[1], of_clients))
 
 
 def main(argv) -> int:
@@ -489,6 +509,8 @@ def main(argv) -> int:
         help="that are in hand at a time; others get 503 (default: 64)",
     )
     arguments = parser.parse_args(argv)
+    if not arguments.host.strip():  # that would be every address there is
+        parser.error("argument --host: must be an address. Received: ''")
     try:
         export = _loading.find_export(arguments.model)
         _loading.check_sums(export)

@@ -23,10 +23,28 @@ def prepare() -> None:
     """Let no character end a command that a terminal does not have.
 
     One of ASCII, as under `LC_ALL=C`, would raise an error at the first `±`.
+    Where there is no terminal at all, what is said goes nowhere.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a notebook's is another
             stream.reconfigure(errors="legibly")
+
+
+def _open_closed_streams() -> None:
+    """Give a process the standard streams that it was started without.
+
+    Python has None for each of them then, and the next file that is opened
+    gets its number, to which TensorFlow writes what it logs. `zoo._quiet` does
+    the same; to import that here would start Keras.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:  # so it is the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))
 
 
 def _legibly(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -78,8 +78,27 @@ def test_classes_may_be_named(tmp_path):
     names = np.array(["cat", "dog", "eel"])
     found = npz(tmp_path, x=IMAGES, y=LABELS, class_names=names)
     assert found.class_names == ("cat", "dog", "eel")
-    with pytest.raises(DataError, match="names 2 classes, .* go up to 2"):
+    with pytest.raises(DataError, match="be from 0 to 1. Received: 0 to 2"):
         npz(tmp_path, x=IMAGES, y=LABELS, class_names=names[:2])
+    with pytest.raises(DataError, match="from 0 to 2. Received: -1 to 1"):
+        npz(tmp_path, x=IMAGES, y=LABELS - 1, class_names=names)
+    found = npz(tmp_path, x=IMAGES, y=LABELS, class_names=names.astype("S"))
+    assert found.class_names == ("cat", "dog", "eel")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["cat", "dog", "cat"], "'cat' in .* is that of another, too"),
+        (["cat", "a\nb", "dog"], r"'a\\nb' in .* is no plain text"),
+        (["cat", "", "dog"], "'' in .* is no plain text"),
+    ],
+)
+def test_names_that_a_model_cannot_answer_with_are_refused(
+    names, reason, tmp_path
+):
+    with pytest.raises(DataError, match=reason):
+        npz(tmp_path, x=IMAGES, y=LABELS, class_names=names)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +114,10 @@ def test_floats_and_wide_integers_are_taken_for_what_they_are(images):
     np.testing.assert_array_equal(arrays.as_pixels(images, "x"), IMAGES)
 
 
-def test_grey_images_need_no_channel_and_booleans_are_ink():
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
+def test_grey_images_need_no_channel_and_zeros_and_ones_are_ink(dtype):
     ink = IMAGES[..., 0] > 127
-    pixels = arrays.as_pixels(ink, "x")
+    pixels = arrays.as_pixels(ink.astype(dtype), "x")
     assert pixels.shape == (COUNT, 6, 5, 1)
     np.testing.assert_array_equal(pixels[..., 0], 255 * ink.astype("uint8"))
 
@@ -115,6 +135,7 @@ BAD = {
         "must have the arrays",
     ),
     "length": ({"x": IMAGES, "y": LABELS[:-1]}, r"each of the 12 im.*\(11,\)"),
+    "one label": ({"x": IMAGES, "y": 1}, r"each of the 12 im.* shape \(\)"),
     "NaN": ({"x": NAN, "y": LABELS}, "x in .* no finite numbers"),
     "range": ({"x": IMAGES / 100.0 - 1, "y": LABELS}, r"Received: -1 to 1\.5"),
     "flat": (
@@ -161,7 +182,8 @@ def test_what_is_no_data_set_is_refused_in_words(case, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\3\4 cut short"])
 def test_a_damaged_archive_is_refused(content, tmp_path):
     (tmp_path / "data.npz").write_bytes(content)
-    with pytest.raises(DataError, match="is damaged, or is no .npz file"):
+    reason = "is damaged, or is no .npz file: it is not what numpy.savez"
+    with pytest.raises(DataError, match=reason):
         arrays.read_own_npz(tmp_path / "data.npz")
 
 

@@ -207,3 +207,6 @@ def test_without_a_network_imagenet_weights_are_refused(shapes, capsys):
     code, said = answer(capsys, *flags, recipe=RECIPE)
     assert code == 3
     assert "weights of VGG16 are not here and cannot be fetched" in said
+    code, said = answer(capsys, *flags, *DIGITS, recipe=RECIPE)
+    assert code == 2
+    assert "--weights imagenet is for networks of keras.applications" in said

@@ -164,6 +164,9 @@ def test_a_run_that_is_not_there_or_not_finished(trained, tmp_path):
     (tmp_path / "empty").mkdir()
     refused = trained("--continue-from", tmp_path / "empty")
     assert_refused(refused, "is not the folder of a run")
+    (tmp_path / "empty" / "SHA256SUMS").touch()
+    refused = trained("--continue-from", tmp_path / "empty")
+    assert_refused(refused, "is an export, which keeps no optimizer. Give the")
 
 
 @pytest.mark.thorough

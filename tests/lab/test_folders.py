@@ -66,7 +66,7 @@ def test_what_systems_leave_is_no_picture_and_no_class(tree):
     )
     assert found.class_names == ("cat", "dog")
     assert found.files == ["cat/1.png", "dog/1.png"]
-    assert not found.passed_over
+    assert found.passed_over == ["empty/"]
 
 
 def test_other_files_are_named_and_passed_over(tree):

@@ -69,7 +69,9 @@ def test_sizes_channels_and_classes_follow_from_a_folder(shapes):
 
 def test_few_pictures_are_shown_several_times_in_an_epoch(shapes):
     assert load(shapes).train.passes == own.SHOWN // 30
-    assert load(shapes, dry_run=True).train.passes == 1
+    # A dry run is quick, and fills a batch of any recipe.
+    train = load(shapes, dry_run=True).train
+    assert 512 <= train.passes * len(train) < 512 + 30
 
 
 def test_the_split_is_the_same_for_every_run_and_in_every_folder(
@@ -118,6 +120,19 @@ def test_without_a_cache_it_is_decoded_each_time(
     assert "not cached: " in capsys.readouterr().err
 
 
+def test_without_room_for_the_pixels_nothing_is_trained(
+    shapes, empty_folder, monkeypatch, capsys
+):
+    def write(file, *arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decoding, "write", write)
+    code, said = answer(capsys, "--dataset", shapes)
+    assert code == 1
+    assert f"can be written neither to {shapes.parent / 'cache'}" in said
+    assert ": No space left on device. XDG_CACHE_HOME and TMPDIR may" in said
+
+
 def test_pictures_may_be_resized(shapes):
     assert load(shapes, resize=9).inputs.shape == (9, 9, 3)
 
@@ -147,10 +162,23 @@ def test_pictures_that_are_in_two_parts_are_told(shapes, tmp_path, capsys):
 
 def test_files_that_are_no_pictures_are_told(shapes, capsys):
     (shapes / "bar" / "notes.txt").touch()
+    (shapes / "triangle" / "later").mkdir(parents=True)
     (shapes / ".DS_Store").touch()
     assert len(load(shapes).train) == 30
     said = capsys.readouterr().err
-    assert said.endswith("no pictures in a class folder: bar/notes.txt\n")
+    assert said.endswith("in a class folder: bar/notes.txt, triangle/\n")
+
+
+def test_pictures_on_another_scale_are_told(shapes, tmp_path, capsys):
+    for path in shapes.rglob("*.png"):
+        Image.fromarray(np.array(Image.open(path)) // 16).save(path)
+    load(shapes)
+    said = capsys.readouterr().err
+    assert said.startswith("no pixel of shapes is brighter than 1")
+    images = np.arange(60 * 4, dtype=float).reshape(60, 2, 2) % 17
+    np.savez(tmp_path / "dark.npz", x=images, y=np.arange(60) % 3)
+    assert load(tmp_path / "dark.npz").train.inputs.max() == 16
+    assert "no pixel of dark is brighter than 16" in capsys.readouterr().err
 
 
 # --- how it is cut ------------------------------------------------------
@@ -300,8 +328,11 @@ def test_a_name_that_nobody_knows_is_met_with_a_suggestion(
     [
         ("My holidays (2025)", "My_holidays_2025"),
         ("sample", "sample_"),
+        ("mnist", "mnist_"),
+        ("mnist.npz", "mnist_"),
         ("пример", "data"),
         ("mine.npz", "mine"),
+        ("MINE.NPZ", "MINE"),
     ],
 )
 def test_runs_are_called_after_the_data(path, name, tmp_path):
@@ -355,6 +386,7 @@ def test_a_folder_that_will_not_do_is_refused_before_training(
     ("flags", "code", "reason"),
     [
         (["--dataset", "/nowhere/at/all"], 3, "at/all does not exist; / does."),
+        (["--dataset", "not/here"], 3, "not/here does not exist; /"),
         (["--dataset", __file__], 3, "must be a folder, a .npz file, or IDX"),
         (["--dataset", "iris"], 2, "iris is a table."),
         (["--dataset", "digits_8x8"], 2, "digits_8x8 has no test set"),
@@ -442,6 +474,8 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
 ):
     for name in CLASSES[3:]:
         shutil.rmtree(shapes / name)
+    for name, other in zip(CLASSES, ("b\u00e5r", "крест", "圆"), strict=False):
+        (shapes / name).rename(shapes / other)
     text = (ROOT / "recipes" / "mnist_mlp.py").read_text()
     text = text.replace('DATASET = "mnist"', f"DATASET = {str(shapes)!r}")
     (tmp_path / "my_recipe.py").write_text(text)
@@ -451,9 +485,9 @@ def test_a_copy_of_a_recipe_may_name_a_folder_of_three_classes(
     flags = ["--batch-size", "8", "--output-dir", str(tmp_path)]
     assert recipe.main(flags) == 0
     export = tmp_path / "saved_models" / "my_recipe" / "1"
-    assert (
-        export / "assets" / "labels.txt"
-    ).read_text() == "bar\ncross\ndisc\n"
+    assert (export / "assets" / "labels.txt").read_text(
+        "utf-8"
+    ) == "b\u00e5r\nкрест\n圆\n"
 
 
 @pytest.mark.parametrize(

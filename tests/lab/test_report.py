@@ -241,6 +241,13 @@ def test_codes_of_any_length(tmp_path, length):
     assert ("The first 64 of 100" in page) == (length == 100)
 
 
+def test_classes_of_any_name_stand_beside_a_map(tmp_path):
+    """Mathematics, a hidden label and letters of no font among them."""
+    names, codes = ["$a_{$", "_b", "数字"], np.eye(3)
+    _, _, html = figures.code_map_section(tmp_path, codes, np.arange(3), names)
+    assert "in 3 colors" in html
+
+
 def test_units_that_draw_nothing(tmp_path):
     drawings = np.zeros((3, 28, 28, 1), "float32")
     codes = np.zeros((40, 3), "float32")

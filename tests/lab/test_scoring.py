@@ -170,6 +170,12 @@ def test_data_of_ones_own_are_asked_for(tampered, capsys):
     assert verify(capsys, "--dataset", "photos")[0] == 2
 
 
+def test_the_data_of_another_recipe_are_refused(tampered, capsys):
+    code, _, errors = verify(capsys, tampered, "--dataset", "fashion_mnist")
+    assert code == 2
+    assert "was trained on digits, and --dataset says fashion_mnist" in errors
+
+
 def test_other_classes_and_sizes_are_refused(export, tmp_path, capsys):
     few = write_npz(tmp_path / "few.npz", 3)
     code, _, errors = verify(capsys, export, "--dataset", few)

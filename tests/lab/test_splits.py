@@ -128,8 +128,9 @@ def test_a_split_may_be_shown_more_than_once_in_an_epoch():
     few = dataclasses.replace(SPLIT, passes=4)
     assert len(few) == 50
     assert splits.steps_per_epoch(few, 32) == 6
-    with pytest.raises(UsageError, match="at most the 50 training examples"):
-        splits.steps_per_epoch(few, 51)
+    assert splits.steps_per_epoch(few, 200) == 1
+    with pytest.raises(UsageError, match="at most the 200 training examples"):
+        splits.steps_per_epoch(few, 201)
     for part in (few[:8], few.one_hot(50), few.to_reconstruct()):
         assert part.passes == 4
     [batches] = training_batches(few, 40, seed=0)

@@ -62,10 +62,7 @@ def shapes(tmp_path_factory):
 )
 @pytest.mark.usefixtures("no_export")
 def test_every_recipe_of_images_takes_a_folder(name, shapes, tmp_path):
-    recipe = importlib.import_module(f"recipes.{name}")
     flags = ["--dataset", shapes, "--dry-run", "--output-dir", tmp_path]
-    if hasattr(recipe.Config, "batch_size"):
-        flags += ["--batch-size", 16]
     assert run_recipe(name, *flags, *FEWER.get(name, [])) == 0
     run = tmp_path / "runs" / f"{name}-shapes-sample" / "1"
     assert (run / "metrics.json").exists()

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.commands import ROOT, run_python
+from helpers.marks import only_thorough
 from helpers.pictures import image_file, picture
 from helpers.tasks import sample
 from PIL import Image
@@ -147,14 +149,15 @@ def test_a_bad_file_is_a_row_and_not_the_end(folder, tmp_path, capsys):
     (folder / "1.png").write_text("a text among pictures")
     (folder / "2.png").write_bytes(b"")
     (folder / "3.png").symlink_to("nowhere")
+    os.mkfifo(folder / "4.png")  # to open it would take for ever
     missing, named = tmp_path / "missing.png", folder / "notes.txt"
     answers = tmp_path / "answers.csv"
     assert predict(MODEL, missing, folder, named, "--csv", answers) == 1
     assert capsys.readouterr().out == (
-        f"{answers}: 9 files, 6 failed; its column `error` says why\n"
+        f"{answers}: 10 files, 7 failed; its column `error` says why\n"
     )
     rows = rows_of(answers)
-    assert [bool(row["class"]) for row in rows] == 5 * [0] + 3 * [1] + [0]
+    assert [bool(row["class"]) for row in rows] == 6 * [0] + 3 * [1] + [0]
     errors = [row["error"] for row in rows if row["error"]]
     for error, words in zip(
         errors,
@@ -164,6 +167,7 @@ def test_a_bad_file_is_a_row_and_not_the_end(folder, tmp_path, capsys):
             "the file is no picture; PNG, JPEG, GIF, BMP, WEBP files can",
             "the file is empty",
             "No such file or directory",
+            "it is a pipe or a device, and no file",
             "the file is no picture",
         ],
         strict=True,
@@ -217,7 +221,10 @@ REFUSED = {
     "mnist_elm --format litert-int8": (2, "has no model.int8.tflite.*litert"),
     f"{MODEL} --csv none/a.csv": (2, "none/a.csv cannot be written: No such"),
     f"{MODEL} --csv .": (2, "cannot be written"),
-    f"{MODEL} --csv /": (2, "cannot be written"),
+    f"{MODEL} --csv /": (2, "must name a file.*Received: '/'"),
+    f"{MODEL} --csv -": (2, "must name a file.*table on standard output"),
+    f"{MODEL} --csv none/": (2, "must name a file.*Received: 'none/'"),
+    f"{MODEL} --csv a.PNG": (2, "a.PNG is the name of a picture, which the"),
 }
 
 
@@ -233,10 +240,34 @@ def test_what_cannot_be_is_said_before_any_work(
     assert re.search(words, err), err
 
 
+def test_a_picture_is_not_written_over(folder, capsys):
+    file = (folder / "b.png").rename(folder / "digit")
+    before = file.read_bytes()
+    assert predict(MODEL, file, "--csv", folder / "more" / ".." / "digit") == 2
+    assert "is the name of a picture" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 def test_an_engine_that_is_not_installed_is_named(folder, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     assert predict(MODEL, folder, "--engine", "ray") == 2
     assert "pip install 'ray[data]'" in capsys.readouterr().err
+
+
+def test_an_engine_that_fails_says_why_and_nothing_is_lost(
+    folder, tmp_path, monkeypatch, capsys
+):
+    def init(**options):
+        raise Exception("Traceback (most recent call last):\n\nit timed out.\n")
+
+    for name in ("ray", "ray.data", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(init=init))
+    answers = tmp_path / "answers.csv"
+    command = (MODEL, folder, "--csv", answers)
+    assert predict(*command, "--engine", "ray") == 1
+    said = "Ray has failed: it timed out. The same command resumes from "
+    assert capsys.readouterr().err.startswith(said)
+    assert not answers.exists() and predict(*command) == 0
 
 
 def test_a_folder_without_pictures_is_named(tmp_path, capsys):
@@ -325,6 +356,13 @@ def test_another_question_or_other_files_start_anew(batch, tmp_path, capsys):
     assert len(classes) == 99
 
 
+def test_a_link_stays_one_and_what_it_leads_to_is_written(folder, tmp_path):
+    (tmp_path / "link.csv").symlink_to("answers.csv")
+    assert predict(MODEL, folder, "--csv", tmp_path / "link.csv") == 0
+    assert os.readlink(tmp_path / "link.csv") == "answers.csv"
+    assert len(rows_of(tmp_path / "answers.csv")) == 3
+
+
 def test_two_commands_do_not_write_one_file(batch, tmp_path, capsys):
     from zoo._answers import Csv
 
@@ -357,6 +395,18 @@ def test_the_command_needs_no_keras(folder, tmp_path):
     done = run_python("-m", "zoo", "predict", MODEL, folder, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    "closed", only_thorough(["<&- >&- 2>&-", "2>&-"], ["<&- >&- 2>&-"])
+)
+def test_a_process_without_a_terminal_answers(closed, folder, tmp_path):
+    answers = tmp_path / "answers.csv"
+    command = [sys.executable, "-m", "zoo", "predict", MODEL, folder]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+    done = subprocess.run([*shell, "--csv", answers], cwd=ROOT, timeout=60)
+    assert done.returncode == 0
+    assert len(rows_of(answers)) == 3
 
 
 @pytest.mark.thorough
@@ -409,8 +459,10 @@ def test_nobody_is_left_behind(kind, large, tmp_path):
     else:
         process.send_signal(kind)
     said = process.communicate(timeout=30)[1]
-    assert process.returncode == (130 if kind == signal.SIGINT else -kind)
-    assert "Traceback" not in said or kind == signal.SIGKILL
+    code = {signal.SIGINT: 130, signal.SIGTERM: 143}.get(kind, -kind)
+    assert process.returncode == code
+    if kind != signal.SIGKILL:
+        assert re.fullmatch(r"\w+ed. The same command resumes from .*\n", said)
     while members(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -250,6 +250,33 @@ def test_bad_requests_are_refused_in_words(path, body, status, words, served):
     assert re.search(words, found[2]["error"])
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"inputs": {}}, "`inputs` must be a list of tensors"),
+        ({"inputs": [{"name": ["image"]}]}, r"Received: \['image'\]"),
+        (
+            {"outputs": [{"name": ["class_id"]}]},
+            r"outputs are .*\['class_id'\]",
+        ),
+        ({"outputs": "class_id"}, "`outputs` must be a list of names"),
+    ],
+)
+def test_bad_inferences_are_refused_in_words(change, words, served, images):
+    tensor = {"name": "image", "shape": [1, 28, 28, 1], "datatype": "UINT8"}
+    body = {"inputs": [tensor | {"data": images[:1].tolist()}]} | change
+    status, _, found = served.ask("POST", "/v2/models/{model}/infer", body)
+    assert status == 400
+    assert re.search(words, found["error"])
+
+
+def test_a_length_of_thousands_of_digits_is_refused(served):
+    headers = {_serve.LENGTH: "9" * 5_000}
+    path = "/v2/models/{model}/infer"
+    status, _, found = served.ask("POST", path, {}, headers)
+    assert status == 400 and "at most the 2 bytes" in found["error"]
+
+
 def test_pixels_that_were_divided_are_refused(served, images):
     path, body = "/v1/models/{model}:predict", {"inputs": (images[:1] / 255)}
     body["inputs"] = body["inputs"].tolist()
@@ -291,20 +318,36 @@ def test_many_at_once_get_their_own_answers(served, images, expected):
             )
 
 
-def begun(server, body):
-    """Send all of a request but its last byte; return the connection."""
+def sent(server, content):
+    """Send bytes; return the connection."""
     host, _, port = server.address.partition(":")
     connection = socket.create_connection((host, int(port)), 60)
-    head = f"POST /v1/models/{server.model}:predict HTTP/1.1\r\n"
-    head += f"Host: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
-    connection.sendall(head.encode() + body[:-1])
+    connection.sendall(content)
     return connection
+
+
+def begun(server, body):
+    """Send all of a request but its last byte; return the connection."""
+    head = f"POST /v1/models/{server.model}:predict HTTP/1.1\r\n"
+    head += f"Host: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    return sent(server, head.encode() + body[:-1])
 
 
 def test_the_end_waits_for_what_is_in_flight(images):
     """One request more than the most is refused meanwhile."""
     body = json.dumps({"instances": images[:1].tolist()}).encode()
     with serving(DIGITS, "--max-requests", 1) as server:
+        # No log is filled by those who speak another language, or hang up.
+        status, _, found = server.ask(
+            *("POST", "/v1/models/{model}:predict", b"no gzip"),
+            {"Content-Encoding": "gzip"},
+        )
+        assert (status, found["error"][:23]) == (400, "The body cannot be read")
+        with sent(server, b"no HTTP\r\n\r\n") as connection:
+            assert connection.recv(12) == b"HTTP/1.0 400"
+        begun(server, body).close()
+        while server.ask("POST", "/v1/models/{model}:predict", body)[0] == 503:
+            time.sleep(0.05)  # until that is noticed
         connection = begun(server, body)
         for _ in range(100):  # until the first is in hand
             status, headers, found = server.ask(
@@ -369,6 +412,7 @@ def test_other_kinds_of_models_are_served(name, form, signature):
     [
         (["no_such_model"], "No export named 'no_such_model'"),
         ([DIGITS, "--port", "65536"], "between 0 and 65,535"),
+        ([DIGITS, "--host", ""], "--host: must be an address. Received: ''"),
         ([DIGITS, "--max-batch", "0"], "between 1 and 1,000,000"),
         ([DIGITS, "--format", "tflite"], "invalid choice: 'tflite'"),
         ([], "the following arguments are required: model"),

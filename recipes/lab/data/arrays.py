@@ -1,12 +1,13 @@
 """Data sets of one's own as arrays: `.npz` files, and pairs of IDX files."""
 
 import re
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from recipes.lab.data import originals
+from recipes.lab.data import folders, originals
 from recipes.lab.errors import DataError
 from recipes.lab.files import read_npz
 
@@ -52,6 +53,9 @@ def read_own_npz(path: Path) -> Arrays:
     try:
         # Of a damaged file NumPy would leave what it has opened open.
         with open(path, "rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is not what numpy.savez writes")
+            stream.seek(0)
             keys = list(np.load(stream, allow_pickle=False).files)
     except PermissionError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
@@ -74,6 +78,11 @@ def read_own_npz(path: Path) -> Arrays:
             f"{path} holds Python objects instead of numbers: {error}. Make "
             "arrays of one type and one shape of them."
         ) from error
+    except MemoryError as error:
+        raise DataError(
+            f"{path} does not fit into memory: {error}. A folder of pictures "
+            "may be larger than that."
+        ) from error
     except Exception as error:
         raise DataError(f"{path} is damaged: {error!r}") from error
     images = {
@@ -83,8 +92,8 @@ def read_own_npz(path: Path) -> Arrays:
     labels = {
         part: (found[y], f"{y} in {path}") for part, (_, y) in pairs.items()
     }
-    names = [str(name) for key in named for name in found[key]] or None
-    return _joined(path, images, labels, names)
+    names = [str(name) for key in named for name in _as_text(found[key])]
+    return _joined(path, images, labels, names or None)
 
 
 def _pairs(keys: list[str]) -> dict:
@@ -177,8 +186,8 @@ def read_own_idx(path: Path, pairs: dict) -> Arrays:
 def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
     """Return images as raw pixels, uint8 `(n, height, width, channels)`.
 
-    Floats in [0, 1] and booleans are taken for brightness; other numbers must
-    be from 0 to 255.
+    Numbers from 0 to 1 are taken for brightness, whatever their type; others
+    must be from 0 to 255.
 
     Args:
         images: `(n, height, width)`, or with 1 or 3 channels at the end.
@@ -203,8 +212,6 @@ def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
     kind = images.dtype.kind
     if kind not in "biuf":
         raise DataError(f"{what} must be numbers. Received: {images.dtype}")
-    if images.dtype == np.uint8:
-        return images
     low, high = images.min(), images.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(
@@ -215,9 +222,11 @@ def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
             f"{what} must be pixels from 0 to 255, or floats from 0 to 1. "
             f"Received: {low:.4g} to {high:.4g}"
         )
-    factor = 255 if kind == "b" or (kind == "f" and high <= 1) else 1
+    factor = 255 if high <= 1 else 1
     if factor == 255:
         print(f"{what}: taken from [0, 1] to pixels from 0 to 255")
+    if images.dtype == np.uint8 and factor == 1:
+        return images
     pixels = np.empty(images.shape, "uint8")
     for start in range(0, len(images), ROWS):
         part = images[start : start + ROWS].astype("float32")
@@ -251,13 +260,16 @@ def _joined(path, images, labels, names) -> Arrays:
         )
     if names is None:
         names = [str(value) for value in values]
-    elif values.dtype.kind in "iu" and values.max() < len(names):
+    elif values.dtype.kind in "iu" and 0 <= values[0] <= values[-1] < len(
+        names
+    ):
         names = [names[value] for value in values]
     else:
         raise DataError(
-            f"{path} names {len(names)} classes, and its labels go up to "
-            f"{values.max()}."
+            f"{path} names {len(names)} classes, so its labels must be from 0 "
+            f"to {len(names) - 1}. Received: {values[0]} to {values[-1]}"
         )
+    folders.check_names(names, f"the class {{}} in {path}")
     numbers = {
         part: np.searchsorted(values, column).astype("int32")
         for part, column in columns.items()
@@ -269,7 +281,7 @@ def _as_column(labels: np.ndarray, count: int, what: str) -> np.ndarray:
     """Return labels as one integer or one string each."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if len(labels) != count or labels.ndim not in (1, 2):
+    if labels.ndim not in (1, 2) or len(labels) != count:
         raise DataError(
             f"{what} must have one label for each of the {count:,} images. "
             f"Received the shape {labels.shape}"
@@ -296,6 +308,12 @@ def _as_column(labels: np.ndarray, count: int, what: str) -> np.ndarray:
         raise DataError(
             f"{what} must be whole numbers or strings. Received: {labels.dtype}"
         )
-    if labels.dtype.kind == "S":
-        return np.char.decode(labels, "utf-8", "replace")
+    labels = _as_text(labels)
     return labels.astype("int64") if labels.dtype.kind == "b" else labels
+
+
+def _as_text(array: np.ndarray) -> np.ndarray:
+    """Decode bytes; leave others as they are."""
+    if array.dtype.kind != "S":
+        return array
+    return np.char.decode(array, "utf-8", "replace")

@@ -32,7 +32,8 @@ class Listing(NamedTuple):
         class_names: Names of the classes, sorted.
         parts: Whether each is for `train`, `validation` or `test`; None if
             the folder does not say.
-        passed_over: Files that are no pictures, or in no class.
+        passed_over: Files that are no pictures, or in no class; and folders
+            with nothing in them.
         fingerprint: SHA-256 of names, sizes and times of the files.
     """
 
@@ -76,6 +77,9 @@ def scan(folder: Path) -> Listing:
                 rows += [(file, name, part, stat) for file, stat in found[0]]
                 passed_over += found[1]
                 unread += found[2]
+                if not any(found):
+                    empty = (home / name).relative_to(folder)
+                    passed_over.append(f"{empty.as_posix()}/")
     except OSError as error:
         raise DataError(
             f"{error.filename or folder} cannot be read: {error.strerror}"
@@ -132,18 +136,38 @@ def _check(folder, class_names, rows, homes, passed_over) -> None:
             f"{folder} has one class folder with pictures, {class_names[0]}, "
             f"and there is nothing to tell it from.{hint} {should}"
         )
-    for name in class_names:
-        if not name.isprintable() or not _is_text(name):
-            raise DataError(
-                f"The name of the class folder {ascii(name)} in {folder} is no "
-                "plain text. Rename it: models answer with it."
-            )
+    check_names(class_names, f"the class folder {{}} in {folder}")
     trained = {name for _, name, part, _ in rows if part in (None, "train")}
     if missing := sorted({*class_names} - trained):
         raise DataError(
             f"{folder} has classes without training pictures: "
             f"{first(missing)}. Each class needs a folder in train, too."
         )
+
+
+def check_names(class_names, what: str) -> None:
+    """Refuse classes that no model can answer with.
+
+    Args:
+        class_names: Their names.
+        what: What to call one in an error, with {} for its name.
+
+    Raises:
+        DataError: Names the first.
+    """
+    seen = set()
+    for name in class_names:
+        if not name.isprintable() or not _is_text(name):
+            raise DataError(
+                f"The name of {what.format(ascii(name))} is no plain text. "
+                "Rename it: models answer with it."
+            )
+        if name in seen:
+            raise DataError(
+                f"The name of {what.format(repr(name))} is that of another, "
+                "too. Rename one: models answer with them."
+            )
+        seen.add(name)
 
 
 def _is_text(name: str) -> bool:

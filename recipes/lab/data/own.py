@@ -26,14 +26,17 @@ from recipes.lab import files
 from recipes.lab.data import arrays, decoding, folders, sources, tfds
 from recipes.lab.data.decoding import PARTS, Decoded
 from recipes.lab.data.splits import Data, Facts, Split
-from recipes.lab.errors import DataError, UsageError
+from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.flags import RunOptions
 from recipes.lab.inputs.images import Images
 
 ASIDE = 0.15  # of each class, for validation, and as much again for the test
 MOST_ASIDE = 10_000  # pictures in each of them, if each class has one
 SHOWN = 10_000  # pictures in an epoch: fewer are shown several times
+SHOWN_DRY = 512  # pictures in that of a dry run, a batch of any recipe
 MANY_CLASSES = 1_000
+LOOKED_AT = 1_000  # pictures, to see what is wrong with their pixels
+DARK = 64  # of 255: pictures are not so dark, all of them
 
 
 def load(value: str, options: RunOptions) -> Data:
@@ -86,7 +89,9 @@ def _data(name: str, parts: _Parts, options: RunOptions) -> Data:
     train, validation, test = (
         Split(decoded.pixels[part], decoded.labels[part]) for part in PARTS
     )
-    passes = 1 if options.dry_run else max(1, SHOWN // len(train))
+    passes = max(1, SHOWN // len(train))
+    if options.dry_run:
+        passes = -(-SHOWN_DRY // len(train))
     shape = train.inputs.shape[1:]
     return Data(
         name,
@@ -104,6 +109,13 @@ def _data(name: str, parts: _Parts, options: RunOptions) -> Data:
 def _warn(data: Data, leaked: int) -> None:
     """Say what may be wrong with the data."""
     classes = len(data.class_names)
+    brightest = data.train.inputs[:LOOKED_AT].max()
+    if brightest < DARK:
+        print(
+            f"no pixel of {data.name} is brighter than {brightest} of 255. Are "
+            "they on another scale? Models take pixels from 0 to 255",
+            file=sys.stderr,
+        )
     if leaked:
         print(
             f"{leaked:,} of the {len(data.test):,} test pictures are in the "
@@ -123,15 +135,16 @@ def _name_of(value: Path | str) -> str:
     """Return what runs and exports of the data are called after."""
     if isinstance(value, Path):
         value = value.resolve().name
-        value = re.sub(r"\.(npz|gz)$", "", value)
+        value = re.sub(r"\.(npz|gz)$", "", value, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9_]+", "_", value).strip("_") or "data"
-    return "sample_" if name == "sample" else name  # whose name is taken
+    # Whose names are taken: what is trained on these is scored on those.
+    return f"{name}_" if name in ("sample", *sources.NAMES) else name
 
 
 def _unknown(value: str, path: Path) -> Exception:
     """Return the error that nothing is called so."""
     if path.is_absolute() or os.sep in value.rstrip(os.sep) or path.suffix:
-        there = path.parent
+        there = path.absolute().parent
         while not there.exists():
             there = there.parent
         return DataError(
@@ -207,7 +220,7 @@ def _files_of(folder: Path) -> dict:
 
 
 def _file(path: Path) -> arrays.Arrays:
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return arrays.read_own_npz(path)
     if pairs := arrays.idx_pairs(path):
         return arrays.read_own_idx(path, pairs)
@@ -383,8 +396,16 @@ def _decoded(
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         print(f"not cached: {error}", file=sys.stderr)
-        with tempfile.TemporaryFile() as stream:
-            decoded = write(stream)
+        try:
+            with tempfile.TemporaryFile() as stream:
+                decoded = write(stream)
+        except OSError as again:
+            raise RecipeError(
+                f"The decoded pictures of {place} can be written neither to "
+                f"{cache or 'a cache'} nor to {tempfile.gettempdir()}: "
+                f"{again.strerror}. XDG_CACHE_HOME and TMPDIR may name other "
+                "folders."
+            ) from again
     return decoded
 
 

@@ -258,17 +258,20 @@ class Data:
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Return the number of whole batches in a split.
+    """Return the number of whole batches that an epoch has of a split.
+
+    Where an epoch shows each example several times, a batch may, too.
 
     Raises:
         UsageError: If there is not even one.
     """
-    if batch_size > len(split):
+    shown = split.passes * len(split)
+    if batch_size > shown:
         raise UsageError(
-            f"--batch-size must be at most the {len(split):,} training "
-            f"examples. Received: {batch_size}"
+            f"--batch-size must be at most the {shown:,} training examples "
+            f"of an epoch. Received: {batch_size}"
         )
-    return split.passes * len(split) // batch_size
+    return shown // batch_size
 
 
 def for_tensorflow(array: np.ndarray) -> np.ndarray:

@@ -281,6 +281,11 @@ def _data_of(record: dict, export: Path, options: RunOptions) -> Data:
         data = own.load(name, replace(options, resize=size))
         _check_fits(export, data)
         return data
+    if name != record["dataset"]:
+        raise UsageError(
+            f"{export} was trained on {record['dataset']}, and --dataset says "
+            f"{name}."
+        )
     if name == "digits":  # of a dry run, or of a sample
         return sources.load("mnist", RunOptions(dry_run=True))
     if name not in sources.NAMES:
@@ -303,7 +308,7 @@ def _check_fits(export: Path, data: Data) -> None:
     labels = export / "assets" / "labels.txt"
     if not labels.exists():
         return
-    class_names = labels.read_text().splitlines()
+    class_names = labels.read_text("utf-8").splitlines()
     if unknown := [
         name for name in class_names if name not in data.class_names
     ]:
@@ -447,7 +452,7 @@ def task_of(record: dict, version: Path, data: Data):
         return kind(digit_tasks.with_tasks(data))
     if kind is tasks.Classification:
         labels = version / "assets" / "labels.txt"
-        class_names = tuple(labels.read_text().splitlines())
+        class_names = tuple(labels.read_text("utf-8").splitlines())
         if not {*class_names} <= {*data.class_names}:
             data = data.against_the_rest(class_names[-1])
         elif class_names != data.class_names:

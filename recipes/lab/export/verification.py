@@ -136,7 +136,7 @@ def _difference(
     import numpy as np
 
     if found.dtype == object:  # strings, as TensorFlow has them
-        found = found.astype(str)
+        found = np.char.decode(found.astype(bytes), "utf-8")
     if found.shape != expected.shape:
         return f"has the shape {found.shape}, not {expected.shape}"
     both_strings = found.dtype.kind == expected.dtype.kind == "U"

@@ -608,11 +608,11 @@ def code_map_section(plots: Path, codes, labels, names: list[str]):
     axes = figure.subplots()
     colors = colormaps["tab10" if len(names) <= 10 else "gist_rainbow"]
     shown = np.arange(min(len(points), MAPPED))
+    dots = {}
     for i in np.unique(labels[shown]):
         x, y = points[shown[labels[shown] == i]].T
         color = colors(int(i) if len(names) <= 10 else i / len(names))
-        label = page.short(names[i])
-        axes.scatter(x, y, s=5, color=color, label=label, alpha=0.7)
+        dots[i] = axes.scatter(x, y, s=5, color=color, alpha=0.7)
     axes.set_aspect("equal", "datalim")
     axes.grid(color=page.FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -620,7 +620,16 @@ def code_map_section(plots: Path, codes, labels, names: list[str]):
     axes.tick_params(length=0, labelcolor="0.5")
     if len(names) <= LEGEND:
         place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-        axes.legend(**place, frameon=False, markerscale=3)
+        legend = axes.legend(
+            *([*dots.values()], [str(i) for i in dots]),
+            **place,
+            frameon=False,
+            markerscale=3,
+        )
+        # A name may begin with _, and hold what would be mathematics.
+        for i, text in zip(dots, legend.get_texts(), strict=True):
+            text.set_text(page.short(names[i]))
+            text.set_parse_math(False)
     caption = (
         f"Each dot is the code of one of {len(shown):,} test images, its color "
         "the class, which the model was never told. "

@@ -9,6 +9,7 @@ import base64
 import io
 import itertools
 import math
+import warnings
 from html import escape
 from pathlib import Path
 
@@ -101,7 +102,11 @@ def figure_html(path: Path, figure, alt: str) -> str:
 
 def _rendered(figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=144)
+    with warnings.catch_warnings():
+        # A name of a class in letters that no font here has: boxes, and the
+        # page has it as text.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format=kind, dpi=144)
     return buffer.getvalue()
 
 

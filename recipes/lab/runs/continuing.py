@@ -8,6 +8,7 @@ from recipes.lab.errors import UsageError
 from recipes.lab.runs.folder import settings_of
 from recipes.lab.settings import difference, recipe_name
 from recipes.lab.training.checkpoints import open_checkpoint
+from zoo import _loading
 
 PHASE = "train"
 
@@ -42,6 +43,11 @@ def find(config, name: str, settings: dict) -> tuple[tuple[Path, int], dict]:
         raise UsageError(
             f"--continue-from {options.continue_from}: there is no such run. "
             f"Finished ones in {home}: {', '.join(there) or 'none'}."
+        )
+    if (folder / _loading.SUMS).exists():
+        raise UsageError(
+            f"--continue-from {folder} is an export, which keeps no optimizer. "
+            f"Give the run that it came from, in {home}."
         )
     record = _record_of(folder)
     if record["recipe"] != recipe_name(config):

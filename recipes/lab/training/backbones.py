@@ -37,7 +37,8 @@ def create_transfer_model(
         UsageError: If the backbone is none, or the arguments do not fit it.
         DataError: If the ImageNet weights are not here and cannot be fetched.
     """
-    if weights == "imagenet" and not (
+    has_imagenet = weights == "imagenet" and backbone in dir(keras.applications)
+    if has_imagenet and not (
         _is_downloaded(backbone) or sources.can_fetch(WEIGHTS_URL, run.options)
     ):
         raise DataError(
