@@ -65,6 +65,7 @@ EVERY_PHASE = {
     "fashion_mnist_hydranet": {"also": (2,)},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
+    "mnist_energy_autoencoder": {"agreements": (10.0,)},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
         "images": (),
@@ -157,7 +158,7 @@ NEAR_COPIES = (
 RESUME_AS_OTHERS = (
     *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
     *("mnist_learning_curve", "mnist_multi_task", "mnist_optimizers"),
-    "fashion_mnist_baselines",
+    *("fashion_mnist_baselines", "mnist_energy_autoencoder"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
