@@ -65,6 +65,9 @@ MEAN_SCORE = Metric(
 EXCESS_CROSS_ENTROPY = Metric(
     *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
 )
+MEAN_ACTIVATION = Metric(
+    "test_mean_activation", "Mean activation of the code", digits=4
+)
 NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
 NLL = Metric("test_nll", "Test NLL", "nats", 2)
 KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
@@ -80,6 +83,7 @@ _METRICS = {
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
+        MEAN_ACTIVATION,
         *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }
