@@ -143,7 +143,9 @@ NEAR_COPIES = (
     "fashion_mnist_hydranet",
     "fashion_mnist_lstm",
     "fashion_mnist_resnet",
+    "mnist_autoencoder_2006",
     "mnist_cnn_accurate",
+    "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
     "mnist_gru",
     "mnist_lecture_cnn",
@@ -151,6 +153,7 @@ NEAR_COPIES = (
     "mnist_residual_mlp",
     "mnist_simple_rnn",
     "mnist_softmax_regression",
+    "mnist_sparse_autoencoder",
     "mnist_to_fashion_mnist",
 )
 # They resume as others do; mnist_gan is killed in tests/survival/test_kills.py,

@@ -32,6 +32,8 @@ NEAR_COPIES = (
     *("mnist_learning_curve", "mnist_optimizers", "mnist_regularization"),
     *("fashion_mnist_architectures", "fashion_mnist_resnet"),
     *("mnist_cnn_accurate", "mnist_mlp_augmented"),
+    *("mnist_convolutional_autoencoder", "mnist_sparse_autoencoder"),
+    *("mnist_autoencoder_2006", "mnist_energy_autoencoder"),
 )
 FEWER = {
     "mnist_residual_mlp": ["--blocks", 2],

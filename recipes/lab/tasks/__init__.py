@@ -6,6 +6,7 @@ export, and says what card and report say of it.
 
 from recipes.lab.tasks.classification import Classification
 from recipes.lab.tasks.generation import Generation
+from recipes.lab.tasks.logistic_pca import score_logistic_pca
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
     Denoising,
@@ -31,5 +32,6 @@ __all__ = [
     "features_of",
     "name_of_score",
     "psnr",
+    "score_logistic_pca",
     "score_pca",
 ]
