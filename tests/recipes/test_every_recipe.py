@@ -85,6 +85,7 @@ EVERY_PHASE = {
     "mnist_multi_task": {"alone": ("slant",)},
     "mnist_residual_mlp": {"blocks": 3, "units": 16},
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
+    "mnist_iwae": {"importance_samples": 20},
     "mnist_vae": {"importance_samples": 20},
 }
 
@@ -148,6 +149,7 @@ NEAR_COPIES = (
     "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
     "mnist_gru",
+    "mnist_iwae",
     "mnist_lecture_cnn",
     "mnist_mlp_augmented",
     "mnist_residual_mlp",

@@ -33,10 +33,11 @@ NEAR_COPIES = (
     *("fashion_mnist_architectures", "fashion_mnist_resnet"),
     *("mnist_cnn_accurate", "mnist_mlp_augmented"),
     *("mnist_convolutional_autoencoder", "mnist_sparse_autoencoder"),
-    *("mnist_autoencoder_2006", "mnist_energy_autoencoder"),
+    *("mnist_autoencoder_2006", "mnist_energy_autoencoder", "mnist_iwae"),
 )
 FEWER = {
     "mnist_residual_mlp": ["--blocks", 2],
+    "mnist_iwae": ["--importance-samples", 20],
     "mnist_vae": ["--importance-samples", 20],
 }
 

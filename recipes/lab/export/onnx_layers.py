@@ -236,6 +236,19 @@ def _sampling(graph, layer, distributions):
     return mean
 
 
+@_writes(generators.ImportanceSampling)
+def _importance_sampling(graph, layer, distributions):
+    mean, _ = distributions
+    first = graph.node("Slice", mean, [0], [1], [1])
+    return mean, graph.node("Mul", first, 0.0)
+
+
+@_writes(generators.ImportanceWeighting)
+def _importance_weighting(graph, layer, inputs):
+    _, pictures, _ = inputs
+    return pictures
+
+
 @_writes(generators.Choice)
 def _choice(graph, layer, codes):
     [length], count = codes.shape, layer.count
