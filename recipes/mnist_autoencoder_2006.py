@@ -42,7 +42,7 @@ class Config:
     """Width of each hidden layer; the decoder has them in reverse."""
     latent_dim: Count = 30
     """Length of the code."""
-    epochs: Epochs = 60
+    epochs: Epochs = 50
     batch_size: BatchSize = 512
     learning_rate: Rate = 0.01
     """Muon's, at its peak after a tenth of the steps; Adam's is a fifth."""

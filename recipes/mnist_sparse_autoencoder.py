@@ -20,7 +20,7 @@ from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
 from recipes.lab.metrics import MEAN_ACTIVATION, MSE
 
 DATASET = "mnist"
-TARGETS = (Target(MSE, 0.0060), Target(MEAN_ACTIVATION, 0.5))
+TARGETS = (Target(MSE, 0.0060), Target(MEAN_ACTIVATION, 1.0))
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def train(config: Config) -> dict[str, float]:
                 phase=phase,
                 quiet=phase != "train",
             )
-            measure(model, "with a penalty" if sparsity else "without one")
+            measure(model, "with a penalty" if sparsity else "without it")
             return model, history, task.score(model, data.test)
 
         _, plain_history, plain = fit(0.0, "plain")
         model, history, scores = fit(config.sparsity, "train")
         for whose, when in {
             "": "with a penalty",
-            "plain_": "without one",
+            "plain_": "without it",
             "untrained_": "before training",
         }.items():
             mean = float(activity[when].mean())
