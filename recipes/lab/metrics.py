@@ -71,6 +71,13 @@ MEAN_ACTIVATION = Metric(
 NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
 NLL = Metric("test_nll", "Test NLL", "nats", 2)
 KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
+FACTOR_CORRELATION = Metric(
+    *("test_factor_correlation", "Correlation with the own factor", "", 3),
+    better="max",
+)
+OTHER_CORRELATION = Metric(
+    "test_other_correlation", "Correlation with other factors", digits=3
+)
 CLASSIFIER_SCORE = Metric(
     *("test_classifier_score", "Classifier score", "", 2), better="max"
 )
@@ -83,7 +90,7 @@ _METRICS = {
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
-        MEAN_ACTIVATION,
+        *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
         *(NEGATIVE_ELBO, NLL, KL, CLASSIFIER_SCORE, CLASSES_DRAWN),
     )
 }

@@ -65,6 +65,7 @@ EVERY_PHASE = {
     "fashion_mnist_hydranet": {"also": (2,)},
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
+    "mnist_dcign": {"importance_samples": 5},
     "mnist_energy_autoencoder": {"agreements": (10.0,)},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
@@ -148,6 +149,7 @@ NEAR_COPIES = (
     "mnist_cnn_accurate",
     "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
+    "mnist_energy_autoencoder",
     "mnist_gru",
     "mnist_iwae",
     "mnist_lecture_cnn",
@@ -163,10 +165,11 @@ NEAR_COPIES = (
 RESUME_AS_OTHERS = (
     *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
     *("mnist_learning_curve", "mnist_multi_task", "mnist_optimizers"),
-    *("fashion_mnist_baselines", "mnist_energy_autoencoder"),
+    *("fashion_mnist_baselines", "mnist_dcign", "mnist_deconvolution"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
+    "mnist_dcign": ("--importance-samples", 5),
     "mnist_learning_curve": ("--images", 100, "--networks", "softmax", "small"),
     "mnist_optimizers": ("--optimizers", "SGD", "Muon"),
 }

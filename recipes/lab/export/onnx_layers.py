@@ -17,6 +17,7 @@ from keras import activations, layers
 
 from zoo import (
     generators,
+    graphics,
     hydra,
     imagenet,
     lenet,
@@ -234,6 +235,11 @@ def _nothing(graph, layer, x):
 def _sampling(graph, layer, distributions):
     mean, _ = distributions
     return mean
+
+
+@_writes(graphics.ClampedCodes)
+def _clamped_codes(graph, layer, distributions):
+    return distributions
 
 
 @_writes(generators.ImportanceSampling)

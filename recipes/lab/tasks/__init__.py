@@ -5,7 +5,9 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.drawing import Drawing
 from recipes.lab.tasks.generation import Generation
+from recipes.lab.tasks.inverse_graphics import InverseGraphics
 from recipes.lab.tasks.logistic_pca import score_logistic_pca
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
@@ -22,7 +24,9 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 __all__ = [
     "Classification",
     "Denoising",
+    "Drawing",
     "Generation",
+    "InverseGraphics",
     "MultiTask",
     "Reconstruction",
     "Regression",
