@@ -2,7 +2,7 @@
 
     python -m recipes.mnist_sparse_autoencoder
 
-A code of 256 numbers has room for most of what there is to say. An activity
+A code of 128 numbers has room for most of what there is to say. An activity
 regularizer, an L1 penalty on the code, makes each number cost something: so an
 image gets few of them, and each comes to mean a stroke. The same network
 without the penalty is trained beside it, from the same weights. The report has
@@ -29,7 +29,7 @@ class Config:
 
     sparsity: Amount = 1e-5
     """Weight of the L1 penalty on the code."""
-    latent_dim: Count = 256
+    latent_dim: Count = 128
     """Length of the code."""
     epochs: Epochs = 20
     batch_size: BatchSize = 256
