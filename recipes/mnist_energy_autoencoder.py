@@ -22,22 +22,31 @@ tutorial on energy-based learning).
 
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Amount, BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import (
+    BatchSize,
+    Between,
+    Count,
+    Epochs,
+    Rate,
+    RunOptions,
+)
 from recipes.lab.metrics import MSE
 
 DATASET = "mnist"
 TARGETS = (Target(MSE, 0.0120),)
+Agreement = Annotated[float, Between(1e-4, 1e4)]
 
 
 @dataclass(frozen=True)
 class Config:
     """What there is to choose."""
 
-    agreement: Amount = 1.0
+    agreement: Agreement = 1.0
     """What the distance between a code and the encoder's is worth."""
-    agreements: tuple[Amount, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
     """Further values of it to train with, for the picture."""
     inference_steps: Count = 5
     """Steps downhill that are tried for each code."""

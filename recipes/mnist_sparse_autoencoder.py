@@ -55,7 +55,7 @@ def train(config: Config) -> dict[str, float]:
             encoder = zoo.feature_extractor(model)
             activity[when] = tasks.features_of(encoder, data.test).inputs
 
-        def fit(sparsity, phase):
+        def fit(sparsity, phase, when):
             """Train an autoencoder with a penalty, or none; score it."""
             training.seed_repeat(run, 0)  # both begin with the same weights
             with run.scope():
@@ -84,11 +84,11 @@ def train(config: Config) -> dict[str, float]:
                 phase=phase,
                 quiet=phase != "train",
             )
-            measure(model, "with a penalty" if sparsity else "without it")
+            measure(model, when)
             return model, history, task.score(model, data.test)
 
-        _, plain_history, plain = fit(0.0, "plain")
-        model, history, scores = fit(config.sparsity, "train")
+        _, plain_history, plain = fit(0.0, "plain", "without it")
+        model, history, scores = fit(config.sparsity, "train", "with a penalty")
         for whose, when in {
             "": "with a penalty",
             "plain_": "without it",
