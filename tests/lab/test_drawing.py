@@ -44,6 +44,7 @@ def test_the_best_of_a_label_alone_is_beside_the_error(task):
     assert error == pytest.approx(np.mean((drawn - truth) ** 2), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_model_of_other_rows_or_pictures_is_refused(task):
     task.check(zoo.create_model("deconvolution"))
     for arguments in (

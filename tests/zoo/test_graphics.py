@@ -63,6 +63,7 @@ def test_the_argument_that_is_refused_is_named(arguments):
     assert str(value) in str(refusal.value)
 
 
+@pytest.mark.thorough
 def test_pictures_may_be_larger_and_in_color():
     model = zoo.create_model("dcign", input_shape=(32, 48, 3), filters=(4,))
     assert model.output_shape == (None, 32, 48, 3)
