@@ -1,12 +1,12 @@
-"""A sparse autoencoder on MNIST: a long code, of which little is used.
+"""A sparse autoencoder on MNIST: a long code, used sparingly.
 
     python -m recipes.mnist_sparse_autoencoder
 
 A code of 128 numbers has room for most of what there is to say. An activity
 regularizer, an L1 penalty on the code, makes each number cost something: so an
-image gets few of them, and each comes to mean a stroke. The same network
-without the penalty is trained beside it, from the same weights. The report has
-the mean activation of the code before training, and after it with and without.
+image gets fewer of them, and smaller ones. The same network without the penalty
+is trained beside it, from the same weights. The report has the mean activation
+of the code before training, and after it with and without the penalty.
 
 Reference: Olshausen and Field 1996; Ng 2011 (Sparse autoencoder); Chollet,
 Building autoencoders in Keras, 2016.
