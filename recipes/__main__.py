@@ -125,7 +125,7 @@ def print_list() -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, result, time, about in rows:
         print(
-            f"{name:<{widths[0]}}  {result:<{widths[1]}}  "
+            f"{name:<{widths[0]}}  {result:<{widths[1]}} "
             f"{time:>{widths[2]}}".rstrip()
         )
         print(textwrap.indent(textwrap.fill(about, _WIDTH - 2), "  "))

@@ -76,6 +76,8 @@ if not _is_command():
     from zoo.boltzmann import dbn as dbn
     from zoo.generators import vae as vae
     from zoo.generators import dcgan as dcgan
+    from zoo.graphics import deconvolution as deconvolution
+    from zoo.graphics import dcign as dcign
     from zoo.recurrent import simple_rnn as simple_rnn
     from zoo.recurrent import lstm as lstm
     from zoo.recurrent import gru as gru

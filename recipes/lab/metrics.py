@@ -65,6 +65,9 @@ MEAN_SCORE = Metric(
 EXCESS_CROSS_ENTROPY = Metric(
     *("test_excess_cross_entropy", "Test excess cross-entropy", "nats")
 )
+MEAN_ACTIVATION = Metric(
+    "test_mean_activation", "Mean activation of the code", digits=4
+)
 NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
 NLL = Metric("test_nll", "Test NLL", "nats", 2)
 PSEUDO_LIKELIHOOD = Metric(
@@ -72,6 +75,13 @@ PSEUDO_LIKELIHOOD = Metric(
     better="max",
 )
 KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
+FACTOR_CORRELATION = Metric(
+    *("test_factor_correlation", "Correlation with the own factor", "", 3),
+    better="max",
+)
+OTHER_CORRELATION = Metric(
+    "test_other_correlation", "Correlation with other factors", digits=3
+)
 CLASSIFIER_SCORE = Metric(
     *("test_classifier_score", "Classifier score", "", 2), better="max"
 )
@@ -86,6 +96,7 @@ _METRICS = {
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN),
+        *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }
 _ABBREVIATIONS = ("mlp", "pca")

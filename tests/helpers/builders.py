@@ -17,7 +17,8 @@ from helpers.seeds import set_seed
 NEAR_COPIES = (
     *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
     *("simple_rnn", "residual_mlp", "alexnet", "vgg", "googlenet", "resnet"),
-    *("hydranet", "multi_task_cnn", "table_mlp", "dbn"),
+    *("hydranet", "multi_task_cnn", "table_mlp", "dbn", "deconvolution"),
+    "dcign",
 )
 
 

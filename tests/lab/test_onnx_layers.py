@@ -65,6 +65,10 @@ VARIANTS = {
         "convolutional_autoencoder",
         {"filters": (4,), "kernel_size": 3},
     ),
+    "several codes in training": (
+        "vae",
+        {"hidden_units": (8,), "latent_dim": 3, "importance_samples": 4},
+    ),
     "no choices": ("dcgan", {"choices": 0, "filters": (8, 4)}),
     "choices only": ("dcgan", {"choices": 6, "latent_dim": 6, "filters": (4,)}),
     "AlexNet as published, but for its sizes": (

@@ -11,6 +11,7 @@ from helpers.facts import Facts
 from helpers.seeds import set_seed
 
 import zoo
+from recipes.lab import training
 
 fact = Facts()
 
@@ -75,6 +76,7 @@ def one_number_tells_two_on_a_line():
 
 @fact("A53", 3, "L(X, Z; W*) < L(X, Z; W): infer the codes, then learn")
 def energy_falls_when_codes_and_weights_take_turns():
+    set_seed(0)
     points = rank_two_points()
     model = zoo.create_model(
         "autoencoder",
@@ -84,21 +86,21 @@ def energy_falls_when_codes_and_weights_take_turns():
         output_activation="linear",
         rescale=(1.0, 0.0),
     )
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    codes = tf.Variable(tf.random.stateless_normal((200, 1), (0, 0)))
-    weights = [weight.value for weight in model.trainable_weights]
-    energies = []
-    for turn in range(40):
+    energy = training.EnergyAutoencoder(model, agreement=0.5, inference_steps=3)
+    optimizer = keras.optimizers.SGD(0.1)
+    weights = energy.trainable_variables
+    optimizer.build(weights)
+    codes, energies = energy.encoder(points), []
+    for _ in range(20):
         with tf.GradientTape() as tape:
-            encoding = tf.reduce_sum((codes - encoder(points)) ** 2)
-            decoding = tf.reduce_sum((points - decoder(codes)) ** 2)
-            energy = (0.5 * encoding + decoding) / len(points)
-        energies.append(float(energy))
-        learned = [codes] if turn % 2 == 0 else weights
-        rate = 10.0 if turn % 2 == 0 else 0.1
-        gradients = tape.gradient(energy, learned)
-        for variable, gradient in zip(learned, gradients, strict=True):
-            variable.assign_sub(rate * gradient)
+            encoded = energy.encoder(points)
+            loss = tf.reduce_mean(energy.energies(points, encoded, codes))
+        energies.append(float(loss))
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        encoded = energy.encoder(points)
+        loss = np.mean(energy.energies(points, encoded, codes))
+        energies.append(float(loss))
+        codes = energy.infer(points, encoded, codes)
     assert (np.diff(energies) < 0).all()
     assert energies[-1] < 0.2 * energies[0]
 

@@ -66,6 +66,8 @@ EVERY_PHASE = {
     "infert_ann": {"folds": 2, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
     "mnist_dbn": {"hidden_units": (16, 12)},
+    "mnist_dcign": {"importance_samples": 5},
+    "mnist_energy_autoencoder": {"agreements": (10.0,)},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
         "images": (),
@@ -85,6 +87,7 @@ EVERY_PHASE = {
     "mnist_multi_task": {"alone": ("slant",)},
     "mnist_residual_mlp": {"blocks": 3, "units": 16},
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
+    "mnist_iwae": {"importance_samples": 20},
     "mnist_vae": {"importance_samples": 20},
 }
 
@@ -143,14 +146,19 @@ NEAR_COPIES = (
     "fashion_mnist_hydranet",
     "fashion_mnist_lstm",
     "fashion_mnist_resnet",
+    "mnist_autoencoder_2006",
     "mnist_cnn_accurate",
+    "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
+    "mnist_energy_autoencoder",
     "mnist_gru",
+    "mnist_iwae",
     "mnist_lecture_cnn",
     "mnist_mlp_augmented",
     "mnist_residual_mlp",
     "mnist_simple_rnn",
     "mnist_softmax_regression",
+    "mnist_sparse_autoencoder",
     "mnist_to_fashion_mnist",
 )
 # They resume as others do; mnist_gan is killed in tests/survival/test_kills.py,
@@ -158,10 +166,11 @@ NEAR_COPIES = (
 RESUME_AS_OTHERS = (
     *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
     *("mnist_learning_curve", "mnist_multi_task", "mnist_optimizers"),
-    "fashion_mnist_baselines",
+    *("fashion_mnist_baselines", "mnist_dcign", "mnist_deconvolution"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
+    "mnist_dcign": ("--importance-samples", 5),
     "mnist_learning_curve": ("--images", 100, "--networks", "softmax", "small"),
     "mnist_optimizers": ("--optimizers", "SGD", "Muon"),
 }

@@ -32,11 +32,16 @@ NEAR_COPIES = (
     *("mnist_learning_curve", "mnist_optimizers", "mnist_regularization"),
     *("fashion_mnist_architectures", "fashion_mnist_resnet"),
     *("mnist_cnn_accurate", "mnist_mlp_augmented"),
+    *("mnist_convolutional_autoencoder", "mnist_sparse_autoencoder"),
+    *("mnist_autoencoder_2006", "mnist_energy_autoencoder", "mnist_iwae"),
+    "mnist_dcign",
 )
 FEWER = {
     "mnist_dbn": ["--hidden-units", 16, 12],
     "mnist_rbm": ["--hidden-units", 16],
     "mnist_residual_mlp": ["--blocks", 2],
+    "mnist_dcign": ["--importance-samples", 5],
+    "mnist_iwae": ["--importance-samples", 20],
     "mnist_vae": ["--importance-samples", 20],
 }
 

@@ -74,9 +74,21 @@ def random_flip(images, draw):
     return tf.where(odds < 0.5, images, images[:, :, ::-1])
 
 
-def random_ink(images, draw):
-    """Make each pixel white or black, white as often as its brightness says."""
-    chance = tf.transpose(draw(3, *images.shape[1:]), (3, 0, 1, 2))
+def random_ink(images, draw, views: int = 1):
+    """Make each pixel white or black, white as often as its brightness says.
+
+    Args:
+        images: The batch.
+        draw: What draws random numbers for it.
+        views: How many images there are, one after another, for each that it
+            draws for.
+
+    Returns:
+        The batch, of pixels 0 and 255.
+    """
+    shape = images.shape[1:]
+    chance = tf.transpose(draw(3, views, *shape), (4, 0, 1, 2, 3))
+    chance = tf.reshape(chance, (-1, *shape))
     white = 255 * chance < tf.cast(images, tf.float32)
     return 255 * tf.cast(white, images.dtype)
 
@@ -131,7 +143,7 @@ def random_warp(
     if elastic:
         field = elastic * _smooth_field(draw, height, width, smoothness)
         rows, columns = rows + field[0], columns + field[1]
-    return _bilinear(images, rows + (height - 1) / 2, columns + (width - 1) / 2)
+    return bilinear(images, rows + (height - 1) / 2, columns + (width - 1) / 2)
 
 
 def random_erasing(images, draw, *, odds: float = 0.5, largest: float = 0.33):
@@ -187,8 +199,14 @@ def _smoothing(length: int, smoothness: float) -> np.ndarray:
     return weights.astype("float32")
 
 
-def _bilinear(images, rows, columns):
-    """Return the images' values at places between the pixels, black outside."""
+def bilinear(images, rows, columns):
+    """Return the images' values at places between the pixels, black outside.
+
+    Args:
+        images: The batch.
+        rows: Where each pixel comes from, `(batch, height, width)`.
+        columns: Likewise.
+    """
     height, width, channels = images.shape[1:]
     # Pixel (0, 0) is at (1, 1) of the padded image.
     rows = tf.clip_by_value(rows + 1, 0.0, height + 1.0)

@@ -18,6 +18,7 @@ from keras import activations, layers
 from zoo import (
     boltzmann,
     generators,
+    graphics,
     hydra,
     imagenet,
     lenet,
@@ -248,6 +249,24 @@ def _restricted_boltzmann(graph, layer, visible):
         "Gemm", hidden, layer.kernel, layer.visible_bias, transB=1
     )
     return [hidden, graph.node("Sigmoid", inputs)]
+
+
+@_writes(graphics.ClampedCodes)
+def _clamped_codes(graph, layer, distributions):
+    return distributions
+
+
+@_writes(generators.ImportanceSampling)
+def _importance_sampling(graph, layer, distributions):
+    mean, _ = distributions
+    first = graph.node("Slice", mean, [0], [1], [1])
+    return mean, graph.node("Mul", first, 0.0)
+
+
+@_writes(generators.ImportanceWeighting)
+def _importance_weighting(graph, layer, inputs):
+    _, pictures, _ = inputs
+    return pictures
 
 
 @_writes(generators.Choice)

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import tasks, terminal
-from recipes.lab.data import digit_tasks, own, sources
+from recipes.lab.data import digit_tasks, own, poses, sources, styles
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import formats
@@ -431,12 +431,15 @@ def task_of(record: dict, version: Path, data: Data):
     metrics, settings = record["metrics"], record["settings"]
     if f"noisy_{tasks.Denoising.metrics[1].name}" in metrics:
         return tasks.Denoising(data, settings["noise"])
+    if f"class_mean_{tasks.Drawing.metrics[0].name}" in metrics:
+        return tasks.Drawing(styles.to_draw(data))
     # A regression has the mean squared error of pictures, too, but not first.
     for kind in (
         tasks.MultiTask,
         tasks.Classification,
         tasks.Regression,
         tasks.Reconstruction,
+        tasks.InverseGraphics,
         tasks.VariationalGeneration,
         tasks.Generation,
     ):
@@ -448,6 +451,10 @@ def task_of(record: dict, version: Path, data: Data):
         return kind(data, Noise(settings["latent_dim"]), _judge(settings))
     if kind is tasks.VariationalGeneration:
         return kind(data, settings["importance_samples"])
+    if kind is tasks.InverseGraphics:
+        data, values = poses.in_random_poses(data)
+        samples = settings["importance_samples"]
+        return kind(data, samples, poses.FACTORS, values)
     if kind is tasks.MultiTask:
         return kind(digit_tasks.with_tasks(data))
     if kind is tasks.Classification:

@@ -730,6 +730,47 @@ def traversal_section(plots: Path, pictures, count: int):
     return "What each unit of the code does", caption, html
 
 
+def factors_section(plots: Path, pictures, names, table: str):
+    """Return the section with what the numbers for some factors change.
+
+    Args:
+        plots: Where the figures go.
+        pictures: Those of one factor after another, the same images for each.
+        names: Name of each factor.
+        table: How well each factor is followed, as HTML.
+    """
+    rows = len(pictures) // STRIP // len(names)
+    caption = (
+        f"The codes of {rows} test images, with one number moved through its "
+        f"range: {rows} rows for each of {', '.join(names)}. Below, how well "
+        "the numbers follow these factors in test images whose factors are "
+        "random: as correlations, without their signs."
+    )
+    html = _in_rows(plots / "factors.png", pictures, "pictures of codes")
+    return "One number, one factor", caption, f"{html}\n{table}"
+
+
+def labels_section(plots: Path, of_labels, of_style, names):
+    """Return the section with the picture of each label, and other styles.
+
+    Args:
+        plots: Where the figures go.
+        of_labels: A picture for each label, in its mean style.
+        of_style: A row of pictures for each number of style, which grows.
+        names: What these are called.
+    """
+    rows = [
+        _in_rows(plots / "labels.png", of_labels, "pictures of labels"),
+        _in_rows(plots / "styles.png", of_style, "pictures of one label"),
+    ]
+    caption = (
+        "Above, every label in the mean style of its class. Below, a label in "
+        f"each row, and one number that grows: {', '.join(names)}."
+    )
+    html = '<p class="caption"></p>'.join(rows)
+    return "Drawn from labels", caption, html
+
+
 def plane_section(plots: Path, pictures):
     """Return the section with the pictures of all codes of two numbers.
 

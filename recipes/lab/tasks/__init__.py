@@ -5,8 +5,11 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.drawing import Drawing
 from recipes.lab.tasks.energy_based import EnergyBasedGeneration, run_chains
 from recipes.lab.tasks.generation import Generation
+from recipes.lab.tasks.inverse_graphics import InverseGraphics
+from recipes.lab.tasks.logistic_pca import score_logistic_pca
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
 from recipes.lab.tasks.reconstruction import (
     Denoising,
@@ -22,8 +25,10 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 __all__ = [
     "Classification",
     "Denoising",
+    "Drawing",
     "EnergyBasedGeneration",
     "Generation",
+    "InverseGraphics",
     "MultiTask",
     "Reconstruction",
     "Regression",
@@ -34,5 +39,6 @@ __all__ = [
     "name_of_score",
     "psnr",
     "run_chains",
+    "score_logistic_pca",
     "score_pca",
 ]

@@ -340,17 +340,12 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
     Returns:
         The mean squared error of the test images' pixels for each length.
     """
-    from sklearn.decomposition import PCA
 
     def flatten(split):
         return in_unit_range(split.inputs).reshape(len(split), -1)
 
     pixels = data.train.inputs[0].size
-    solver = "covariance_eigh" if pixels <= MOST_PIXELS else "randomized"
-    train = flatten(data.train[: MOST_NUMBERS // pixels])
-    count = min(max(lengths), *train.shape)
-    pca = PCA(count, svd_solver=solver, random_state=0)
-    pca.fit(train)
+    pca = fit_pca(flatten(data.train[: MOST_NUMBERS // pixels]), max(lengths))
     truth = flatten(data.test)
     codes = pca.transform(truth)
     errors = {}
@@ -359,6 +354,22 @@ def score_pca(data: Data, lengths) -> dict[int, float]:
         pictures = np.clip(codes[:, :length] @ axes + pca.mean_, 0, 1)
         errors[length] = float(np.mean(squared_errors(pictures, truth)))
     return errors
+
+
+def fit_pca(pixels: np.ndarray, length: int):
+    """Return scikit-learn's PCA of images.
+
+    Args:
+        pixels: `(n, pixels)`.
+        length: Number of components; fewer are found where there are fewer
+            pixels or images.
+    """
+    from sklearn.decomposition import PCA
+
+    is_small = pixels.shape[1] <= MOST_PIXELS
+    solver = "covariance_eigh" if is_small else "randomized"
+    pca = PCA(min(length, *pixels.shape), svd_solver=solver, random_state=0)
+    return pca.fit(pixels)
 
 
 def _unit_drawings(decoder: keras.Model, codes: np.ndarray) -> np.ndarray:

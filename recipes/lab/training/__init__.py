@@ -5,6 +5,7 @@ from recipes.lab.training.adversarial import Adversarial
 from recipes.lab.training.backbones import create_transfer_model
 from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
+from recipes.lab.training.energy import EnergyAutoencoder
 from recipes.lab.training.fitting import fit, seed_repeat, steps
 from recipes.lab.training.measuring import once
 from recipes.lab.training.progress import Progress
@@ -13,6 +14,7 @@ from recipes.lab.training.second_order import minimize
 
 __all__ = [
     "Adversarial",
+    "EnergyAutoencoder",
     "Progress",
     "check_one_device",
     "closed_form",

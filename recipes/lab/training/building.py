@@ -49,6 +49,8 @@ def create_model(data: Data, name: str, /, **arguments) -> keras.Model:
 def _smallest_side(builder, arguments) -> int | None:
     """Return the side of the smallest larger images that a builder takes."""
     *sides, channels = arguments["input_shape"]
+    if not sides:  # a row of a table
+        return None
     for side in range(min(sides) + 1, LARGEST_SIDE + 1):
         try:
             builder(**{**arguments, "input_shape": (side, side, channels)})

@@ -199,6 +199,7 @@ def _check_outputs(model, train: Split, data) -> None:
 
 _LOSSES = {
     "categorical_crossentropy": "cross-entropy",
+    "energies": "energy of images and codes",
     "sparse_categorical_crossentropy": "cross-entropy",
     "mse": "mean squared error",
     "mean_squared_error": "mean squared error",
