@@ -77,6 +77,9 @@ def train(config: Config) -> dict[str, float]:
         columns, histories, errors = [], [], []
         for i, width in enumerate(widths, start=1):
             print(f"column {i} of {len(widths)}: {_in_words(width)}")
+            # Each sees digits in an order and warped in a way of its own, or
+            # they would err on the same ones.
+            seed = training.seed_repeat(run, i - 1)
             rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
             with run.scope():
                 column = training.create_model(
@@ -96,6 +99,7 @@ def train(config: Config) -> dict[str, float]:
                 validation=data.validation.one_hot(data.num_classes),
                 augment=augment,
                 phase=f"column{i}",
+                seed=seed,
             )
             alone = task.score(column, data.test, quiet=True)
             columns.append(column)
