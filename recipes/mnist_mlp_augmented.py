@@ -8,8 +8,7 @@ digit stays what it is when it is moved, turned or bent. Each epoch shows every
 digit in another shape. Without (`--warp 0`) the same network learns the
 training images by heart, unless noise in every layer keeps it from that.
 
-Reference: Simard, Steinkraus and Platt 2003 (elastic distortions); Ciresan et
-al. 2010 (0.35 % errors, 800 epochs on a GPU); Rasmus et al. 2015 (noise).
+Reference: Simard et al. 2003; Ciresan et al. 2010 (0.35 %); Rasmus et al. 2015.
 """
 
 import sys
@@ -53,7 +52,6 @@ def train(config: Config) -> dict[str, float]:
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
         rate = training.one_cycle(config.learning_rate, steps, warmup=0.1)
-
         with run.scope():
             model = training.create_model(
                 *(data, "mlp"),

@@ -53,29 +53,6 @@ class Config:
     run: RunOptions = RunOptions()
 
 
-def layers_of(model) -> list:
-    """Return the layers that have a kernel, from the pixels to the classes."""
-    return [layer for layer in model.layers if hasattr(layer, "kernel")]
-
-
-def gradient_lengths(model, split) -> dict[int, list[float]]:
-    """Return the length of the gradient of each layer's kernel, by layer."""
-    import keras
-    import tensorflow as tf
-
-    # A copy on one device, whatever strategy the model trains with.
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    with tf.GradientTape() as tape:
-        losses = keras.losses.sparse_categorical_crossentropy(
-            split.targets, copy(split.inputs)
-        )
-        loss = tf.reduce_mean(losses)
-    kernels = [layer.kernel.value for layer in layers_of(copy)]
-    gradients = tape.gradient(loss, kernels)
-    return {i: [float(tf.norm(g))] for i, g in enumerate(gradients, start=1)}
-
-
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     import keras
@@ -103,18 +80,18 @@ def train(config: Config) -> dict[str, float]:
                     loss="sparse_categorical_crossentropy",
                     metrics=["accuracy"],
                 )
-                for layer in layers_of(model):
+                for layer in training.layers_with_kernel(model):
                     kernel = kernels.setdefault(
                         layer.name, layer.kernel.numpy()
                     )
                     layer.kernel.assign(kernel)
-            before[name] = gradient_lengths(model, few)
+            before[name] = training.gradient_lengths(model, few)
             histories[name] = training.fit(
                 *(run, model, data.train),
                 validation=data.validation,
                 phase="train" if name == "normalized" else name,
             )
-            after[name] = gradient_lengths(model, few)
+            after[name] = training.gradient_lengths(model, few)
             scores[name] = task.score(model, data.test)
 
         *others, (_, best) = scores.items()

@@ -21,6 +21,7 @@ def mlp(
     dropout=0.2,
     batch_norm=False,
     noise=0.0,
+    kernel_initializer="glorot_uniform",
     synchronized=False,
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
@@ -46,6 +47,7 @@ def mlp(
             activation, over the batch.
         noise: Standard deviation of the Gaussian noise that training adds to
             the rescaled pixels, and to what enters each hidden activation.
+        kernel_initializer: Of the weights of the hidden layers.
         synchronized: As for `cnn`.
 
     Returns:
@@ -77,6 +79,7 @@ def mlp(
             units,
             activation=activation if alone else None,
             use_bias=not batch_norm,
+            kernel_initializer=kernel_initializer,
             name=f"hidden{i}",
         )(x)
         if batch_norm:

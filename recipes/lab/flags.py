@@ -42,7 +42,14 @@ Amount = Annotated[float, Between(0.0, 100.0)]
 Count = Annotated[int, Between(1, 100_000)]
 
 # Flags that say how often; a dry run does all of it once.
-ONCE = {"epochs", "machine_epochs", "repeats", "restarts", "tries"}
+ONCE = {
+    "epochs",
+    "layer_epochs",
+    "machine_epochs",
+    "repeats",
+    "restarts",
+    "tries",
+}
 
 _PATHS = ("data_dir", "output_dir", "continue_from")
 

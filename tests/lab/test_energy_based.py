@@ -74,6 +74,7 @@ def test_chains_come_to_where_the_machine_is_probable():
     np.testing.assert_allclose(found, exact, atol=0.015)
 
 
+@pytest.mark.thorough  # a sample takes a thousand steps
 def test_each_signature_answers_as_the_model_does(task_and_model):
     task, model = task_and_model
     signatures = task.signatures(model)

@@ -85,6 +85,10 @@ EVERY_PHASE = {
     },
     "mnist_mcdnn": {"widths": (12,), "filters": (4, 8)},
     "mnist_multi_task": {"alone": ("slant",)},
+    "mnist_pretraining": {
+        "ways": ("machines", "autoencoders", "shallow", "modern"),
+        "hidden_units": (16, 12),
+    },
     "mnist_residual_mlp": {"blocks": 3, "units": 16},
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
     "mnist_iwae": {"importance_samples": 20},
@@ -170,6 +174,8 @@ RESUME_AS_OTHERS = (
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
+    "mnist_dbn": ("--hidden-units", 16, 12),
+    "mnist_pretraining": ("--hidden-units", 16, 12),
     "mnist_dcign": ("--importance-samples", 5),
     "mnist_learning_curve": ("--images", 100, "--networks", "softmax", "small"),
     "mnist_optimizers": ("--optimizers", "SGD", "Muon"),

@@ -38,6 +38,7 @@ NEAR_COPIES = (
 )
 FEWER = {
     "mnist_dbn": ["--hidden-units", 16, 12],
+    "mnist_pretraining": ["--hidden-units", 16, 12],
     "mnist_rbm": ["--hidden-units", 16],
     "mnist_residual_mlp": ["--blocks", 2],
     "mnist_dcign": ["--importance-samples", 5],

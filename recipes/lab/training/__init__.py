@@ -7,6 +7,10 @@ from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.energy import EnergyAutoencoder
 from recipes.lab.training.fitting import fit, seed_repeat, steps
+from recipes.lab.training.gradients import (
+    gradient_lengths,
+    layers_with_kernel,
+)
 from recipes.lab.training.measuring import once
 from recipes.lab.training.progress import Progress
 from recipes.lab.training.schedules import one_cycle
@@ -21,6 +25,8 @@ __all__ = [
     "create_model",
     "create_transfer_model",
     "fit",
+    "gradient_lengths",
+    "layers_with_kernel",
     "minimize",
     "once",
     "one_cycle",

@@ -1,0 +1,280 @@
+"""Why deep networks could not be trained, and what was done about it, on MNIST.
+
+    python -m recipes.mnist_pretraining
+    python -m recipes.mnist_pretraining --ways machines none modern
+
+The networks of 2007: layers of sigmoid units and plain stochastic gradient
+descent. A deep one learns badly from random weights, for the gradient of its
+lower layers is small. What helps is to train one layer after another first,
+upon what those below it make of the images, and then all of them from the
+labels. A layer may learn as a Boltzmann machine, as an autoencoder, or as the
+hidden layer of a small classifier that is taken apart again.
+
+Beside these are the same network without any of it, a shallow one, and what is
+done today: units that do not saturate, initial weights that suit them, and
+normalization. That one needs no pre-training at all.
+
+The report has the errors beside those of the paper, and the length of the
+gradient in each layer, before the labels were seen.
+
+Reference: Bengio, Lamblin, Popovici and Larochelle 2007; Hinton, Osindero and
+Teh 2006; Glorot and Bengio 2010; Ioffe and Szegedy 2015.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from recipes.lab.command import Target, command
+from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.metrics import ACCURACY
+
+DATASET = "mnist"
+TARGETS = (Target(ACCURACY, 0.988),)
+VALIDATION = 10_000  # images, as in the paper; it trains with the other 50,000
+MEASURED = 512  # images that a gradient is of
+
+WAYS = {  # to their names, and the test errors of the paper in %
+    "machines": ("pre-trained as Boltzmann machines", 1.2),  # is exported
+    "autoencoders": ("pre-trained as autoencoders", 1.4),
+    "classifiers": ("pre-trained as classifiers", 2.0),
+    "none": ("deep, without pre-training", 2.4),
+    "shallow": ("shallow, without pre-training", 1.9),
+    "modern": ("ReLU, He initialization, batch normalization", None),
+}
+Way = Literal[
+    "machines", "autoencoders", "classifiers", "none", "shallow", "modern"
+]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What there is to choose."""
+
+    ways: tuple[Way, ...] = tuple(WAYS)
+    """Which networks to train; the first is exported."""
+    hidden_units: tuple[Count, ...] = (500, 500, 2000)
+    """Width of each hidden layer; the shallow network has the last."""
+    layer_epochs: Epochs = 15
+    """Of each layer that is pre-trained."""
+    layer_rate: Rate = 0.1
+    """SGD's, of the layers that are pre-trained."""
+    epochs: Epochs = 40
+    batch_size: BatchSize = 100
+    learning_rate: Rate = 0.1
+    """SGD's, from the labels."""
+    run: RunOptions = RunOptions()
+
+
+def machine(inputs, units, classes):
+    """Return a layer of units, and the model that teaches it: of itself."""
+    from zoo.boltzmann import RestrictedBoltzmann
+
+    layer = RestrictedBoltzmann(units, name="layer")
+    return layer, layer(inputs), None
+
+
+def autoencoder(inputs, units, classes):
+    """Return a layer of units, and the model that teaches it: to undo it."""
+    from keras import layers
+
+    layer = layers.Dense(units, activation="sigmoid", name="layer")
+    undo = layers.Dense(inputs.shape[-1], activation="sigmoid", name="decoder")
+    return layer, undo(layer(inputs)), "binary_crossentropy"
+
+
+def classifier(inputs, units, classes):
+    """Return a layer of units, and the model that teaches it: the classes."""
+    from keras import layers
+
+    layer = layers.Dense(units, activation="sigmoid", name="layer")
+    head = layers.Dense(classes, activation="softmax", name="predictions")
+    return layer, head(layer(inputs)), "sparse_categorical_crossentropy"
+
+
+TEACHERS = {
+    "machines": machine,
+    "autoencoders": autoencoder,
+    "classifiers": classifier,
+}
+
+
+def pretrain(run, way, train, validation):
+    """Train one layer after another; return their weights, and histories."""
+    from dataclasses import replace
+
+    import keras
+
+    from recipes.lab import tasks, training
+
+    config, weights, histories = run.config, [], []
+    train, validation = (_flat(split) for split in (train, validation))
+    for number, units in enumerate(config.hidden_units, start=1):
+        inputs = keras.Input(train.inputs.shape[1:], name="inputs")
+        classes = run.data.num_classes
+        with run.scope():
+            layer, outputs, loss = TEACHERS[way](inputs, units, classes)
+            model = keras.Model(inputs, outputs, name=f"layer{number}")
+            model.compile(keras.optimizers.SGD(config.layer_rate), loss)
+        fitted, watched = train, validation
+        if way == "autoencoders":
+            fitted, watched = (
+                replace(split, targets=split.inputs)
+                for split in (train, validation)
+            )
+        histories.append(
+            training.fit(
+                *(run, model, fitted),
+                validation=watched,
+                phase=f"{way}{number}",
+                epochs=config.layer_epochs,
+                quiet=True,
+            )
+        )
+        weights += layer.get_weights()[:2]  # the kernel, and the bias
+        above = keras.Model(inputs, layer.output)
+        train, validation = (
+            tasks.features_of(above, split) for split in (train, validation)
+        )
+    return weights, histories
+
+
+def _flat(split):
+    """Return a split whose images are rows of numbers in [0, 1]."""
+    from dataclasses import replace
+
+    from recipes.lab.data.splits import in_unit_range
+
+    rows = in_unit_range(split.inputs).reshape(len(split), -1)
+    return replace(split, inputs=rows)
+
+
+def build(data, way, hidden_units, weights):
+    """Return the network of a way, with weights that were found before."""
+    from recipes.lab import training
+
+    sizes = {"hidden_units": hidden_units, "dropout": 0.0}
+    if way == "modern":
+        sizes |= {"batch_norm": True, "kernel_initializer": "he_normal"}
+    else:
+        sizes |= {"activation": "sigmoid"}
+    model = training.create_model(data, "mlp", **sizes)
+    for number in range(len(weights) // 2):
+        layer = model.get_layer(f"hidden{number + 1}")
+        layer.set_weights(weights[2 * number : 2 * number + 2])
+    return model
+
+
+def train(config: Config) -> dict[str, float]:
+    """Train, score, export and report; return the metrics."""
+    import keras
+
+    from recipes.lab import runs, tasks, training
+
+    with runs.open_run(config, DATASET) as run:
+        data = run.data
+        task, few = tasks.Classification(data), data.train[:MEASURED]
+        whole = data.train + data.validation
+        held = min(VALIDATION, len(whole) // 6)  # fewer of a sample
+        fitted, watched = whole[:-held], whole[-held:]
+        networks, histories, pretraining = {}, {}, []
+        scores, lengths = {}, {}
+        for way in config.ways:
+            print(f"training {WAYS[way][0]}")
+            seed = training.seed_repeat(run, 0)
+            weights = []
+            if way in TEACHERS:
+                weights, layers = pretrain(run, way, fitted, watched)
+                pretraining += layers
+            units = config.hidden_units[-1 if way == "shallow" else 0 :]
+            with run.scope():
+                model = build(data, way, units, weights)
+                model.compile(
+                    optimizer=keras.optimizers.SGD(config.learning_rate),
+                    loss="sparse_categorical_crossentropy",
+                    metrics=["accuracy"],
+                )
+            lengths[way] = training.gradient_lengths(model, few)
+            histories[way] = training.fit(
+                *(run, model, fitted),
+                validation=watched,
+                phase="train" if way == config.ways[0] else way,
+                seed=seed,
+            )
+            networks[way] = model
+            scores[way] = task.score(model, data.test)
+
+        first, *others = config.ways
+        metrics = scores[first].metrics
+        for way in others:
+            accuracy = scores[way].metrics[ACCURACY.name]
+            metrics[f"{way}_{ACCURACY.name}"] = accuracy
+        return run.finish(
+            *(task, networks[first], scores[first], histories[first]),
+            *(histories[way] for way in others),
+            *pretraining,
+            sections=[_errors(scores), _gradients(lengths), _curves(histories)],
+        )
+
+
+def _errors(scores):
+    """Return the report's section on the errors, beside those of the paper."""
+    from recipes.lab.report import page
+
+    rows = []
+    for way, score in scores.items():
+        name, paper = WAYS[way]
+        error = f"{100 * (1 - score.metrics[ACCURACY.name]):.2f} %"
+        rows.append((name, error, f"{paper} %" if paper else ""))
+    caption = (
+        "Errors on the test images. The last column is what Bengio et al. "
+        "(2007) state of MNIST."
+    )
+    table = page.table(rows, ("", "here", "2007"))
+    return lambda plots: ("With and without pre-training", caption, table)
+
+
+def _gradients(lengths):
+    """Return the report's section on the gradient of each layer."""
+    from recipes.lab.report import comparisons
+
+    panel = comparisons.Panel(
+        {WAYS[way][0]: line for way, line in lengths.items()},
+        x_label="layer, from the pixels to the classes",
+        y_label="length of the gradient",
+        log_y=True,
+    )
+    return lambda plots: comparisons.panels_section(
+        *(plots, "gradients"),
+        heading="The gradient in every layer",
+        caption="The length of the gradient of each layer's weights, over "
+        f"{MEASURED} training images, before the network has seen a label.",
+        panels=[panel],
+    )
+
+
+def _curves(histories):
+    """Return the report's section on how all of them fare."""
+    from recipes.lab.report import comparisons
+
+    panel = comparisons.Panel(
+        {
+            WAYS[way][0]: comparisons.by_epoch([history], "val_accuracy", 100)
+            for way, history in histories.items()
+        },
+        x_label="epoch from the labels",
+        y_label="validation accuracy in %",
+    )
+    return lambda plots: comparisons.panels_section(
+        *(plots, "fared"),
+        heading="How they fare",
+        caption="Each from its own weights: those that were found layer by "
+        "layer, or random ones.",
+        panels=[panel],
+    )
+
+
+main = command(train, Config, TARGETS)
+
+if __name__ == "__main__":
+    sys.exit(main())
