@@ -102,3 +102,19 @@ def test_caption_says_what_is_spread(tmp_path):
     assert caption.endswith("bands from the lowest to the highest.")
     _, caption, _ = draw(tmp_path, [panel({"Adam": {1: [0.5]}})])
     assert caption == "A caption."
+
+
+@pytest.mark.parametrize("length", [3, 20, 45, 70])
+def test_a_legend_is_no_wider_than_its_figure(length, tmp_path, monkeypatch):
+    lines = {f"{i}" + "n" * (length - 1): {1: [1.0]} for i in range(7)}
+    drawn = []
+    monkeypatch.setattr(
+        "recipes.lab.report.page.figure_html",
+        lambda path, figure, alt: drawn.append(figure) or "",
+    )
+    draw(tmp_path, [panel(lines)])
+    [figure] = drawn
+    figure.canvas.draw()
+    [legend] = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width

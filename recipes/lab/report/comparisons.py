@@ -131,12 +131,7 @@ def panels_section(
         if shared and i + columns < len(panels):
             axes.set_xlabel("")
     if len(handles) > 1:
-        figure.legend(
-            *(handles.values(), handles.keys()),
-            loc="outside lower center",
-            ncols=min(len(handles), 7),
-            frameon=False,
-        )
+        _add_legend(figure, handles)
     picture = page.figure_html(plots / f"{name}.png", figure, _in_words(panels))
     seeds = _most_seeds(panels)
     if seeds > 1:
@@ -146,6 +141,22 @@ def panels_section(
         )
         caption += "; ± is the standard deviation." if html else "."
     return heading, caption, picture + (f"\n{html}" if html else "")
+
+
+def _add_legend(figure, handles: dict) -> None:
+    """Put a legend below the plots, in as many columns as fit."""
+    for columns in range(min(len(handles), 7), 0, -1):
+        legend = figure.legend(
+            *(handles.values(), handles.keys()),
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+        )
+        if columns == 1 or (
+            legend.get_window_extent().width <= figure.bbox.width
+        ):
+            return
+        legend.remove()
 
 
 def _most_seeds(panels) -> int:
