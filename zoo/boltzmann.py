@@ -86,8 +86,21 @@ class RestrictedBoltzmann(layers.Layer):
     @contrastive.setter
     def contrastive(self, value):
         self._contrastive = value
-        if self.built:
-            self.visible_bias.trainable = value
+        self._release_or_freeze_visible_bias()
+
+    @property
+    def trainable(self):
+        """Whether training moves the weights."""
+        return layers.Layer.trainable.fget(self)
+
+    @trainable.setter
+    def trainable(self, value):
+        layers.Layer.trainable.fset(self, value)
+        self._release_or_freeze_visible_bias()
+
+    def _release_or_freeze_visible_bias(self):
+        if hasattr(self, "visible_bias"):
+            self.visible_bias.trainable = self.trainable and self._contrastive
 
     def build(self, input_shape):
         visible = input_shape[-1]
@@ -103,7 +116,7 @@ class RestrictedBoltzmann(layers.Layer):
             shape=(visible,), initializer="zeros", name="visible_bias"
         )
         # Not when it is made: TensorFlow would never watch it.
-        self.visible_bias.trainable = self._contrastive
+        self._release_or_freeze_visible_bias()
         if self.chains:
             # All replicas have the same chains and move them themselves. To
             # move them together they would wait for each other in the middle

@@ -195,6 +195,10 @@ def test_layer_that_does_not_teach_itself_is_a_sigmoid_layer():
     machine.trainable = False  # it has learnt, and the next one's turn comes
     model(images, training=True)
     assert not model.losses
+    machine.contrastive = False
+    machine.trainable = True  # and at the end all do, from the labels
+    assert not machine.visible_bias.trainable
+    assert len(machine.trainable_weights) == 2
 
 
 def test_machines_below_hand_on_probabilities_or_states():
