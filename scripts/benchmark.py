@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py training [--rounds 3]
     python scripts/benchmark.py peers [--rounds 3] [--only mnist_cnn ...]
+    python scripts/benchmark.py machines [--rounds 3]
     python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
                                         [--recipe mnist_cnn] [--epochs 4]
     python scripts/benchmark.py growth [--largest 20] [--recipe mnist_cnn]
@@ -26,6 +27,11 @@ beside the times, for a network that learns nothing is fast as well. Questions
 come and are answered as NumPy arrays, raw pixels to probabilities, one image or
 a thousand at a time, of the export of `mnist_cnn` that ships and of PyTorch
 with the same weights. It needs the `peers` extra.
+
+`machines` trains a restricted Boltzmann machine of 100 hidden units on 10,000
+digits, with scikit-learn, whose settings are those of its documentation but for
+100 units, and with ours, in turn, A B A B, each in a process of its own. The
+score is the exact pseudo-log-likelihood of 500 of the images.
 
 `scaling` trains the same number of images with the same global batch in one
 process, on two logical devices, with two workers, and in two processes that
@@ -104,6 +110,7 @@ TRAININGS = {
 QUESTIONS = {"one_image": 1, "thousand_images": 1_000}
 SHIPPED = "mnist_cnn@shipped"
 PEERS = (*TRAININGS, *QUESTIONS)
+MACHINE_IMAGES, MACHINE_UNITS = 10_000, 100  # of Boltzmann machines
 FEWEST_CALLS = 50  # that answers are timed over
 LARGEST_BATCH = 32
 MAY_GROW = 64  # megabytes
@@ -125,6 +132,8 @@ def main(argv=None) -> int:
     peers = commands.add_parser("peers")
     peers.add_argument("--rounds", type=int, default=3)
     peers.add_argument("--only", nargs="+", choices=PEERS, default=PEERS)
+    machines = commands.add_parser("machines")
+    machines.add_argument("--rounds", type=int, default=3)
     scaling = commands.add_parser("scaling")
     scaling.add_argument("--rounds", type=int, default=3)
     scaling.add_argument("--batch-size", type=int, default=1024)
@@ -166,6 +175,8 @@ def main(argv=None) -> int:
         return grow(arguments.recipe, arguments.largest)
     if arguments.what == "peers":
         compare_peers(arguments.only, arguments.rounds)
+    elif arguments.what == "machines":
+        compare_machines(arguments.rounds)
     elif arguments.what == "scaling":
         compare_devices(
             arguments.recipe,
@@ -294,11 +305,16 @@ def compare_peers(names: Sequence[str], rounds: int) -> None:
                 flush=True,
             )
         table.append(row(name, pairs))
+    print_table(table, "PyTorch", rounds)
+
+
+def print_table(rows: Sequence[str], other: str, rounds: int) -> None:
+    """Print rows below a heading that says whose numbers they are."""
     print(
-        f"{'median of ' + str(rounds):<24}{'wall':>10}{'PyTorch':>10}"
-        f"{'ratio':>7}{'CPU':>10}{'PyTorch':>10}{'ratio':>7}{'score':>9}"
-        f"{'PyTorch':>9}",
-        *table,
+        f"{'median of ' + str(rounds):<24}{'wall':>10}{other:>10}"
+        f"{'ratio':>7}{'CPU':>10}{other:>10}{'ratio':>7}{'score':>9}"
+        f"{other:>9}",
+        *rows,
         sep="\n",
     )
 
@@ -462,6 +478,92 @@ def time_answers(answer: Callable, size: int, test) -> Measured:
 
 TRAIN_IMAGES = 55_000  # of MNIST and Fashion-MNIST
 LAUNCHER = (sys.executable, "scripts/launch_workers.py", "--workers", "2", "--")
+
+
+def compare_machines(rounds: int) -> None:
+    """Print ours and scikit-learn's seconds for a Boltzmann machine."""
+    (images, _), _ = images_and_labels("mnist")
+    images = images[:MACHINE_IMAGES]
+    pairs = []
+    for seed in range(rounds):
+        ours = alone(train_machine, images, seed)
+        other = alone(train_machine_of_scikit_learn, images, seed)
+        pairs.append((ours, other))
+        print(
+            f"round {seed + 1} of {rounds}: ours {in_words(ours)}; "
+            f"scikit-learn {in_words(other)}",
+            flush=True,
+        )
+    print_table([row("Boltzmann machine", pairs)], "sklearn", rounds)
+
+
+def train_machine(images, seed: int) -> Measured:
+    """Train a machine of the zoo by plain `fit`, tracing included."""
+    import keras
+
+    import zoo
+
+    keras.utils.set_random_seed(seed)
+    model = zoo.create_model("rbm", hidden_units=MACHINE_UNITS)
+    epochs, batch, rate = 15, 50, 0.05
+    falling = keras.optimizers.schedules.PolynomialDecay(
+        rate, epochs * (len(images) // batch), rate / 100
+    )
+    model.compile(
+        keras.optimizers.SGD(falling, momentum=0.9), steps_per_execution=20
+    )
+    clock = Clock()
+    model.fit(images, batch_size=batch, epochs=epochs, verbose=0)
+    wall, cpu = clock.read()
+    score = score_machine(model.get_layer("machine"), images)
+    return Measured(wall, cpu, score)
+
+
+def train_machine_of_scikit_learn(images, seed: int) -> Measured:
+    """Train a machine of scikit-learn."""
+    from sklearn.neural_network import BernoulliRBM
+
+    from zoo.boltzmann import RestrictedBoltzmann
+
+    rows = images.reshape(len(images), -1) / 255
+    other = BernoulliRBM(
+        MACHINE_UNITS, learning_rate=0.05, n_iter=10, random_state=seed
+    )
+    clock = Clock()
+    other.fit(rows)
+    wall, cpu = clock.read()
+    machine = RestrictedBoltzmann(MACHINE_UNITS)
+    machine.build(rows.shape)
+    machine.kernel.assign(other.components_.T)
+    machine.bias.assign(other.intercept_hidden_)
+    machine.visible_bias.assign(other.intercept_visible_)
+    return Measured(wall, cpu, score_machine(machine, images))
+
+
+def score_machine(machine, images) -> float:
+    """Return the mean pseudo-log-likelihood of the first images, in nats."""
+    from zoo import boltzmann
+
+    rows = images[:500].reshape(-1, images[0].size) / 255
+    parts = [
+        boltzmann.pseudo_log_likelihood(machine, rows[i : i + 50]).numpy()
+        for i in range(0, len(rows), 50)
+    ]
+    return statistics.mean(float(nats) for part in parts for nats in part)
+
+
+class Clock:
+    """Reads the wall and CPU seconds since it was made."""
+
+    def __init__(self):
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        """Return both."""
+        return (
+            time.perf_counter() - self.wall,
+            time.process_time() - self.cpu,
+        )
 
 
 def compare_devices(recipe: str, batch: int, epochs: int, rounds: int) -> None:

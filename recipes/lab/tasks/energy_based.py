@@ -310,14 +310,17 @@ def run_chains(machine, seed, count, steps: int = STEPS):
         states = drawn(probabilities, visible, step, 1)
         return step + 1, probabilities, states
 
-    coins = tf.fill((count, visible), 0.5)
-    start = tf.constant(1, tf.int64)
-    states = drawn(coins, visible, tf.constant(0, tf.int64), 1)
-    shape = tf.TensorShape((None, visible))
-    _, probabilities, states = tf.while_loop(
-        lambda step, *_: step <= steps,
-        step_on,
-        (start, coins, states),
-        (start.shape, shape, shape),
-    )
-    return probabilities, states
+    @tf.function(autograph=False)  # a loop of TensorFlow, not of Python
+    def run():
+        coins = tf.fill((count, visible), 0.5)
+        start = tf.constant(1, tf.int64)
+        states = drawn(coins, visible, tf.constant(0, tf.int64), 1)
+        shape = tf.TensorShape((None, visible))
+        return tf.while_loop(
+            lambda step, *_: step <= steps,
+            step_on,
+            (start, coins, states),
+            (start.shape, shape, shape),
+        )[1:]
+
+    return run()
