@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers import kinds
 from helpers.exports import with_new_sums
 from helpers.folders import write_folder
 from helpers.tasks import sample
@@ -137,6 +138,20 @@ def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
         pytest.skip(errors)
     assert code == 0
     assert "numbers agree" in said
+
+
+@pytest.mark.parametrize(
+    "kind", ["autoencoder", "classifier", "machine", "regression"]
+)
+def test_numbers_tell_what_an_export_does(kind, tmp_path):
+    task, model = getattr(kinds, kind)()
+    (tmp_path / "assets").mkdir()
+    for name, text in task.assets().items():
+        (tmp_path / "assets" / name).write_text(text, "utf-8")
+    metrics = task.score(model, task.data.test[:20]).metrics
+    record = {"metrics": metrics, "settings": {}}
+    found = scoring.task_of(record, tmp_path, task.data)
+    assert type(found) is type(task)
 
 
 # --- data of one's own ---------------------------------------------------

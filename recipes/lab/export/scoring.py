@@ -34,7 +34,12 @@ from recipes.lab.metrics import FITTED_ACCURACY, Metric, named
 from zoo import _loading, _runtimes
 
 # Chance has a part in these scores, and goes by the order of the images.
-_BY_CHANCE = (tasks.Denoising, tasks.VariationalGeneration, tasks.Generation)
+_BY_CHANCE = (
+    tasks.Denoising,
+    tasks.EnergyBasedGeneration,
+    tasks.Generation,
+    tasks.VariationalGeneration,
+)
 _SMALLEST = 1e-6  # tolerance: float32 has no more of a number near 1
 _KERAS = "Keras model"
 _ROUNDED = tuple(FORMATS[format] for format in ROUNDED)
@@ -433,8 +438,9 @@ def task_of(record: dict, version: Path, data: Data):
         return tasks.Denoising(data, settings["noise"])
     if f"class_mean_{tasks.Drawing.metrics[0].name}" in metrics:
         return tasks.Drawing(styles.to_draw(data))
-    # A regression has the mean squared error of pictures, too, but not first.
+    # Several have the mean squared error of pictures, too, but not first.
     for kind in (
+        tasks.EnergyBasedGeneration,
         tasks.MultiTask,
         tasks.Classification,
         tasks.Regression,
