@@ -42,10 +42,10 @@ class Config:
     """SGD's at the beginning; it falls to a hundredth on a straight line."""
     momentum: Share = 0.9
     """Of the machines' training."""
-    epochs: Epochs = 30
+    epochs: Epochs = 40
     """Of back-propagation."""
     batch_size: BatchSize = 100
-    learning_rate: Rate = 0.1
+    learning_rate: Rate = 2.0
     """SGD's, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()
 
@@ -109,7 +109,9 @@ def train(config: Config) -> dict[str, float]:
                 metrics=["accuracy"],
             )
         history = training.fit(
-            run, model, data.train, validation=data.validation
+            *(run, model, data.train),
+            validation=data.validation,
+            augment=augmentation.random_ink,
         )
 
         scores = task.score(model, data.test)

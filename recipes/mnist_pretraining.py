@@ -61,7 +61,7 @@ class Config:
     """SGD's, of the layers that are pre-trained."""
     epochs: Epochs = 40
     batch_size: BatchSize = 100
-    learning_rate: Rate = 0.1
+    learning_rate: Rate = 1.0
     """SGD's, from the labels."""
     run: RunOptions = RunOptions()
 

@@ -1,14 +1,17 @@
 """A restricted Boltzmann machine on MNIST: pixels and features, on or off.
 
     python -m recipes.mnist_rbm
-    python -m recipes.mnist_rbm --steps 1 --chains 100
+    python -m recipes.mnist_rbm --chains 0 --steps 3 --momentum 0.9
 
-Nobody tells the machine what to draw, nor which error to make smaller. It sees
-an image, lets its hidden and its visible units decide by chance for a few
-steps, and changes its weights such that the image becomes a little more
-probable, and what it has made of it a little less: contrastive divergence. With
-persistent chains, as of the second command, what becomes less probable is where
-the machine has wandered off to since training began.
+Nobody tells the machine what to draw, nor which error to make smaller. Its
+weights change such that each image becomes a little more probable, and a state
+that the machine comes to by itself a little less. For that, chains wander from
+state to state all through the training: hidden and visible units decide by
+chance, in turns, and a chain goes on where it was at the last batch.
+
+With the second command chains begin at the images each time: contrastive
+divergence. It knows better what a missing pixel is, and has never looked far
+from the images: chains that begin at noise come to states that are no digits.
 
 The images are black and white, as in `recipes.mnist_vae`. The report shows what
 chains draw that begin at noise, and the weights of the hidden units.
@@ -43,15 +46,15 @@ class Config:
     """What there is to choose."""
 
     hidden_units: Count = 500
-    steps: Count = 3
+    steps: Count = 5
     """How often the units are drawn before a weight changes."""
-    chains: Annotated[int, Between(0, 100_000)] = 0
+    chains: Annotated[int, Between(0, 100_000)] = 100
     """Persistent chains; 0 for chains that begin at each image."""
     epochs: Epochs = 15
     batch_size: BatchSize = 100
     learning_rate: Rate = 0.05
     """SGD's at the beginning; it falls to a hundredth on a straight line."""
-    momentum: Share = 0.9
+    momentum: Share = 0.0
     run: RunOptions = RunOptions()
 
 
