@@ -280,7 +280,9 @@ def pseudo_log_likelihoods(machine, images, quiet: bool = False):
 def run_chains(machine, seed, count, steps: int = STEPS):
     """Run Gibbs chains that depend on nothing but the arguments.
 
-    They begin with every pixel on or off as a coin falls.
+    They begin with every pixel on or off as a coin falls. All is float64: one
+    draw that falls otherwise changes all that follow, and float32 rounds in
+    another way in each graph, so once in a few thousand steps one would.
 
     Args:
         machine: A `zoo.boltzmann.RestrictedBoltzmann`.
@@ -299,28 +301,41 @@ def run_chains(machine, seed, count, steps: int = STEPS):
         # Each row has its own numbers: fewer chains are the first of more.
         chance = tf.random.stateless_uniform(
             *((count, units), tf.stack([seed, 2 * step + half])),
+            dtype=tf.float64,
             alg="philox",
         )
-        return tf.cast(chance < probabilities, tf.float32)
-
-    def step_on(step, probabilities, states):
-        units = machine.hidden_probabilities(states)
-        units = drawn(units, hidden, step, 0)
-        probabilities = machine.visible_probabilities(units)
-        states = drawn(probabilities, visible, step, 1)
-        return step + 1, probabilities, states
+        return tf.cast(chance < probabilities, tf.float64)
 
     @tf.function(autograph=False)  # a loop of TensorFlow, not of Python
     def run():
-        coins = tf.fill((count, visible), 0.5)
+        kernel, bias, visible_bias = (
+            tf.cast(weight.value, tf.float64)
+            for weight in (machine.kernel, machine.bias, machine.visible_bias)
+        )
+
+        def step_on(step, probabilities, states):
+            units = drawn(
+                *(tf.sigmoid(states @ kernel + bias), hidden, step, 0)
+            )
+            probabilities = tf.sigmoid(
+                tf.matmul(units, kernel, transpose_b=True) + visible_bias
+            )
+            return (
+                step + 1,
+                probabilities,
+                drawn(probabilities, visible, step, 1),
+            )
+
+        coins = tf.fill((count, visible), tf.constant(0.5, tf.float64))
         start = tf.constant(1, tf.int64)
         states = drawn(coins, visible, tf.constant(0, tf.int64), 1)
         shape = tf.TensorShape((None, visible))
-        return tf.while_loop(
+        found = tf.while_loop(
             lambda step, *_: step <= steps,
             step_on,
             (start, coins, states),
             (start.shape, shape, shape),
         )[1:]
+        return [tf.cast(value, tf.float32) for value in found]
 
     return run()
