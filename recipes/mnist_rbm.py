@@ -38,7 +38,7 @@ from recipes.lab.flags import (
 from recipes.lab.metrics import PSEUDO_LIKELIHOOD
 
 DATASET = "mnist"
-TARGETS = (Target(PSEUDO_LIKELIHOOD, -70.0),)
+TARGETS = (Target(PSEUDO_LIKELIHOOD, -80.0),)
 
 
 @dataclass(frozen=True)
