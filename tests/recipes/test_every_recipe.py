@@ -86,7 +86,7 @@ EVERY_PHASE = {
     "mnist_mcdnn": {"widths": (12,), "filters": (4, 8)},
     "mnist_multi_task": {"alone": ("slant",)},
     "mnist_pretraining": {
-        "ways": ("machines", "autoencoders", "shallow", "modern"),
+        "ways": ("autoencoders", "modern"),
         "hidden_units": (16, 12),
     },
     "mnist_residual_mlp": {"blocks": 3, "units": 16},
