@@ -134,6 +134,7 @@ def test_mirrored_equals_one_device(train, no_device_iterators):
         )
 
 
+@pytest.mark.thorough
 def test_mirrored_with_synchronised_batch_norm_is_close_to_one_device(
     convolution_on_one, convolution_on_two
 ):

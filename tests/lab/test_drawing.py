@@ -34,6 +34,7 @@ def model_of_class_means(data):
     return model
 
 
+@pytest.mark.thorough
 def test_the_best_of_a_label_alone_is_beside_the_error(task):
     model = model_of_class_means(task.data)
     metrics = task.score(model, task.data.test).metrics

@@ -52,6 +52,7 @@ def test_inference_raises_the_energy_of_no_image(agreement):
     assert after.mean() < before.mean()
 
 
+@pytest.mark.thorough
 def test_in_the_limit_the_gradient_is_that_of_a_plain_autoencoder():
     def moves(agreement):
         energy = small_autoencoder(agreement, keras.optimizers.SGD(1.0))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.marks import only_thorough
 from helpers.small_recipe import perceptron
 
 from recipes.lab.training import fused
@@ -61,7 +62,9 @@ def trained(optimizer, *, fuse, callbacks=()):
     return model, history
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer", only_thorough([*OPTIMIZERS], ["adam", "schedule"])
+)
 def test_training_is_that_of_keras(optimizer):
     model, history = trained(optimizer, fuse=True)
     expected, expected_history = trained(optimizer, fuse=False)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers.builders import small_cnn
 from helpers.tasks import sample
 
+import zoo
 from recipes.lab.training import gradients
 
 
 def test_lengths_are_of_the_change_of_the_loss():
-    model, few = small_cnn(), sample().train[:20]
+    model, few = zoo.mlp(hidden_units=(4,)), sample().train[:20]
     lengths = gradients.gradient_lengths(model, few)
     layers = gradients.layers_with_kernel(model)
     assert [*lengths] == [*range(1, len(layers) + 1)]
