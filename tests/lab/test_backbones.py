@@ -140,6 +140,7 @@ def test_grey_pictures_and_a_network_of_colors(shapes, weights, tmp_path):
 # --- what is refused ----------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("empty_folder")
 @pytest.mark.parametrize(
     ("flags", "said"),

@@ -353,6 +353,7 @@ def test_a_loss_that_is_nan_ends_the_run(recipe):
     assert end.checkpoints() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("watches", [True, False])
 def test_callbacks_that_look_at_each_step_see_it(recipe, watches):
     class Steps(keras.callbacks.Callback):

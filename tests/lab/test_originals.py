@@ -14,6 +14,7 @@ from helpers.datasets import (
     load,
     numbers_of,
 )
+from helpers.marks import only_thorough
 
 from recipes.lab.data import sources
 from recipes.lab.errors import DataError
@@ -79,7 +80,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", only_thorough([*PLACES], [*PLACES][:2]))
 def test_plain_files_are_read(place, originals, tmp_path, capsys, monkeypatch):
     folder = PLACES[place](tmp_path, originals)
     data = load(folder)

@@ -176,7 +176,7 @@ def test_formats_that_cannot_be_read_are_named(prepared):
     ("damage", "split"),
     [
         (cut_short, "train"),
-        (cut_between_records, "test"),
+        pytest.param(cut_between_records, "test", marks=pytest.mark.thorough),
         pytest.param(flip_a_bit, "train", marks=pytest.mark.thorough),
         (flip_a_bit, "test"),
     ],

@@ -77,6 +77,7 @@ def test_last_layer_is_predictions(name):
         in (
             *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
             *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
+            *("elm", "lenet5", "softmax_regression"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")
