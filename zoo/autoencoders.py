@@ -235,14 +235,8 @@ def convolutional_autoencoder(
       auto-encoders for hierarchical feature extraction, 2011.
     """
     _check(latent_dim, sparsity, noise)
-    height, width, channels = input_shape
-    shrinking = 2 ** len(filters)
-    if not filters or height % shrinking or width % shrinking:
-        raise ValueError(
-            "`filters` needs one value or more, each of which halves the "
-            f"picture: `input_shape` {input_shape} must be divisible by "
-            f"{shrinking}. Received: filters={filters}"
-        )
+    sides = halved_sides(filters, input_shape=input_shape)
+    *_, channels = input_shape
 
     image = keras.Input(input_shape, name="pixels")
     x = image
@@ -255,7 +249,7 @@ def convolutional_autoencoder(
     encoder = keras.Model(image, code, name="encoder")
 
     code = keras.Input((latent_dim,), name="code")
-    small = (height // shrinking, width // shrinking, filters[-1])
+    small = (*sides, filters[-1])
     x = layers.Dense(math.prod(small), activation=activation, name="hidden")(
         code
     )
@@ -275,6 +269,28 @@ def convolutional_autoencoder(
     decoder = keras.Model(code, picture, name="decoder")
 
     return _join(encoder, decoder, noise, rescale, name)
+
+
+def halved_sides(filters, **argument):
+    """Return the sides of a picture that each of some convolutions halves.
+
+    Args:
+        filters: The maps of each convolution.
+        **argument: Name of a builder's argument, and the shape that it has.
+
+    Raises:
+        ValueError: If the sides cannot be halved so often.
+    """
+    [(name, shape)] = argument.items()
+    height, width, _ = shape
+    shrinking = 2 ** len(filters)
+    if not filters or height % shrinking or width % shrinking:
+        raise ValueError(
+            "`filters` needs one value or more, each of which halves the "
+            f"picture: `{name}` {shape} must be divisible by {shrinking}. "
+            f"Received: filters={filters}"
+        )
+    return height // shrinking, width // shrinking
 
 
 def _check(latent_dim, sparsity, noise):

@@ -14,6 +14,7 @@ import keras
 from keras import layers, ops
 
 from zoo._registry import register_model
+from zoo.autoencoders import halved_sides
 
 SLOPE = 0.2  # of the discriminator's ReLU below zero, as in the paper
 
@@ -381,14 +382,8 @@ def dcgan(
     - Pictures lie in [0, 1], as all of this package do.
     """
     _check(latent_dim)
-    height, width, channels = image_shape
-    shrinking = 2 ** len(filters)
-    if not filters or height % shrinking or width % shrinking:
-        raise ValueError(
-            "`filters` needs one value or more, each of which halves the "
-            f"picture: `image_shape` {image_shape} must be divisible by "
-            f"{shrinking}. Received: filters={filters}"
-        )
+    sides = halved_sides(filters, image_shape=image_shape)
+    *_, channels = image_shape
 
     if not 0 <= choices <= latent_dim:
         raise ValueError(
@@ -397,7 +392,7 @@ def dcgan(
         )
 
     code = keras.Input((latent_dim,), name="code")
-    small = (height // shrinking, width // shrinking, filters[0])
+    small = (*sides, filters[0])
     # Batch normalisation has an offset of its own, hence no bias before it.
     x = Choice(choices, name="choice")(code) if choices else code
     for i, units in enumerate(mapping_units, start=1):

@@ -12,6 +12,7 @@ import keras
 from keras import layers, ops
 
 from zoo._registry import register_model
+from zoo.autoencoders import halved_sides
 from zoo.generators import Sampling
 from zoo.neurons import Standardization
 
@@ -77,10 +78,8 @@ def deconvolution(
     - M. D. Zeiler, D. Krishnan, G. W. Taylor, R. Fergus, Deconvolutional
       networks, 2010.
     """
-    _check_sides(image_shape, filters)
-    height, width, channels = image_shape
-    shrinking = 2 ** len(filters)
-    small = (height // shrinking, width // shrinking, filters[0])
+    *_, channels = image_shape
+    small = (*halved_sides(filters, image_shape=image_shape), filters[0])
 
     row = keras.Input(input_shape, name="features")
     x = Standardization(name="standardization")(row)
@@ -242,7 +241,7 @@ def dcign(
       the mean. Here that is a part of the loss, and the gradient of the picture
       goes through the mean.
     """
-    _check_sides(input_shape, filters)
+    sides = halved_sides(filters, input_shape=input_shape)
     if not 1 <= factors < latent_dim:
         raise ValueError(
             f"`factors` must be 1 or more, and fewer than the `latent_dim` of "
@@ -251,9 +250,8 @@ def dcign(
     if views < 2:
         raise ValueError(f"`views` must be 2 or more. Received: {views}")
 
-    height, width, channels = input_shape
-    shrinking = 2 ** len(filters)
-    small = (height // shrinking, width // shrinking, filters[-1])
+    *_, channels = input_shape
+    small = (*sides, filters[-1])
 
     pixels = keras.Input(input_shape, name="pixels")
     x = pixels
@@ -292,14 +290,3 @@ def dcign(
     sampling = Sampling(kl_weight, dtype="float32", name="sampling")
     code = sampling(clamping(encoder(x)))
     return keras.Model(image, decoder(code), name=name)
-
-
-def _check_sides(shape, filters):
-    height, width, _ = shape
-    shrinking = 2 ** len(filters)
-    if not filters or height % shrinking or width % shrinking:
-        raise ValueError(
-            "`filters` needs one value or more, each of which halves the "
-            f"picture: the sides of {shape} must be divisible by {shrinking}. "
-            f"Received: filters={filters}"
-        )
