@@ -88,6 +88,8 @@ CLASSIFIER_SCORE = Metric(
 CLASSES_DRAWN = Metric(
     *("test_classes_drawn", "Classes drawn", "", 0), better="max"
 )
+FID = Metric("test_fid", "Test FID", digits=2)
+REAL_FID = Metric("real_test_fid", "Test FID of training images", digits=2)
 
 _METRICS = {
     metric.name: metric
@@ -95,7 +97,7 @@ _METRICS = {
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
-        *(CLASSIFIER_SCORE, CLASSES_DRAWN),
+        *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }

@@ -88,6 +88,7 @@ def test_real_images_are_scored_beside_the_drawn_ones(task, generator, capsys):
     assert 1 <= scores.metrics["test_classifier_score"] < 3
     assert 1 <= scores.metrics["test_classes_drawn"] <= 10
     assert 0.2 < scores.metrics["judge_temperature"] < 0.8  # smoothed labels
+    assert scores.metrics["test_fid"] > 2 * scores.metrics["real_test_fid"] > 0
     again = task.score(generator, task.data.test)
     np.testing.assert_array_equal(again.outputs, scores.outputs)
     assert again.metrics == scores.metrics
@@ -111,12 +112,26 @@ def test_a_generator_that_draws_the_images_scores_as_they_do(
         == (metrics["real_test_classifier_score"])
     )
     assert metrics["test_classes_drawn"] == 10
+    assert metrics["test_fid"] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_judge_of_other_classes_is_refused(judge):
     digits = sample().of_classes("012")
     with pytest.raises(UsageError, match="a classifier of 3 classes.*cnn"):
         Generation(digits, Noise(4), judge)
+
+
+def test_a_judge_of_as_many_other_classes_is_refused():
+    clothes = dataclasses.replace(
+        sample(), name="clothes", class_names=tuple("ABCDEFGHIJ")
+    )
+    name = "mnist_softmax_regression@shipped"
+    assert tasks.load_judge(name, clothes)  # it is a sample
+    clothes = dataclasses.replace(clothes, is_sample=False)
+    with pytest.raises(UsageError, match="classifier of clothes: A, B, C .*0"):
+        tasks.load_judge(name, clothes)
+    digits = dataclasses.replace(sample(), is_sample=False)
+    assert tasks.load_judge(name, digits).output_shape == (None, 10)
 
 
 def test_a_model_of_other_shapes_is_refused(task):

@@ -205,6 +205,10 @@ def test_other_classes_and_sizes_are_refused(export, tmp_path, capsys):
 # --- what was scored ----------------------------------------------------
 
 
+# What the card of an export does not have that was measured earlier.
+NEWER = {"test_fid", "real_test_fid"}
+
+
 @pytest.mark.parametrize("export", SHIPPED)
 def test_the_task_of_what_ships_is_found(export):
     """Every number of a card is the task's, or said to take more."""
@@ -217,7 +221,7 @@ def test_the_task_of_what_ships_is_found(export):
         source = sources.SOURCES[name]
         data = dataclasses.replace(data, class_names=source.class_names)
     task = scoring.task_of(record, folder, data)
-    assert {metric.name for metric in task.metrics} <= {*record["metrics"]}
+    assert {m.name for m in task.metrics} - {*record["metrics"]} <= NEWER
     if export == "mnist_denoising_autoencoder/1":
         assert task == tasks.Denoising(data, 0.5)
     if export == "mnist_vae/1":

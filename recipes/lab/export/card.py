@@ -29,8 +29,10 @@ def card(run, task, record: dict, version: str) -> str:
     title, licence = data.facts
     metrics = record["metrics"]
     headline = task.metrics[0]
+    # Older records do not have all of them.
+    known = [metric for metric in task.metrics if metric.name in metrics]
     results = {
-        **{m.words: m.write(metrics[m.name]) for m in task.metrics},
+        **{m.words: m.write(metrics[m.name]) for m in known},
         "seed": str(record["seed"]),
         "training": f"{metrics['train_seconds']:.0f} s",
     }

@@ -8,14 +8,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.noise import Noise
 from recipes.lab.inputs.signatures import Signature, signature
-from recipes.lab.metrics import CLASSES_DRAWN, CLASSIFIER_SCORE
+from recipes.lab.metrics import (
+    CLASSES_DRAWN,
+    CLASSIFIER_SCORE,
+    FID,
+    REAL_FID,
+)
 from recipes.lab.report import figures
+from recipes.lab.tasks.frechet import frechet_distance
 from recipes.lab.tasks.reconstruction import pixels_in
 from recipes.lab.tasks.scores import Parts, Scores, predict
+from zoo import _loading
 
 SEED = 0  # of the codes that are judged, the same for every run
 
@@ -38,13 +46,13 @@ class Generation:
     hub_task: ClassVar = "unconditional-image-generation"
     hub_metric: ClassVar = "classifier-score"
     # What the card says, the most important first.
-    metrics: ClassVar = (CLASSIFIER_SCORE, CLASSES_DRAWN)
+    metrics: ClassVar = (CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID)
     loss: ClassVar = None  # neither of training's says how good pictures are
     # The output of the signatures that says it all.
     answered: ClassVar = "picture"
 
     def __post_init__(self):
-        classes = len(self.data.class_names)
+        classes = self.data.num_classes
         if self.judge.output_shape != (None, classes):
             raise UsageError(
                 f"The judge must be a classifier of {classes} classes. "
@@ -57,6 +65,13 @@ class Generation:
                 f"{self.data.inputs.shape}. Received: {self.judge.name}, which "
                 f"takes {self.judge.input_shape[1:]}"
             )
+        try:
+            zoo.feature_extractor(self.judge)
+        except ValueError as error:
+            raise UsageError(
+                "What the judge sees in pictures must be one tensor. "
+                f"Received: {self.judge.name}. {error}"
+            ) from error
 
     def score(self, model: keras.Model, split: Split) -> Scores:
         """Draw as many pictures as a split has images, and have them judged.
@@ -78,9 +93,13 @@ class Generation:
             - `real_test_classifier_score`: the same of the split's images.
             - `test_classes_drawn`: number of classes that the judge takes at
               least a tenth of their fair share of the pictures for.
+            - `test_fid`: the squared Fréchet distance of the pictures from the
+              split's images, in what the judge's last layer gets to see.
+            - `real_test_fid`: that of as many training images, if there are so
+              many: no pictures can be expected to be nearer.
         """
-        print(f"drawing {len(split):,} pictures", flush=True)
-        codes = self.inputs.draw(SEED, len(split)).numpy()
+        print(f"drawing and judging {len(split):,} pictures", flush=True)
+        codes = self._codes_for(split)
         pictures = predict(model, codes)
         temperature = temperature_of(self.judge, self.data.validation)
         probabilities = self._judge(in_bytes(pictures), temperature)
@@ -90,9 +109,26 @@ class Generation:
             CLASSIFIER_SCORE.name: classifier_score(probabilities),
             CLASSES_DRAWN.name: float(np.sum(shares >= 0.1 / len(shares))),
             f"real_{CLASSIFIER_SCORE.name}": classifier_score(real),
+            **self._distances(in_bytes(pictures), split),
             "judge_temperature": temperature,
         }
         return Scores(split, pictures, metrics, codes)
+
+    def _codes_for(self, split: Split) -> np.ndarray:
+        """Return the codes of as many pictures as a split has images."""
+        return self.inputs.draw(SEED, len(split)).numpy()
+
+    def _distances(self, images, split: Split) -> dict[str, float]:
+        """Return how far drawn and training images are from a split's."""
+        extractor = zoo.feature_extractor(self.judge)
+        train = self.data.train.inputs[: len(split)]
+        drawn, known, real = (
+            predict(extractor, x) for x in (images, train, split.inputs)
+        )
+        return {
+            FID.name: frechet_distance(real, drawn),
+            REAL_FID.name: frechet_distance(real, known),
+        }
 
     def score_answers(self, pictures, split: Split) -> None:
         """Return that a format of an export is not scored by itself.
@@ -112,7 +148,7 @@ class Generation:
         """
         shapes = model.input_shape, model.output_shape
         fitting = (
-            (None, self.inputs.latent_dim),
+            (None, *self.inputs.shape),
             (None, *self.data.inputs.shape),
         )
         if shapes != fitting:
@@ -193,10 +229,14 @@ takes codes, too.
             CLASSIFIER_SCORE.write(metrics[f"{whose}{CLASSIFIER_SCORE.name}"])
             for whose in ("", "real_")
         )
-        drawn = CLASSES_DRAWN.write(metrics[CLASSES_DRAWN.name])
+        drawn, distance, floor = (
+            metric.write(metrics[metric.name])
+            for metric in (CLASSES_DRAWN, FID, REAL_FID)
+        )
         facts = {
             CLASSIFIER_SCORE.words: f"{score}; of the test images {real}",
             CLASSES_DRAWN.words: f"{drawn} of {len(names)}",
+            FID.words: f"{distance}; of training images {floor}",
             "Judge": f"{self.judge.name}, at the temperature that suits the "
             "validation images",
             "Code": f"{codes.shape[1]} numbers",
@@ -209,7 +249,6 @@ takes codes, too.
             "picture and takes them for all classes alike: "
             f"{len(names)} at most.</p>"
         )
-        between = between_codes(codes[:6], codes[6:12], spherical=True)
         nearest = nearest_images(pictures[: figures.STRIP], self.data.train)
         before = [
             figures.samples_section(plots, pictures[: 10 * figures.STRIP]),
@@ -219,14 +258,45 @@ takes codes, too.
             ),
         ]
         after = [
-            figures.between_section(
-                plots, predict(model, between), "two codes, on a great circle"
-            ),
+            self._between_section(model, codes, plots),
             figures.nearest_section(
                 plots, pictures[: figures.STRIP], in_unit_range(nearest)
             ),
         ]
         return Parts(headline, facts, before, after)
+
+    def _between_section(self, model, codes, plots):
+        between = between_codes(codes[:6], codes[6:12], spherical=True)
+        return figures.between_section(
+            plots, predict(model, between), "two codes, on a great circle"
+        )
+
+
+def load_judge(name: str, data: Data) -> keras.Model:
+    """Load the classifier that is to judge pictures of a data set.
+
+    Args:
+        name: Name or path of its export.
+        data: The data set.
+
+    Raises:
+        UsageError: If it cannot be loaded, or has learnt other classes.
+    """
+    try:
+        judge = zoo.load_model(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    file = _loading.find_export(name) / "assets" / "labels.txt"
+    names = file.read_text("utf-8").splitlines() if file.exists() else ()
+    # Of another number of classes the task says what is wrong.
+    fits = len(names) != data.num_classes or (*names,) == data.class_names
+    if not fits and not data.is_sample:  # which stands in for other data
+        raise UsageError(
+            f"--judge must name a classifier of {data.name}: "
+            f"{', '.join(data.class_names[:3])} ... Received: {name}, of "
+            f"{', '.join(names[:3])} ..."
+        )
+    return judge
 
 
 def drawing(decoder: keras.Model):
