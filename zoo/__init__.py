@@ -75,7 +75,9 @@ if not _is_command():
     from zoo.boltzmann import rbm as rbm
     from zoo.boltzmann import dbn as dbn
     from zoo.generators import vae as vae
-    from zoo.generators import dcgan as dcgan
+    from zoo.gans import gan as gan
+    from zoo.gans import dcgan as dcgan
+    from zoo.gans import conditional_gan as conditional_gan
     from zoo.graphics import deconvolution as deconvolution
     from zoo.graphics import dcign as dcign
     from zoo.recurrent import simple_rnn as simple_rnn

@@ -1,11 +1,8 @@
-"""Generators: noise in, pictures out.
+"""Variational autoencoders: their codes are drawn, so what decodes them draws.
 
-Both models learn to turn codes from a standard normal distribution into
-pictures in [0, 1], and differ in what teaches them. A variational autoencoder
-learns to reconstruct images from codes that its encoder draws; what draws
-pictures is `model.get_layer("decoder")`. In a generative adversarial network a
-discriminator learns to tell pictures from images; what draws pictures is
-`model.get_layer("generator")`.
+The encoder answers with a distribution of codes and learns to keep it near a
+standard normal one. What draws pictures in [0, 1], of codes from that, is
+`model.get_layer("decoder")`. The other generators are in `zoo/gans.py`.
 """
 
 import math
@@ -14,9 +11,6 @@ import keras
 from keras import layers, ops
 
 from zoo._registry import register_model
-from zoo.autoencoders import halved_sides
-
-SLOPE = 0.2  # of the discriminator's ReLU below zero, as in the paper
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -146,40 +140,6 @@ class ImportanceWeighting(layers.Layer):
         return {**super().get_config(), "kl_weight": self.kl_weight}
 
 
-@keras.saving.register_keras_serializable(package="zoo")
-class Choice(layers.Layer):
-    """Let the largest of a code's first numbers choose, and pass the others on.
-
-    A normal distribution has no gaps, and a network maps what is connected to
-    what is connected: between the codes of two digits there are some of none.
-    A choice is a gap.
-
-    It takes codes `(batch, latent_dim)` and gives as many numbers: for the
-    first ones zeros and, in the place of the largest, the root of their count,
-    so that they are as large in the mean square as they were.
-
-    Args:
-        count: How many of the first numbers choose.
-    """
-
-    def __init__(self, count, **kwargs):
-        super().__init__(**kwargs)
-        self.count = count
-
-    def call(self, codes):
-        # Keras' argmax on TensorFlow looks at the bits of zeros: LiteRT cannot.
-        _, largest = ops.top_k(codes[:, : self.count], 1)
-        choice = ops.one_hot(largest[:, 0], self.count, dtype=codes.dtype)
-        rest = codes[:, self.count :]
-        return ops.concatenate([self.count**0.5 * choice, rest], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "count": self.count}
-
-
 def kl_divergence(mean, log_variance):
     """Return how far normal distributions are from a standard one.
 
@@ -265,7 +225,10 @@ def vae(
     - Y. Burda, R. Grosse, R. Salakhutdinov, Importance weighted autoencoders,
       2016.
     """
-    _check(latent_dim)
+    if latent_dim < 1:
+        raise ValueError(
+            f"`latent_dim` must be 1 or more. Received: {latent_dim}"
+        )
     if not 0 <= kl_weight < math.inf:
         raise ValueError(
             f"`kl_weight` must be 0 or more. Received: {kl_weight}"
@@ -308,143 +271,3 @@ def vae(
     )
     picture = weighting([x, decoder(code), log_ratio])
     return keras.Model(image, picture, name=name)
-
-
-@register_model(
-    task="generation",
-    inputs="noise",
-    lecture="generative adversarial networks, with convolutions",
-    reference="Radford, Metz and Chintala 2016",
-)
-def dcgan(
-    image_shape=(28, 28, 1),
-    *,
-    filters=(32, 16),
-    kernel_size=4,
-    choices=10,
-    mapping_units=(256, 256, 128),
-    hidden_units=256,
-    latent_dim=64,
-    name="dcgan",
-):
-    """Build a generator and a discriminator, one behind the other.
-
-    The generator doubles the picture with each transposed convolution, the
-    discriminator halves it. The sub-model `generator` draws pictures in [0, 1]
-    from codes; the sub-model `discriminator` takes such pictures, drawn or
-    real, and gives the log-odds that they are real.
-
-    | layer         | output  | parameters |
-    | ------------- | ------- | ---------- |
-    | generator     | 28×28×1 | 325,217    |
-    | discriminator | 1       | 410,705    |
-    | sum           |         | 735,922    |
-
-    Args:
-        image_shape: Height, width and channels of a picture; both sides are
-            multiples of 2 to the power of the number of `filters`.
-        filters: Number of maps that enter each transposed convolution of the
-            generator; the convolutions of the discriminator have them in
-            reverse.
-        kernel_size: Side of the kernels.
-        choices: How many of a code's first numbers choose, by which of them is
-            the largest (see `Choice`), and say nothing else; 0 for none.
-        mapping_units: Width of each dense layer that a code goes through
-            before there are maps.
-        hidden_units: Width of the discriminator's dense layer.
-        latent_dim: Length of the code.
-        name: Name of the model.
-
-    Returns:
-        An uncompiled `keras.Model` from codes `(batch, latent_dim)` to the
-        log-odds, `(batch, 1)`, that what the generator draws is real.
-
-    Raises:
-        ValueError: If the sides cannot be halved so often, the code has no
-            length, or there are more choices than numbers in it.
-
-    Example:
-    >>> model = zoo.create_model("dcgan")
-    >>> codes = np.random.default_rng(0).normal(size=(5, 64))
-    >>> model.get_layer("generator").predict(codes, verbose=0).shape
-    (5, 28, 28, 1)
-
-    Reference:
-    - A. Radford, L. Metz, S. Chintala, Unsupervised representation learning
-      with deep convolutional generative adversarial networks, 2016.
-    - T. Karras, S. Laine, T. Aila, A style-based generator architecture for
-      generative adversarial networks, 2019: the layers of the mapping.
-
-    Departures from the paper:
-    - Two convolutions each way are enough for 28 rows, but see a part of the
-      picture only, so there are dense layers in both networks.
-    - A part of the code is a choice, so fewer pictures are of no class.
-    - Pictures lie in [0, 1], as all of this package do.
-    """
-    _check(latent_dim)
-    sides = halved_sides(filters, image_shape=image_shape)
-    *_, channels = image_shape
-
-    if not 0 <= choices <= latent_dim:
-        raise ValueError(
-            f"`choices` must be between 0 and the `latent_dim` of {latent_dim}."
-            f" Received: {choices}"
-        )
-
-    code = keras.Input((latent_dim,), name="code")
-    small = (*sides, filters[0])
-    # Batch normalisation has an offset of its own, hence no bias before it.
-    x = Choice(choices, name="choice")(code) if choices else code
-    for i, units in enumerate(mapping_units, start=1):
-        x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
-        x = _normalized(x, f"mapping{i}")
-    x = layers.Dense(math.prod(small), use_bias=False, name="maps")(x)
-    x = layers.Reshape(small, name="grid")(x)
-    x = _normalized(x, "maps")
-    for i, maps in enumerate(filters[1:], start=1):
-        x = layers.Conv2DTranspose(
-            maps, kernel_size, 2, "same", use_bias=False, name=f"up{i}"
-        )(x)
-        x = _normalized(x, f"up{i}")
-    picture = layers.Conv2DTranspose(
-        channels,
-        kernel_size,
-        strides=2,
-        padding="same",
-        activation="sigmoid",
-        dtype="float32",
-        name="picture",
-    )(x)
-    generator = keras.Model(code, picture, name="generator")
-
-    picture = keras.Input(image_shape, name="picture")
-    x = layers.Rescaling(2.0, -1.0, name="centering")(picture)
-    first, *others = reversed(filters)
-    x = layers.Conv2D(first, kernel_size, 2, "same", name="down1")(x)
-    x = layers.LeakyReLU(SLOPE, name="down1_relu")(x)
-    for i, maps in enumerate(others, start=2):
-        x = layers.Conv2D(
-            maps, kernel_size, 2, "same", use_bias=False, name=f"down{i}"
-        )(x)
-        x = _normalized(x, f"down{i}", SLOPE)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(hidden_units, use_bias=False, name="hidden")(x)
-    x = _normalized(x, "hidden", SLOPE)
-    log_odds = layers.Dense(1, dtype="float32", name="predictions")(x)
-    discriminator = keras.Model(picture, log_odds, name="discriminator")
-
-    code = keras.Input((latent_dim,), name="code")
-    return keras.Model(code, discriminator(generator(code)), name=name)
-
-
-def _normalized(x, name, slope=0.0):
-    """Normalise over the batch, then a ReLU, of this slope below zero."""
-    x = layers.BatchNormalization(name=f"{name}_norm")(x)
-    return layers.LeakyReLU(slope, name=f"{name}_relu")(x)
-
-
-def _check(latent_dim):
-    if latent_dim < 1:
-        raise ValueError(
-            f"`latent_dim` must be 1 or more. Received: {latent_dim}"
-        )

@@ -17,6 +17,7 @@ from keras import activations, layers
 
 from zoo import (
     boltzmann,
+    gans,
     generators,
     graphics,
     hydra,
@@ -64,7 +65,8 @@ def write(graph, layer, *inputs):
 def check_call(graph, options: dict) -> None:
     """Refuse what a layer may be called with besides its inputs."""
     for option, value in options.items():
-        if value is not None and value is not False:
+        values = keras.tree.flatten(value)  # a mask of several is a list
+        if any(value is not None and value is not False for value in values):
             raise NotInOnnx(graph, f"it is called with `{option}`")
 
 
@@ -269,14 +271,32 @@ def _importance_weighting(graph, layer, inputs):
     return pictures
 
 
-@_writes(generators.Choice)
+@_writes(gans.Choice)
 def _choice(graph, layer, codes):
     [length], count = codes.shape, layer.count
-    first = graph.node("Slice", codes, [0], [count], [1])
     rest = graph.node("Slice", codes, [count], [length], [1])
-    chosen = graph.node("ArgMax", first, axis=1, keepdims=0)
-    choice = graph.node("Gather", count**0.5 * np.eye(count), chosen)
+    choice = _chosen(graph, codes, count**0.5 * np.eye(count))
     return graph.node("Concat", choice, rest, axis=1)
+
+
+@_writes(gans.Label)
+def _label(graph, layer, codes):
+    return _chosen(graph, codes, np.eye(layer.count))
+
+
+def _chosen(graph, codes, rows):
+    """Return the row that the largest of as many first numbers chooses."""
+    first = graph.node("Slice", codes, [0], [len(rows)], [1])
+    chosen = graph.node("ArgMax", first, axis=1, keepdims=0)
+    return graph.node("Gather", rows, chosen)
+
+
+@_writes(layers.Dot)
+def _dot(graph, layer, inputs):
+    one, other = inputs
+    if layer.axes not in (1, -1) or layer.normalize or len(one.shape) > 1:
+        raise NotInOnnx(graph, "it is no product of vectors")
+    return graph.node("ReduceSum", graph.node("Mul", one, other), [1])
 
 
 @_writes(layers.Flatten)
