@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
@@ -39,12 +40,25 @@ def digits():
     )
 
 
-def small_game(optimizer):
+GAMES = {
+    # the model, how it is trained, and what a split is to be for it
+    "dcgan": (
+        *({"choices": 3}, training.Adversarial),
+        lambda split: split.to_reconstruct(),
+    ),
+    "conditional_gan": (
+        *({}, partial(training.ConditionalAdversarial, penalty=1.0)),
+        lambda split: split.to_draw(10),
+    ),
+}
+each_game = pytest.mark.parametrize("name", GAMES)
+
+
+def small_game(optimizer, name="dcgan"):
     """A game of two small networks, each with an optimizer of its own."""
-    model = zoo.create_model("dcgan", filters=(4, 2), choices=3, latent_dim=8)
-    game = training.Adversarial(
-        model.get_layer("generator"), model.get_layer("discriminator")
-    )
+    arguments, kind, _ = GAMES[name]
+    model = zoo.create_model(name, filters=(4, 2), latent_dim=8, **arguments)
+    game = kind(model.get_layer("generator"), model.get_layer("discriminator"))
     game.compile(optimizer(), optimizer())
     return game
 
@@ -56,6 +70,7 @@ def adam():
 def play(
     data,
     folder,
+    name="dcgan",
     *,
     optimizer=adam,
     epochs=3,
@@ -65,14 +80,15 @@ def play(
 ):
     """Train a small game; return it and the history."""
     config = Config(epochs, run=RunOptions(output_dir=folder, **options))
+    *_, prepared = GAMES[name]
     with open_run(config, data) as run:
         with run.scope():
-            game = small_game(optimizer)
+            game = small_game(optimizer, name)
             if prepare:
                 prepare(game)
         history = training.fit(
-            *(run, game, data.train.to_reconstruct()),
-            validation=data.validation.to_reconstruct(),
+            *(run, game, prepared(data.train)),
+            validation=prepared(data.validation),
             callbacks=callbacks,
         )
     return game, history
@@ -95,11 +111,12 @@ class Cut(keras.callbacks.Callback):
 
 
 @pytest.mark.thorough
-def test_a_game_that_is_cut_off_ends_with_the_same_bits(digits, tmp_path):
-    game, history = play(digits, tmp_path / "unbroken")
+@each_game
+def test_a_game_that_is_cut_off_ends_with_the_same_bits(name, digits, tmp_path):
+    game, history = play(digits, tmp_path / "unbroken", name)
     with pytest.raises(KeyboardInterrupt):
-        play(digits, tmp_path / "cut", callbacks=[Cut(2)])
-    resumed, its_history = play(digits, tmp_path / "cut")
+        play(digits, tmp_path / "cut", name, callbacks=[Cut(2)])
+    resumed, its_history = play(digits, tmp_path / "cut", name)
     assert without_times(its_history) == without_times(history)
     for optimizer in ("generator_optimizer", "discriminator_optimizer"):
         assert int(getattr(resumed, optimizer).iterations) == 3 * STEPS
@@ -107,6 +124,54 @@ def test_a_game_that_is_cut_off_ends_with_the_same_bits(digits, tmp_path):
         training_state(resumed), training_state(game), strict=True
     ):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), one.path)
+
+
+def test_real_and_drawn_pictures_come_with_their_labels():
+    """A picture passes if its first pixel is what its label says."""
+    code, label = keras.Input((5,)), keras.Input((3,))
+    draw = keras.layers.Dense(3, use_bias=False)
+    drawn = keras.layers.Reshape((1, 3, 1))(draw(code))
+    draw.set_weights([np.float32(10 * np.eye(5, 3))])
+    picture = keras.Input((1, 3, 1))
+    own = keras.layers.Dot(1)([keras.layers.Flatten()(picture), label])
+    game = training.ConditionalAdversarial(
+        keras.Model(code, drawn), keras.Model([picture, label], own)
+    )
+    game.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
+    labels = np.eye(3, dtype="float32")[[0, 2, 1, 1]]
+    pictures = 10 * labels[:, np.newaxis, :, np.newaxis]
+    game.test_step((tf.constant(labels), tf.constant(pictures)))
+    certain = np.log1p(np.exp(-10))  # what it costs to be sure and right
+    losses = {k: float(v) for k, v in game.get_metrics_result().items()}
+    assert losses["generator_loss"] == pytest.approx(certain, rel=1e-3)
+    assert losses["discriminator_loss"] == pytest.approx(10 + 2 * certain)
+
+
+def test_a_penalty_is_half_the_squared_slope_at_real_pictures():
+    code, picture = keras.Input((2,)), keras.Input((2, 2, 1))
+    drawn = keras.layers.Reshape((2, 2, 1))(keras.layers.Dense(4)(code))
+    odds = keras.layers.Dense(1)
+    log_odds = odds(keras.layers.Flatten()(picture))
+    players = keras.Model(code, drawn), keras.Model(picture, log_odds)
+    odds.set_weights([np.float32([[1], [2], [0], [-2]]), np.zeros(1)])
+    pictures = tf.random.stateless_normal((3, 2, 2, 1), (0, 0))
+
+    def loss(penalty, training_=True):
+        keras.utils.set_random_seed(0)
+        game = training.Adversarial(*players, penalty=penalty)
+        return float(game._loss_of_discriminator(pictures, pictures, training_))
+
+    assert loss(4.0) - loss(0.0) == pytest.approx(0.5 * 4 * 9, rel=1e-5)
+    assert loss(4.0, training_=False) == loss(0.0)
+
+
+def test_a_penalty_on_what_normalizes_over_the_batch_is_refused():
+    players = (
+        zoo.create_model("dcgan", filters=(4, 2)).get_layer(name)
+        for name in ("generator", "discriminator")
+    )
+    with pytest.raises(ValueError, match=r"over the batch.*penalty=0\.5"):
+        training.Adversarial(*players, penalty=0.5)
 
 
 def test_losses_are_those_of_the_game(digits):
@@ -172,7 +237,8 @@ def test_what_is_left_in_the_end_is_the_average(digits, tmp_path):
 
 
 @pytest.mark.thorough
-def test_two_devices_play_the_game_of_one(digits, tmp_path):
+@each_game
+def test_two_devices_play_the_game_of_one(name, digits, tmp_path):
     """Plain gradient descent, for Adam would hide a doubled gradient.
 
     An epoch is enough: later the game makes much of what was rounding.
@@ -180,7 +246,7 @@ def test_two_devices_play_the_game_of_one(digits, tmp_path):
 
     def losses(folder, **options):
         _, history = play(
-            *(digits, tmp_path / folder),
+            *(digits, tmp_path / folder, name),
             optimizer=lambda: keras.optimizers.SGD(0.05),
             epochs=1,
             **options,

@@ -108,6 +108,13 @@ def test_what_is_to_be_reconstructed_stays_bytes_until_it_is_in_a_batch():
     assert SPLIT.prepare is None
 
 
+def test_what_is_to_be_drawn_is_a_label_first():
+    split = SPLIT.to_draw(50)
+    labels, pictures = split.prepare(split.inputs[:8], split.targets[:8])
+    np.testing.assert_array_equal(labels, np.eye(50)[:8])
+    np.testing.assert_allclose(pictures, SPLIT.inputs[:8] / 255, rtol=1e-6)
+
+
 PARTS = {
     "slice": (slice(3, 20, 2), range(3, 20, 2)),
     "mask": (SPLIT.targets % 9 == 0, range(0, 50, 9)),

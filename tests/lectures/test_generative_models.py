@@ -8,7 +8,8 @@ from helpers.seeds import set_seed
 
 import zoo
 from recipes.lab.tasks.variational import likelihood_bounds
-from recipes.lab.training.adversarial import cross_entropy
+from recipes.lab.training.adversarial import Adversarial, cross_entropy
+from recipes.lab.training.schedules import one_cycle
 from zoo.generators import kl_divergence
 
 
@@ -117,3 +118,45 @@ def test_where_the_two_distributions_are_one_nobody_can_tell_them_apart():
     found, loss = best_discriminator(p, p)
     np.testing.assert_allclose(found[near], 0.5, atol=0.01)
     assert loss == pytest.approx(2 * np.log(2), abs=1e-4)  # -V(D*, G) = log 4
+
+
+@pytest.mark.thorough
+def test_a_game_ends_where_nobody_can_tell_drawn_from_real():
+    """The generator of one number finds its distribution, and D is 1/2."""
+    mean, deviation, steps = 2.0, 0.5, 1_500
+    set_seed(1)
+    code, number = keras.Input((1,)), keras.Input((1,))
+    square = keras.layers.Multiply()([number, number])
+    features = keras.layers.Concatenate()([number, square])
+    odds = keras.layers.Dense(1, kernel_initializer="zeros")
+    game = Adversarial(
+        keras.Model(code, keras.layers.Dense(1)(code)),
+        keras.Model(number, odds(features)),
+    )
+    rate = one_cycle(0.05, steps, warmup=0.05)
+    # Without momentum: it would carry both past the point and around it.
+    average = {"use_ema": True, "ema_momentum": 0.99}
+    game.compile(
+        keras.optimizers.Adam(rate, 0.0, 0.99, **average),
+        keras.optimizers.Adam(rate, 0.0, 0.99),
+    )
+    real = tf.random.stateless_normal((steps, 256, 1), (1, 1))
+    real = mean + deviation * real
+
+    @tf.function
+    def play():
+        for step in tf.range(steps):
+            game.train_step((real[step], real[step]))
+
+    play()
+    game.generator_optimizer.finalize_variable_values(
+        game.generator.trainable_variables
+    )
+    slope, offset = (w.item() for w in game.generator.get_weights())
+    assert offset == pytest.approx(mean, abs=0.05)
+    assert abs(slope) == pytest.approx(deviation, abs=0.05)
+    x = np.linspace(0.5, 3.5, 7, dtype="float32")[:, np.newaxis]
+    log_odds = game.discriminator(x)
+    np.testing.assert_allclose(tf.sigmoid(log_odds), 0.5, atol=0.02)
+    costs = cross_entropy(1.0, log_odds) + cross_entropy(0.0, log_odds)
+    np.testing.assert_allclose(costs, 2 * np.log(2), atol=1e-3)

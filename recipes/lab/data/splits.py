@@ -85,6 +85,18 @@ class Split:
         """
         return replace(self, prepare=_image_and_pixels)
 
+    def to_draw(self, num_classes: int) -> "Split":
+        """Return the split with labels as inputs, and images as targets.
+
+        A label is a one among zeros, the images are in [0, 1].
+        """
+
+        def prepare(images, labels):
+            _, pixels = _image_and_pixels(images, labels)
+            return tf.one_hot(labels, num_classes), pixels
+
+        return replace(self, prepare=prepare)
+
 
 def _image_and_pixels(images, labels):
     return images, tf.cast(images, tf.float32) / 255

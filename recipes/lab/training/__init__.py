@@ -1,7 +1,7 @@
 """How a model is trained: `fit` resumes what was cut off, on any devices."""
 
 from recipes.lab.training import closed_form
-from recipes.lab.training.adversarial import Adversarial
+from recipes.lab.training.adversarial import Adversarial, ConditionalAdversarial
 from recipes.lab.training.backbones import create_transfer_model
 from recipes.lab.training.building import create_model
 from recipes.lab.training.devices import check_one_device
@@ -18,6 +18,7 @@ from recipes.lab.training.second_order import minimize
 
 __all__ = [
     "Adversarial",
+    "ConditionalAdversarial",
     "EnergyAutoencoder",
     "Progress",
     "check_one_device",

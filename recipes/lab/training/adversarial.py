@@ -24,10 +24,24 @@ class Adversarial(keras.Model):
         generator: A model from codes `(batch, latent_dim)` to pictures.
         discriminator: A model from pictures to the log-odds, `(batch, 1)`, that
             they are real.
+        penalty: Weight of half the squared slope of the log-odds at the real
+            pictures (R1 of Mescheder et al. 2018): it keeps the discriminator
+            from being so sure that the generator has nothing to learn from.
+
+    Raises:
+        ValueError: If there is a penalty on what normalizes over the batch:
+            there each answer has a slope at all pictures.
     """
 
-    def __init__(self, generator, discriminator):
+    def __init__(self, generator, discriminator, penalty=0.0):
         super().__init__(name="adversarial")
+        layers = discriminator._flatten_layers()
+        if penalty and any(map(_normalizes_batch, layers)):
+            raise ValueError(
+                f"{discriminator.name} normalizes over the batch, so its slope "
+                f"cannot be penalized. Received: penalty={penalty}"
+            )
+        self.penalty = penalty
         self.generator = generator
         self.discriminator = discriminator
         self.seed_generator = keras.random.SeedGenerator()
@@ -71,44 +85,56 @@ class Adversarial(keras.Model):
         return history
 
     def train_step(self, data):
-        _, pictures = data
         self._descend(
-            lambda: self._loss_of_discriminator(pictures, training=True),
+            lambda: self._loss_of_discriminator(*data, training=True),
             *(self.discriminator, self.discriminator_optimizer),
         )
         self._descend(
-            lambda: self._loss_of_generator(pictures, training=True),
+            lambda: self._loss_of_generator(*data, training=True),
             *(self.generator, self.generator_optimizer),
         )
         return self.get_metrics_result()
 
     def test_step(self, data):
-        _, pictures = data
-        self._loss_of_discriminator(pictures, training=False)
-        self._loss_of_generator(pictures, training=False)
+        self._loss_of_discriminator(*data, training=False)
+        self._loss_of_generator(*data, training=False)
         return self.get_metrics_result()
 
-    def _loss_of_discriminator(self, pictures, training):
-        drawn = self._draw_like(pictures, training)
-        on_pictures = self.discriminator(pictures, training=training)
-        on_drawn = self.discriminator(drawn, training=training)
+    def _loss_of_discriminator(self, inputs, pictures, training):
+        drawn = self._draw_like(inputs, training)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(pictures)
+            on_pictures = self._judge(pictures, inputs, training)
+        on_drawn = self._judge(drawn, inputs, training)
         losses = cross_entropy(1.0, on_pictures) + cross_entropy(0.0, on_drawn)
         self.discriminator_loss.update_state(losses)
+        if self.penalty and training:
+            slopes = tape.gradient(on_pictures, pictures)
+            slopes = tf.reshape(slopes, (tf.shape(slopes)[0], -1))
+            squares = tf.reduce_sum(tf.square(slopes), 1, keepdims=True)
+            losses += 0.5 * self.penalty * squares
         return tf.reduce_mean(losses)
 
-    def _loss_of_generator(self, pictures, training):
-        drawn = self._draw_like(pictures, training)
-        on_drawn = self.discriminator(drawn, training=training)
+    def _loss_of_generator(self, inputs, pictures, training):
+        drawn = self._draw_like(inputs, training)
+        on_drawn = self._judge(drawn, inputs, training)
         losses = cross_entropy(1.0, on_drawn)
         self.generator_loss.update_state(losses)
         return tf.reduce_mean(losses)
 
-    def _draw_like(self, pictures, training):
-        """Draw as many pictures as there are of the others."""
-        count = keras.ops.shape(pictures)[0]
-        shape = (count, *self.generator.input_shape[1:])
-        codes = keras.random.normal(shape, seed=self.seed_generator)
-        return self.generator(codes, training=training)
+    def _draw_like(self, inputs, training):
+        """Draw as many pictures as there are inputs of a batch."""
+        return self.generator(self._codes_for(inputs), training=training)
+
+    def _codes_for(self, inputs):
+        """Draw a code for each input, whatever it is."""
+        count = keras.ops.shape(inputs)[0]
+        shape = (count, self.generator.input_shape[1])
+        return keras.random.normal(shape, seed=self.seed_generator)
+
+    def _judge(self, pictures, inputs, training):
+        """Return the log-odds that pictures are real."""
+        return self.discriminator(pictures, training=training)
 
     def _descend(self, loss, player, optimizer):
         # The gradients of all replicas are summed: each brings its share of
@@ -118,6 +144,33 @@ class Adversarial(keras.Model):
         with tf.GradientTape() as tape:
             scaled = optimizer.scale_loss(loss() / replicas)
         optimizer.apply(tape.gradient(scaled, variables), variables)
+
+
+class ConditionalAdversarial(Adversarial):
+    """A generator that is told what to draw, and its discriminator is, too.
+
+    Real pictures come with their labels, and the drawn ones of a batch are of
+    the same labels: these are the inputs of a split, see `Split.to_draw`.
+
+    Args:
+        generator: A model from codes to pictures. A code begins with the label,
+            a one among zeros.
+        discriminator: A model from pictures and labels to the log-odds,
+            `(batch, 1)`, that the pictures are real.
+        penalty: As of `Adversarial`.
+    """
+
+    def _codes_for(self, inputs):
+        codes = super()._codes_for(inputs)
+        style = codes[:, inputs.shape[1] :]
+        return keras.ops.concatenate([inputs, style], axis=1)
+
+    def _judge(self, pictures, inputs, training):
+        return self.discriminator([pictures, inputs], training=training)
+
+
+def _normalizes_batch(layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def cross_entropy(real: float, log_odds):
