@@ -43,6 +43,7 @@ Count = Annotated[int, Between(1, 100_000)]
 
 # Flags that say how often; a dry run does all of it once.
 ONCE = {
+    "classifier_epochs",
     "epochs",
     "layer_epochs",
     "machine_epochs",

@@ -90,6 +90,16 @@ CLASSES_DRAWN = Metric(
 )
 FID = Metric("test_fid", "Test FID", digits=2)
 REAL_FID = Metric("real_test_fid", "Test FID of training images", digits=2)
+DRAWN_AS_ASKED = Metric(
+    *("test_drawn_as_asked", "Drawn as asked", "%", 2),
+    factor=100,
+    better="max",
+)
+ACCURACY_FROM_DRAWN = Metric(
+    *("test_accuracy_from_drawn", "Test accuracy from drawn pictures", "%", 2),
+    factor=100,
+    better="max",
+)
 
 _METRICS = {
     metric.name: metric
@@ -98,6 +108,7 @@ _METRICS = {
         *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
+        *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }

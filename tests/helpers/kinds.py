@@ -5,7 +5,7 @@ from helpers.builders import small_cnn
 from helpers.tasks import sample
 from recipes.lab import tasks
 from recipes.lab.data import digit_tasks, tables
-from recipes.lab.inputs.noise import Noise
+from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
 
@@ -30,6 +30,13 @@ def machine():
 def generator():
     task = tasks.Generation(sample(), Noise(4), small_cnn())
     model = zoo.dcgan(filters=(4, 2), choices=2, latent_dim=4)
+    return task, model.get_layer("generator")
+
+
+def conditional_generator():
+    inputs = LabeledNoise(4, sample().class_names)
+    task = tasks.ConditionalGeneration(sample(), inputs, small_cnn())
+    model = zoo.conditional_gan(filters=(4, 2), latent_dim=4)
     return task, model.get_layer("generator")
 
 

@@ -110,8 +110,14 @@ class Cut(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.thorough
-@each_game
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("conditional_gan", marks=pytest.mark.thorough),
+        # tests/survival/test_kills.py kills it, too.
+        pytest.param("dcgan", marks=pytest.mark.slow),
+    ],
+)
 def test_a_game_that_is_cut_off_ends_with_the_same_bits(name, digits, tmp_path):
     game, history = play(digits, tmp_path / "unbroken", name)
     with pytest.raises(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from helpers.commands import ROOT, run_python
 from helpers.kinds import (
     autoencoder,
     classifier,
+    conditional_generator,
     generator,
     of_two_classes,
     regression,
@@ -43,6 +44,10 @@ KINDS = {
         {"sample": DRAWS},
     ),
     generator: (("decode",), {"serving_default": DRAWS, "sample": DRAWS}),
+    conditional_generator: (
+        ("decode",),
+        {"serving_default": DRAWS, "sample": DRAWS},
+    ),
     several_heads: (("serving_default",), FILES),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))

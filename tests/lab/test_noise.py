@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from helpers.commands import run_python
 
-from recipes.lab.inputs.noise import ASKED, MOST, Noise
+from recipes.lab.inputs.noise import ASKED, MOST, LabeledNoise, Noise
 
 NOISE = Noise(3)
 
@@ -71,3 +71,47 @@ def test_what_the_verification_asks_is_what_it_expects(sample):
     assert signature.ask(None) == ASKED
     expected = signature.expect(None)["code"]
     np.testing.assert_array_equal(codes_of(sample, **ASKED), expected)
+
+
+# --- with labels ----------------------------------------------------------
+
+LABELED = LabeledNoise(3, ("shirt", "shoe"))
+
+
+@pytest.fixture(scope="module")
+def labeled_sample():
+    """A signature that answers with the codes themselves."""
+    signature = LABELED.endpoint(
+        lambda codes: {"code": codes}, lambda codes: {"code": codes.numpy()}
+    )
+    answer = signature.function(*map(tf.constant, signature.ask(None).values()))
+    expected = signature.expect(None)["code"]
+    np.testing.assert_array_equal(answer["code"], expected)
+    return signature.function
+
+
+def ask_for(sample, label, count=5):
+    asked = (tf.constant(n, tf.int64) for n in (7, count, label))
+    return sample(*asked)["code"].numpy()
+
+
+def test_a_label_comes_before_the_code_that_the_seed_gives(labeled_sample):
+    codes = ask_for(labeled_sample, 1)
+    np.testing.assert_array_equal(codes[:, :2], [[0, 1]] * 5)
+    np.testing.assert_array_equal(codes[:, 2:], NOISE.draw(7, 5))
+    assert LABELED.shape == codes.shape[1:]
+
+
+def test_each_code_may_have_a_label_of_its_own():
+    codes = LABELED.draw(7, 3, np.array([1, 0, 1])).numpy()
+    np.testing.assert_array_equal(codes[:, 1], [1, 0, 1])
+    examples = LABELED.examples(None, 3)
+    np.testing.assert_array_equal(examples[:, 1], [0, 1, 0])
+
+
+@pytest.mark.parametrize(("label", "count"), [(-1, 5), (2, 5), (0, 0)])
+def test_a_label_that_there_is_not_is_refused(labeled_sample, label, count):
+    with pytest.raises(tf.errors.InvalidArgumentError) as refusal:
+        ask_for(labeled_sample, label, count)
+    wanted = "label must be from 0 to 1" if count else "count must be 1 or"
+    assert wanted in refusal.value.message

@@ -248,6 +248,16 @@ def test_a_generator_is_judged_by_its_own_judge():
         scoring.task_of(generated(judge | {"sum": "0" * 64}), None, sample())
 
 
+def test_a_generator_that_is_told_what_to_draw_knows_the_classes():
+    judge = _loading.describe_export("mnist_softmax_regression@shipped")
+    record = generated(judge)
+    record["metrics"]["test_accuracy_from_drawn"] = 0.9
+    task = scoring.task_of(record, None, sample())
+    assert isinstance(task, tasks.ConditionalGeneration)
+    assert task.inputs.class_names == sample().class_names
+    assert task.inputs.shape == (18,)
+
+
 @pytest.mark.thorough
 def test_chance_goes_by_the_order_of_the_images(
     autoencoder_dry_run, tmp_path, monkeypatch

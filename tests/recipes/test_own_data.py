@@ -15,6 +15,7 @@ OF_IMAGES = [
 ]
 # It needs a trained network that knows such images, or asks about digits.
 PARTICULAR = {
+    "mnist_conditional_gan": "The judge must be a classifier of 5 classes",
     "mnist_gan": "The judge must be a classifier of 5 classes",
     "mnist_multi_task": "The tasks are about the digits 0 to 9",
 }

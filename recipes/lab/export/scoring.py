@@ -29,7 +29,7 @@ from recipes.lab.export.verification import (
     are_sure,
 )
 from recipes.lab.flags import RunOptions
-from recipes.lab.inputs.noise import Noise
+from recipes.lab.inputs.noise import LabeledNoise, Noise
 from recipes.lab.metrics import FITTED_ACCURACY, Metric, named
 from zoo import _loading, _runtimes
 
@@ -441,6 +441,7 @@ def task_of(record: dict, version: Path, data: Data):
     # Several have the mean squared error of pictures, too, but not first.
     for kind in (
         tasks.EnergyBasedGeneration,
+        tasks.ConditionalGeneration,
         tasks.MultiTask,
         tasks.Classification,
         tasks.Regression,
@@ -455,6 +456,9 @@ def task_of(record: dict, version: Path, data: Data):
         raise KeyError("metrics")
     if kind is tasks.Generation:
         return kind(data, Noise(settings["latent_dim"]), _judge(settings))
+    if kind is tasks.ConditionalGeneration:
+        inputs = LabeledNoise(settings["latent_dim"], data.class_names)
+        return kind(data, inputs, _judge(settings))
     if kind is tasks.VariationalGeneration:
         return kind(data, settings["importance_samples"])
     if kind is tasks.InverseGraphics:

@@ -677,6 +677,26 @@ def samples_section(plots: Path, pictures):
     return "Drawn from noise", caption, html
 
 
+def labeled_samples_section(plots: Path, rows: list):
+    """Return the section with drawn pictures, a row for each label.
+
+    Args:
+        plots: Where the figures go.
+        rows: The pictures of one label after another, `STRIP` or fewer each.
+    """
+    width = max(map(len, rows))
+    pictures = np.concatenate(
+        [np.pad(row, [(0, width - len(row)), *[(0, 0)] * 3]) for row in rows]
+    )
+    caption = (
+        "Each row was asked for one label: the first pictures of one seed, "
+        "none chosen."
+    )
+    path = plots / "samples.png"
+    html = _in_rows(path, pictures, "pictures of labels", width)
+    return "Drawn from labels", caption, html
+
+
 def between_section(plots: Path, pictures, ends: str):
     """Return the section with ways between codes, a way in each row.
 

@@ -5,9 +5,10 @@ export, and says what card and report say of it.
 """
 
 from recipes.lab.tasks.classification import Classification
+from recipes.lab.tasks.conditional import ConditionalGeneration
 from recipes.lab.tasks.drawing import Drawing
 from recipes.lab.tasks.energy_based import EnergyBasedGeneration, run_chains
-from recipes.lab.tasks.generation import Generation
+from recipes.lab.tasks.generation import Generation, load_judge
 from recipes.lab.tasks.inverse_graphics import InverseGraphics
 from recipes.lab.tasks.logistic_pca import score_logistic_pca
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
@@ -24,6 +25,7 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
 __all__ = [
     "Classification",
+    "ConditionalGeneration",
     "Denoising",
     "Drawing",
     "EnergyBasedGeneration",
@@ -36,6 +38,7 @@ __all__ = [
     "add_noise",
     "binarized",
     "features_of",
+    "load_judge",
     "name_of_score",
     "psnr",
     "run_chains",
