@@ -34,9 +34,9 @@ class Config:
     """Length of the code that a picture is drawn from, behind the label."""
     epochs: Epochs = 20
     batch_size: BatchSize = 64
-    learning_rate: Rate = 0.002
+    learning_rate: Rate = 0.004
     """Of both Adams, at its peak after a twentieth of the steps."""
-    penalty: Amount = 1.0
+    penalty: Amount = 0.3
     """Weight of the squared slope of the discriminator at real images."""
     judge: str = "mnist_cnn@shipped"
     """Name or path of the export of a classifier of the same classes."""

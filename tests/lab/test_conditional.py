@@ -77,6 +77,7 @@ def test_what_a_classifier_is_to_learn_from_has_the_labels_that_were_asked(
     np.testing.assert_array_equal(drawn.inputs, task.data.test.inputs[firsts])
 
 
+@pytest.mark.thorough
 def test_each_signature_answers_as_the_model_does(generator):
     task, model = generator
     signatures = task.signatures(model)
