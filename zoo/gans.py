@@ -3,8 +3,8 @@
 Each model here has two sub-models that learn from each other. The `generator`
 draws pictures in [0, 1] from codes of a standard normal distribution; the
 `discriminator` takes such pictures, drawn or real, and gives the log-odds that
-they are real. The model itself is one behind the other, and the first lines of
-a training that `recipes/lab/training/adversarial.py` has whole.
+they are real. The model itself is the one behind the other.
+`recipes/lab/training/adversarial.py` trains the two in turns.
 """
 
 import math

@@ -121,7 +121,10 @@ class Generation:
     def _distances(self, images, split: Split) -> dict[str, float]:
         """Return how far drawn and training images are from a split's."""
         extractor = zoo.feature_extractor(self.judge)
-        train = self.data.train.inputs[: len(split)]
+        # From all of them: a folder's may be in the order of their classes.
+        train = self.data.train.inputs
+        count = min(len(split), len(train))
+        train = train[np.linspace(0, len(train) - 1, count).astype(int)]
         drawn, known, real = (
             predict(extractor, x) for x in (images, train, split.inputs)
         )
