@@ -70,6 +70,11 @@ def train(config: Config) -> dict[str, float]:
             )
         machines = [x for x in model.layers if hasattr(x, "contrastive")]
 
+        def draw_few():
+            """Return what the stack draws while its last machine learns."""
+            pictures = draw(machines, config.run.seed, count=10, steps=200)
+            return pictures.reshape(-1, *data.inputs.shape)
+
         # The machines, from the pixels up: one learns, those below are frozen.
         histories = []
         for machine in machines:
@@ -89,6 +94,7 @@ def train(config: Config) -> dict[str, float]:
                     *(run, part, data.train),
                     validation=data.validation,
                     augment=augmentation.random_ink,
+                    watch=draw_few if machine is machines[-1] else None,
                     phase=machine.name,
                     epochs=epochs,
                 )
@@ -122,12 +128,12 @@ def train(config: Config) -> dict[str, float]:
         )
 
 
-def draw(machines, seed: int):
-    """Return what a stack of machines draws, `(DRAWN, pixels)` in [0, 1]."""
+def draw(machines, seed: int, count: int = DRAWN, steps: int = STEPS):
+    """Return what a stack of machines draws, `(count, pixels)` in [0, 1]."""
     from recipes.lab import tasks
 
     *below, top = machines
-    _, states = tasks.run_chains(top, seed, DRAWN, STEPS)
+    _, states = tasks.run_chains(top, seed, count, steps)
     for machine in reversed(below):
         states = machine.visible_probabilities(states)
     return states.numpy()

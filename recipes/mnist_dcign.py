@@ -95,17 +95,18 @@ def train(config: Config) -> dict[str, float]:
                 ),
                 loss=nats_of_ink,
             )
+        task = tasks.InverseGraphics(
+            *(data, config.importance_samples, factors, values)
+        )
         history = training.fit(
             run,
             model,
             data.train.to_reconstruct(),
             validation=validation.to_reconstruct(),
             augment=augment,
+            watch=lambda: task.draw_few(model),
         )
 
-        task = tasks.InverseGraphics(
-            *(data, config.importance_samples, factors, values)
-        )
         scores = task.score(model, data.test)
         return run.finish(task, model, scores, history)
 

@@ -88,6 +88,7 @@ def train(config: Config) -> dict[str, float]:
             game,
             data.train.to_reconstruct(),
             validation=data.validation.to_reconstruct(),
+            watch=lambda: task.draw_few(generator),
         )
 
         scores = task.score(generator, data.test)

@@ -88,15 +88,16 @@ def train(config: Config) -> dict[str, float]:
 
         ink = tasks.binarized(data.validation.inputs, seed=1)
         validation = dataclasses.replace(data.validation, inputs=ink)
+        task = tasks.EnergyBasedGeneration(data)
         history = training.fit(
             run,
             model,
             data.train.to_reconstruct(),
             validation=validation.to_reconstruct(),
             augment=augmentation.random_ink,
+            watch=lambda: task.draw_few(model),
         )
 
-        task = tasks.EnergyBasedGeneration(data)
         scores = task.score(model, data.test)
         return run.finish(task, model, scores, history)
 

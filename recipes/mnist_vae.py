@@ -93,16 +93,17 @@ def train(config: Config) -> dict[str, float]:
         sampling.draws_always = True
         ink = tasks.binarized(data.validation.inputs, INK_SEED)
         validation = dataclasses.replace(data.validation, inputs=ink)
+        task = tasks.VariationalGeneration(data, config.importance_samples)
         history = training.fit(
             run,
             model,
             data.train.to_reconstruct(),
             validation=validation.to_reconstruct(),
             augment=augmentation.random_ink,
+            watch=lambda: task.draw_few(model),
         )
         sampling.draws_always = False
 
-        task = tasks.VariationalGeneration(data, config.importance_samples)
         scores = task.score(model, data.test)
         return run.finish(task, model, scores, history)
 

@@ -8,7 +8,11 @@ from helpers.marks import only_thorough
 from keras import layers
 
 import zoo
-from recipes.lab.training.parts import compute_as_a_whole, compute_in_parts
+from recipes.lab.training.parts import (
+    compute_as_a_whole,
+    compute_in_parts,
+    paused,
+)
 
 ROWS = 12
 
@@ -192,3 +196,19 @@ def test_chance_belongs_to_the_example(layer, options):
     compute_in_parts(model, 2)
     outputs = model(np.ones((4, 4, 2), "float32"), training=True).numpy()
     assert not np.allclose(outputs[:2], outputs[2:])
+
+
+def test_a_model_is_keras_own_for_a_while():
+    """A single example is too few for two parts."""
+    model = joined()
+    whole = model(random_inputs(model)[:1])
+    compute_in_parts(model, 2)
+    in_parts = model.call
+    with paused(model):
+        assert "call" not in vars(model)
+        np.testing.assert_array_equal(model(random_inputs(model)[:1]), whole)
+    assert model.call is in_parts
+    compute_as_a_whole(model)
+    with paused(model):
+        pass
+    assert "call" not in vars(model)

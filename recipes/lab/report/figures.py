@@ -697,6 +697,41 @@ def labeled_samples_section(plots: Path, rows: list):
     return "Drawn from labels", caption, html
 
 
+def watched_section(plots: Path, phase: str, pictures: dict):
+    """Return the section with pictures that were drawn during the training.
+
+    Args:
+        plots: Where the figures go.
+        phase: The phase of the training.
+        pictures: Number of epoch to the pictures after it, uint8; of the same
+            codes each time.
+    """
+    rows = [f"epoch {epoch}" for epoch in pictures]
+    options = {"columns": STRIP, "cmap": "gray", "limits": (0, 255)}
+    whole = np.concatenate([drawn[:STRIP] for drawn in pictures.values()])
+    figure = page.tiles(whole, None, rows=rows, **options)
+    alt = f"Pictures after {', '.join(rows)}: those of an epoch in a row."
+    html = page.figure_html(plots / f"watched_{phase}.png", figure, alt)
+    caption = (
+        "The same pictures after more and more epochs, drawn with the weights "
+        "of that moment."
+    )
+    if len(rows) > 1:
+        frames = [
+            page.tiles(drawn[:STRIP], None, rows=[row], **options)
+            for row, drawn in zip(rows, pictures.values(), strict=True)
+        ]
+        path = plots / f"watched_{phase}.gif"
+        caption += " Below, one after another."
+        html += '<p class="caption"></p>' + page.animation_html(
+            path, frames, "The rows above as an animated picture."
+        )
+    heading = "Learning to draw"
+    if phase != "train":
+        heading += f": {phase}"
+    return heading, caption, html
+
+
 def between_section(plots: Path, pictures, ends: str):
     """Return the section with ways between codes, a way in each row.
 

@@ -19,6 +19,7 @@ import zoo
 from recipes.lab import files
 from recipes.lab.files import SCHEMA
 
+FRAME_MS = 600  # of an animated picture
 MAILED_BYTES = 500_000  # of a PNG in the page; photographs go as JPEG
 
 INK, FAINT = "#1c2733", "#d5dce3"
@@ -100,13 +101,52 @@ def figure_html(path: Path, figure, alt: str) -> str:
     )
 
 
-def _rendered(figure, kind: str) -> bytes:
+def animation_html(path: Path, figures: list, alt: str) -> str:
+    """Write figures as an animated GIF, and return it as a part of the page.
+
+    Who wants nothing to move sees the last one.
+
+    Args:
+        path: Where the GIF goes.
+        figures: Figures of the same size, in order.
+        alt: What is to be seen, for those who cannot.
+    """
+    from PIL import Image
+
+    stills = [_rendered(figure, "png", dpi=96) for figure in figures]
+    first, *others = (
+        Image.open(io.BytesIO(still)).convert("RGB").quantize()
+        for still in stills
+    )
+    buffer = io.BytesIO()
+    first.save(
+        *(buffer, "GIF"),
+        save_all=True,
+        append_images=others,
+        duration=[FRAME_MS] * len(others) + [4 * FRAME_MS],
+        loop=0,
+    )
+    files.write_atomically(path, buffer.getbuffer())
+    moving, still = (
+        base64.b64encode(content).decode()
+        for content in (buffer.getbuffer(), stills[-1])
+    )
+    width, height = first.size
+    return (
+        '<picture><source media="(prefers-reduced-motion: reduce)" '
+        f'srcset="data:image/png;base64,{still}">'
+        f'<img width="{width}" height="{height}" alt="{escape(alt)}" '
+        f'src="data:image/gif;base64,{moving}"></picture>'
+    )
+
+
+def _rendered(figure, kind: str, dpi: int = 144) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A name of a class in letters that no font here has: boxes, and the
         # page has it as text.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, dpi=144)
+        figure.savefig(buffer, format=kind, dpi=dpi)
     return buffer.getvalue()
 
 
@@ -257,11 +297,12 @@ def _limits(curves) -> tuple[float, float, bool]:
     return low - margin, high + margin, bool(cut)
 
 
-def tiles(pictures, texts, columns, *, cmap, limits):
+def tiles(pictures, texts, columns, *, cmap, limits, rows=()):
     """Draw `(n, height, width, 1 or 3)` pictures in a grid, texts below.
 
-    A row without any text takes no room for it. One Axes holds all pictures:
-    an Axes for each takes seconds.
+    A row without any text takes no room for it; the names of `rows`, if there
+    are any, are on the left. One Axes holds all pictures: an Axes for each
+    takes seconds.
     """
     from matplotlib.figure import Figure
 
@@ -274,15 +315,16 @@ def tiles(pictures, texts, columns, *, cmap, limits):
     ]
     # All in inches, which makes the coordinates those of the paper.
     gap, line = 0.12, 0.17
-    wide = min(1.35, 8.8 / columns - gap)
+    margin = 0.1 + 0.075 * max(map(len, rows)) if rows else 0.0
+    wide = min(1.35, (8.8 - margin) / columns - gap)
     high = wide * height / width
     bottoms = np.cumsum([high + gap + row * line for row in lines])
-    size = columns * (wide + gap), bottoms[-1]
+    size = margin + columns * (wide + gap), bottoms[-1]
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, 1, 1))
     for i, picture in enumerate(pictures):
         row, column = divmod(i, columns)
-        left = column * (wide + gap) + gap / 2
+        left = margin + column * (wide + gap) + gap / 2
         end = bottoms[row] - gap / 2  # of the text, if there is any
         top = end - lines[row] * line - high
         axes.imshow(
@@ -298,6 +340,10 @@ def tiles(pictures, texts, columns, *, cmap, limits):
             middle = left + wide / 2
             text = axes.text(middle, end - 0.04, texts[i], parse_math=False)
             text.set(ha="center", va="baseline", size=9, linespacing=1.15)
+    for name, bottom, count in zip(rows, bottoms, lines, strict=False):
+        middle = bottom - gap / 2 - count * line - high / 2
+        text = axes.text(gap / 2, middle, name, parse_math=False)
+        text.set(ha="left", va="center", size=9)
     axes.set_xlim(0, size[0])
     axes.set_ylim(size[1], 0)
     axes.set_aspect("auto")

@@ -1,10 +1,12 @@
 """The report of a run: what its task says, the curves, the facts."""
 
+import functools
 from pathlib import Path
 
 from recipes.lab import files
 from recipes.lab.metrics import named, remark_on_losses
-from recipes.lab.report import page
+from recipes.lab.report import figures, page
+from recipes.lab.training.watching import watched_pictures
 
 
 def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
@@ -37,6 +39,7 @@ def write_report(run, task, model, scores, history: dict, sections=()) -> Path:
         if remark := remark_on_losses(run, metric):
             facts[fact] += f"; {remark}"
     facts |= _facts(run, task.data, model, history, scores.metrics)
+    sections = [*_watched(run), *sections]
     return compose(
         *(run.folder, run.title, _notice(run, task.data)),
         *(parts._replace(facts=facts), history, sections),
@@ -68,6 +71,18 @@ def compose(
     html = page.page(title, parts.headline, content, notice)
     files.write_atomically(report, html)
     return report
+
+
+def _watched(run) -> list:
+    """Return the sections with what was drawn while the phases trained."""
+    drawn = {phase: watched_pictures(run, phase) for phase in run.trainings}
+    return [
+        functools.partial(
+            figures.watched_section, phase=phase, pictures=pictures
+        )
+        for phase, pictures in drawn.items()
+        if pictures
+    ]
 
 
 def _explanations(run, task, model, scores, plots: Path) -> list:

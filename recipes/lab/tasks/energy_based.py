@@ -201,6 +201,12 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
             "show what the machine draws, and one\nlong chain does not."
         )
 
+    def draw_few(self, model: keras.Model) -> np.ndarray:
+        """Return where a few chains come to that begin at the same noise."""
+        machine = model.get_layer("machine")
+        pictures, _ = run_chains(machine, SEED, figures.STRIP)
+        return pictures.numpy().reshape(-1, *self.inputs.shape)
+
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
         """Return what the report says of the model; see `Classification`."""
         test, metrics = scores.split, scores.metrics

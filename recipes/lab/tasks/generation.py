@@ -222,6 +222,11 @@ takes codes, too.
             "are of none."
         )
 
+    def draw_few(self, model: keras.Model) -> np.ndarray:
+        """Return what a model draws of a few codes, always the same ones."""
+        few = self.data.validation[: figures.STRIP]
+        return predict(model, self._codes_for(few))
+
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
         """Return what the report says of the model; see `Classification`."""
         pictures, codes, metrics = scores.outputs, scores.inputs, scores.metrics

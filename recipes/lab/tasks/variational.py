@@ -224,6 +224,12 @@ codes, `model.get_layer("decoder")` takes codes.
             "draw."
         )
 
+    def draw_few(self, model: keras.Model) -> np.ndarray:
+        """Return what a model draws of a few codes, always the same ones."""
+        decoder = model.get_layer("decoder")
+        codes = Noise(decoder.input_shape[1]).draw(SEED, figures.STRIP)
+        return predict(decoder, codes.numpy())
+
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
         """Return what the report says of the model; see `Classification`."""
         test, metrics, bounds = scores.split, scores.metrics, scores.bounds

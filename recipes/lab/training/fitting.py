@@ -24,6 +24,7 @@ from recipes.lab.training.progress import (
     training_state,
 )
 from recipes.lab.training.schedules import Later
+from recipes.lab.training.watching import Watcher, folder_of
 
 REPEATS_APART = 1_000  # seeds, so that runs of other seeds repeat none of them
 
@@ -36,6 +37,7 @@ def fit(
     validation: Split | None = None,
     augment: Callable | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    watch: Callable | None = None,
     phase: str = "train",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -53,6 +55,10 @@ def fit(
             `recipes.lab.data.augmentation`.
         callbacks: Further Keras callbacks. `EarlyStopping` and
             `ReduceLROnPlateau` are resumed, too.
+        watch: Function that returns a few pictures `(n, height, width,
+            channels)` in [0, 1] as the model draws them now, the same each time
+            but for what it has learnt. It is called after some epochs, and the
+            report shows what it returned. It may move no variable.
         phase: Name of this fit, for recipes with several.
         epochs: Number of epochs; None for the Config's.
         batch_size: Global batch size; None for the Config's.
@@ -115,6 +121,8 @@ def fit(
             "validation_data": run.devices.distribute(validation_shares),
             "validation_steps": validation_steps,
         }
+    if watch and run.devices.is_chief:
+        callbacks = [*callbacks, Watcher(folder_of(run, phase), epochs, watch)]
     if run.options.tensorboard and run.devices.is_chief:
         callbacks = [*callbacks, _tensorboard(run, phase)]
     model.fit(

@@ -7,6 +7,7 @@ with each other: in a batch normalisation, in random numbers, in the loss. The
 gradient is that of the whole batch, but for rounding.
 """
 
+import contextlib
 import functools
 import itertools
 
@@ -75,6 +76,25 @@ def compute_as_a_whole(model) -> None:
     """Make a model Keras' own again."""
     for part in _functional_models(model):
         vars(part).pop("call", None)
+
+
+@contextlib.contextmanager
+def paused(model):
+    """Let a model be Keras' own for a while: asked for less than a part each.
+
+    Args:
+        model: A model that may compute in parts.
+    """
+    calls = {
+        part: vars(part).pop("call")
+        for part in _functional_models(model)
+        if "call" in vars(part)
+    }
+    try:
+        yield
+    finally:
+        for part, call in calls.items():
+            part.call = call
 
 
 def _functional_models(model) -> list:
