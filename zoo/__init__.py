@@ -78,6 +78,7 @@ if not _is_command():
     from zoo.gans import gan as gan
     from zoo.gans import dcgan as dcgan
     from zoo.gans import conditional_gan as conditional_gan
+    from zoo.deblurring import deblurring_gan as deblurring_gan
     from zoo.graphics import deconvolution as deconvolution
     from zoo.graphics import dcign as dcign
     from zoo.recurrent import simple_rnn as simple_rnn

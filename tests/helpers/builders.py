@@ -18,7 +18,7 @@ NEAR_COPIES = (
     *("autoencoder", "deep_cnn", "gru", "lecture_cnn", "linear_neuron"),
     *("simple_rnn", "residual_mlp", "alexnet", "vgg", "googlenet", "resnet"),
     *("hydranet", "multi_task_cnn", "table_mlp", "dbn", "deconvolution"),
-    *("dcign", "gan", "conditional_gan"),
+    *("dcign", "gan", "conditional_gan", "deblurring_gan"),
 )
 
 
