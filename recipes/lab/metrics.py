@@ -59,6 +59,8 @@ RMSE = Metric("test_rmse", "Test RMSE", digits=3)
 MAE = Metric("test_mae", "Test MAE", digits=3)
 R2 = Metric("test_r2", "Test R²", digits=3, better="max")
 PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
+SSIM = Metric("test_ssim", "Test SSIM", digits=4, better="max")
+SHARPNESS = Metric("test_sharpness", "Test sharpness", digits=3, better="max")
 MEAN_SCORE = Metric(
     *("test_mean_score", "Mean test score", "%", 2), factor=100, better="max"
 )
@@ -105,7 +107,7 @@ _METRICS = {
     metric.name: metric
     for metric in (
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
-        *(PSNR, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
+        *(PSNR, SSIM, SHARPNESS, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),

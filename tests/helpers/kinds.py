@@ -4,7 +4,7 @@ import zoo
 from helpers.builders import small_cnn
 from helpers.tasks import sample
 from recipes.lab import tasks
-from recipes.lab.data import digit_tasks, tables
+from recipes.lab.data import degradation, digit_tasks, tables
 from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -38,6 +38,14 @@ def conditional_generator():
     task = tasks.ConditionalGeneration(sample(), inputs, small_cnn())
     model = zoo.conditional_gan(filters=(4, 2), latent_dim=4)
     return task, model.get_layer("generator")
+
+
+def restorer():
+    level = 1.5, 0.1
+    data = degradation.to_restore(sample(), *level)
+    model = zoo.deblurring_gan(filters=(4, 4), critic_filters=(4,))
+    generator = zoo.feature_extractor(model, "generator")
+    return tasks.Restoration(data, *level), generator
 
 
 def regression():

@@ -10,6 +10,7 @@ from helpers.kinds import (
     generator,
     of_two_classes,
     regression,
+    restorer,
     several_heads,
     variational,
 )
@@ -51,6 +52,7 @@ KINDS = {
     },
     generator: {"model": PICTURES},
     conditional_generator: {"model": PICTURES},
+    restorer: {"model": PICTURES},
     several_heads: {
         "model": {head.name: "float32" for head in digit_tasks.HEADS}
     },
@@ -58,7 +60,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", only_thorough(KINDS, {*KINDS} - {conditional_generator})
+    "kind",
+    only_thorough(KINDS, {*KINDS} - {conditional_generator, restorer}),
 )
 def test_a_file_answers_as_the_signatures_do(kind):
     task, model = kind()

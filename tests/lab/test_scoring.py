@@ -141,7 +141,11 @@ def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
 
 
 @pytest.mark.parametrize(
-    "kind", ["autoencoder", "classifier", "machine", "regression"]
+    "kind",
+    [
+        *("autoencoder", "classifier", "machine", "regression"),
+        pytest.param("restorer", marks=pytest.mark.thorough),
+    ],
 )
 def test_numbers_tell_what_an_export_does(kind, tmp_path):
     task, model = getattr(kinds, kind)()
@@ -149,9 +153,11 @@ def test_numbers_tell_what_an_export_does(kind, tmp_path):
     for name, text in task.assets().items():
         (tmp_path / "assets" / name).write_text(text, "utf-8")
     metrics = task.score(model, task.data.test[:20]).metrics
-    record = {"metrics": metrics, "settings": {}}
+    record = {"metrics": metrics, "settings": {"blur": 1.5, "noise": 0.1}}
     found = scoring.task_of(record, tmp_path, task.data)
     assert type(found) is type(task)
+    if kind == "restorer":
+        assert (found.blur, found.noise) == (1.5, 0.1)
 
 
 # --- data of one's own ---------------------------------------------------

@@ -115,7 +115,7 @@ def test_two_devices_draw_what_one_does(tmp_path):
         np.testing.assert_allclose(two[epoch].astype(int), pictures, atol=1)
 
 
-DRAWING = ("generator", "machine", "variational")
+DRAWING = ("generator", "machine", "restorer", "variational")
 
 
 @pytest.mark.thorough

@@ -171,6 +171,7 @@ RESUME_AS_OTHERS = (
     *("mnist_deep_autoencoder", "mnist_gan", "mnist_lenet5", "moons_mlp"),
     *("mnist_learning_curve", "mnist_multi_task", "mnist_optimizers"),
     *("fashion_mnist_baselines", "mnist_dcign", "mnist_deconvolution"),
+    "fashion_mnist_deblurring_gan",
     "mnist_conditional_gan",
 )
 # Where the sample is more than a dry run needs.

@@ -35,7 +35,7 @@ NEAR_COPIES = (
     *("mnist_cnn_accurate", "mnist_mlp_augmented"),
     *("mnist_convolutional_autoencoder", "mnist_sparse_autoencoder"),
     *("mnist_autoencoder_2006", "mnist_energy_autoencoder", "mnist_iwae"),
-    "mnist_dcign",
+    *("mnist_dcign", "fashion_mnist_deblurring_gan"),
 )
 FEWER = {
     "mnist_dbn": ["--hidden-units", 16, 12],

@@ -18,7 +18,14 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import tasks, terminal
-from recipes.lab.data import digit_tasks, own, poses, sources, styles
+from recipes.lab.data import (
+    degradation,
+    digit_tasks,
+    own,
+    poses,
+    sources,
+    styles,
+)
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import formats
@@ -38,6 +45,7 @@ _BY_CHANCE = (
     tasks.Denoising,
     tasks.EnergyBasedGeneration,
     tasks.Generation,
+    tasks.Restoration,
     tasks.VariationalGeneration,
 )
 _SMALLEST = 1e-6  # tolerance: float32 has no more of a number near 1
@@ -438,6 +446,9 @@ def task_of(record: dict, version: Path, data: Data):
         return tasks.Denoising(data, settings["noise"])
     if f"class_mean_{tasks.Drawing.metrics[0].name}" in metrics:
         return tasks.Drawing(styles.to_draw(data))
+    if f"wiener_{tasks.Restoration.metrics[0].name}" in metrics:
+        level = settings["blur"], settings["noise"]
+        return tasks.Restoration(degradation.to_restore(data, *level), *level)
     # Several have the mean squared error of pictures, too, but not first.
     for kind in (
         tasks.EnergyBasedGeneration,

@@ -592,6 +592,39 @@ def strips_section(plots: Path, rows: list, errors, labels):
     return "Originals and reconstructions", caption, html
 
 
+def restorations_section(plots: Path, rows: dict, errors, table: str):
+    """Show the first images, and then those that came out worst.
+
+    Args:
+        plots: Where the figures go.
+        rows: What each row shows, in words, to its pictures, `(n, height,
+            width, channels)` in [0, 1].
+        errors: The error of each image.
+        table: What the rows are worth, as HTML.
+    """
+    worst = np.argsort(-errors, kind="stable")[:STRIP]
+    parts = []
+    for name, chosen in {"first": np.arange(STRIP), "worst": worst}.items():
+        chosen = chosen[: len(errors)]
+        strips = np.concatenate([row[chosen] for row in rows.values()])
+        figure = page.tiles(
+            *(strips, None, len(chosen)),
+            cmap="gray",
+            limits=(0, 1),
+            rows=list(rows),
+        )
+        alt = f"The {name} test images in rows: {', '.join(rows)}."
+        path = plots / f"restored_{name}.png"
+        parts.append(page.figure_html(path, figure, alt))
+    caption = (
+        "Above the first test images, below those that came out worst. The "
+        "sharpness is that of the edges, as a share of the true one; noise "
+        "and ripples count as edges, too."
+    )
+    html = '<p class="caption"></p>'.join(parts)
+    return "Restored", caption, f"{html}\n{table}"
+
+
 def code_map_section(plots: Path, codes, labels, names: list[str]):
     """Return the section with a map of codes `(n, latent_dim)`."""
     from matplotlib import colormaps

@@ -20,6 +20,7 @@ from recipes.lab.tasks.reconstruction import (
     score_pca,
 )
 from recipes.lab.tasks.regression import Regression
+from recipes.lab.tasks.restoration import Restoration
 from recipes.lab.tasks.scores import features_of
 from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
@@ -34,6 +35,7 @@ __all__ = [
     "MultiTask",
     "Reconstruction",
     "Regression",
+    "Restoration",
     "VariationalGeneration",
     "add_noise",
     "binarized",

@@ -13,11 +13,13 @@ from recipes.lab.training.gradients import (
 )
 from recipes.lab.training.measuring import once
 from recipes.lab.training.progress import Progress
+from recipes.lab.training.restoring import AdversarialRestoration
 from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
 
 __all__ = [
     "Adversarial",
+    "AdversarialRestoration",
     "ConditionalAdversarial",
     "EnergyAutoencoder",
     "Progress",
