@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -169,11 +170,14 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
             model: The trained model.
             names: Names of its outputs.
         """
-        kernel = figures.first_kernel(model)
-        if kernel is None:
+        layer = figures.first_with_kernel(model)
+        if layer is None:
             return None
-        if kernel.shape == (np.prod(self.shape), len(names)):
-            kernel = kernel.reshape(*self.shape, -1)  # of a linear model
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        if kernel.ndim == 2 and len(kernel) == np.prod(self.shape):
+            if layer.output is not model.output:
+                names = []  # these are the weights of hidden neurons
+            kernel = kernel.reshape(*self.shape, -1)
         if kernel.ndim != 4:
             return None
         return figures.filters_section(plots, kernel, names, self.shape[:2])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -179,8 +180,8 @@ printf '%s' '{{"signature_name": "columns", "instances": [{{{example}}}]}}' |
 
     def weights_section(self, plots: Path, model, names: list[str]):
         """Return the section with the weights of the first layer, if any."""
-        kernel = figures.first_kernel(model)
-        if kernel is None or kernel.shape[0] != len(self.columns):
+        layer = figures.first_with_kernel(model)
+        if layer is None or layer.kernel.shape[0] != len(self.columns):
             return None
         return figures.bars_section(
             plots / "weights.png",
@@ -188,7 +189,7 @@ printf '%s' '{{"signature_name": "columns", "instances": [{{{example}}}]}}' |
             caption="What a standard deviation more of a column adds to the "
             "weighted sum.",
             labels=[column.title for column in self.columns],
-            bars=kernel,
+            bars=keras.ops.convert_to_numpy(layer.kernel),
         )
 
 

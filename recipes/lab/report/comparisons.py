@@ -210,8 +210,10 @@ def _label(axes, panel: Panel) -> None:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        whole = {"integer": True, "min_n_ticks": 1, "steps": (1, 2, 5, 10)}
-        axes.xaxis.set_major_locator(MaxNLocator(6, **whole))
+        xs = (x for line in panel.lines.values() for x in line)
+        steps = {"min_n_ticks": 1, "steps": (1, 2, 5, 10)}
+        steps["integer"] = all(float(x).is_integer() for x in xs)
+        axes.xaxis.set_major_locator(MaxNLocator(6, **steps))
     values = [
         value
         for line in panel.lines.values()

@@ -25,11 +25,11 @@ FOR, AGAINST = (0.79, 0.0, 0.13), (0.02, 0.33, 0.66)  # an answer
 PALE = 0.3  # contrast of pictures that something is laid over
 
 
-def first_kernel(model: keras.Model) -> np.ndarray | None:
-    """Return the kernel of the first layer that has one."""
+def first_with_kernel(model: keras.Model) -> keras.layers.Layer | None:
+    """Return the first layer that has a kernel."""
     for layer in model.layers:
-        if (kernel := getattr(layer, "kernel", None)) is not None:
-            return keras.ops.convert_to_numpy(kernel)
+        if getattr(layer, "kernel", None) is not None:
+            return layer
     return None
 
 
@@ -220,7 +220,8 @@ def filters_section(plots: Path, filters, names: list[str], image_size):
         reading = "what is bright on red speaks for the class, on blue against"
     else:
         heading = "First-layer filters"
-        reading = "a filter answers most to a patch that looks like it"
+        seen = "image" if tuple(size) == tuple(image_size) else "patch"
+        reading = f"a filter answers most to a {seen} that looks like it"
     caption = f"{colors}; {reading}. Each has its own scale."
     if maps > FILTERS:
         caption += f" The first {FILTERS} of {maps} are shown."
@@ -494,7 +495,7 @@ def truth_section(plots: Path, truth, answers, name: str):
         "On the line an answer is right. Where the dots lie flatter than the "
         "line, the model keeps close to the mean."
     )
-    correlation = np.corrcoef(truth, answers)[0, 1]
+    correlation = _correlation(truth, answers)
     alt = (
         f"Scatter plot of {len(truth)} answers against the truth; their "
         f"correlation is {correlation:.2f}."
@@ -529,12 +530,19 @@ def truths_section(plots: Path, numbers: dict):
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     alt = "Answers against the truth; their correlations are " + ", ".join(
-        f"{np.corrcoef(truth, answers)[0, 1]:.3f} for {name}"
+        f"{_correlation(truth, answers):.3f} for {name}"
         for name, (truth, answers) in numbers.items()
     )
     caption = "On the line an answer is right."
     html = page.figure_html(plots / "truths.png", figure, f"{alt}.")
     return "Numbers against the truth", caption, html
+
+
+def _correlation(truth, answers) -> float:
+    """Return the correlation; 0 of answers that are all the same."""
+    if min(np.ptp(truth), np.ptp(answers)) < 1e-4:
+        return 0.0
+    return float(np.corrcoef(truth, answers)[0, 1])
 
 
 def errors_section(plots: Path, errors, name: str):

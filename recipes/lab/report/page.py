@@ -101,7 +101,9 @@ def figure_html(path: Path, figure, alt: str) -> str:
     )
 
 
-def animation_html(path: Path, figures: list, alt: str) -> str:
+def animation_html(
+    path: Path, figures: list, alt: str, frame_ms: int = FRAME_MS
+) -> str:
     """Write figures as an animated GIF, and return it as a part of the page.
 
     Who wants nothing to move sees the last one.
@@ -110,6 +112,7 @@ def animation_html(path: Path, figures: list, alt: str) -> str:
         path: Where the GIF goes.
         figures: Figures of the same size, in order.
         alt: What is to be seen, for those who cannot.
+        frame_ms: How long each is seen; the last one four times as long.
     """
     from PIL import Image
 
@@ -123,7 +126,7 @@ def animation_html(path: Path, figures: list, alt: str) -> str:
         *(buffer, "GIF"),
         save_all=True,
         append_images=others,
-        duration=[FRAME_MS] * len(others) + [4 * FRAME_MS],
+        duration=[frame_ms] * len(others) + [4 * FRAME_MS],
         loop=0,
     )
     files.write_atomically(path, buffer.getbuffer())

@@ -121,9 +121,10 @@ def _units(model, layers, plots, seed):
         name: explaining.maximize(model, shown, name, seed=seed).images
         for name in layers
     }
-    kernel = figures.first_kernel(model)
+    layer = figures.first_with_kernel(model)
     selectivity = None
-    if kernel is not None and kernel.ndim == 4 and min(kernel.shape[:2]) > 1:
+    kernel = layer and keras.ops.convert_to_numpy(layer.kernel)
+    if layer and kernel.ndim == 4 and min(kernel.shape[:2]) > 1:
         random = np.random.default_rng(seed).normal(size=(*kernel.shape, 20))
         random = random.reshape(*kernel.shape[:3], -1)
         selectivity = tuple(
