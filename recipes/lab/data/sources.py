@@ -1,6 +1,7 @@
 """Data sets as arrays: train, validation and test, from wherever they are.
 
-Tables and small digits come with the package. For other images the sources are,
+Tables and small digits come with the package, and a few data sets are drawn by
+programs in it. For other images the sources are,
 in order: a folder with a TFDS data set, IDX files or Keras' npz; a TFDS
 download; what Keras has downloaded; and for digits the 1,797 that come with
 scikit-learn. What was used is always said.
@@ -20,7 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from recipes.lab import files
-from recipes.lab.data import originals, sample, splits, tables, tfds
+from recipes.lab.data import (
+    originals,
+    sample,
+    splits,
+    synthetic,
+    tables,
+    tfds,
+)
 from recipes.lab.data.splits import Data, Facts, Split
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.flags import RunOptions
@@ -92,7 +100,7 @@ SOURCES = {
 
 # What comes with the package.
 EMBEDDED = {**tables.TABLES, "digits_8x8": sample.digits_8x8}
-NAMES = (*SOURCES, *EMBEDDED)  # of all data sets
+NAMES = (*SOURCES, *EMBEDDED, *synthetic.SETS)  # of all data sets
 
 
 def load(name: str, options: RunOptions, *, stand_in: bool = True) -> Data:
@@ -114,6 +122,8 @@ def load(name: str, options: RunOptions, *, stand_in: bool = True) -> Data:
         data = _load_images(name, options, stand_in)
     elif name in EMBEDDED:
         data = EMBEDDED[name]()
+    elif name in synthetic.SETS:
+        data = synthetic.SETS[name](options.dry_run)
     else:
         close = difflib.get_close_matches(name, NAMES)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""

@@ -7,13 +7,12 @@ training, one is for validation and one for testing: no random numbers, and all
 three parts have the same mix of classes, or of small and large numbers.
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from recipes.lab.data.splits import Data, Facts, Split
+from recipes.lab.data.splits import Data, Facts, Split, sum_of
 from recipes.lab.inputs.tables import NOT_STATED, Column, Tables
 
 
@@ -145,7 +144,7 @@ def infert() -> Data:
         ),
         class_names=("control", "case"),
         source="the package",
-        checksum=_sum_of(rows, labels, table["stratum"]),
+        checksum=sum_of(rows, labels, table["stratum"]),
         groups=table["stratum"].astype("int32"),
     )
 
@@ -265,15 +264,6 @@ def _data(name, facts, columns, rows, targets, *, source, **more) -> Data:
         inputs=Tables(columns),
         facts=facts,
         source=source,
-        checksum=_sum_of(rows, targets),
+        checksum=sum_of(rows, targets),
         **{"class_names": (), **more},
     )
-
-
-def _sum_of(*arrays) -> str:
-    """Return the SHA-256 of arrays, the same on every machine."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
-    return digest.hexdigest()

@@ -25,6 +25,7 @@ from recipes.lab.data import (
     poses,
     sources,
     styles,
+    synthetic,
 )
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import DataError, RecipeError, UsageError
@@ -306,6 +307,8 @@ def _data_of(record: dict, export: Path, options: RunOptions) -> Data:
             f"{export} was trained on data that are no recipe's, {name}. Say "
             "where they are: --dataset PATH."
         )
+    if name in synthetic.SETS:  # drawn once more, or its small sample is
+        options = replace(options, dry_run=record["settings"]["dry_run"])
     return sources.load(name, options, stand_in=False)
 
 
@@ -454,6 +457,7 @@ def task_of(record: dict, version: Path, data: Data):
         tasks.EnergyBasedGeneration,
         tasks.ConditionalGeneration,
         tasks.MultiTask,
+        tasks.Steering,
         tasks.Classification,
         tasks.Regression,
         tasks.Reconstruction,

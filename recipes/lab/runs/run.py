@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import zoo
 from recipes.lab import files, flags, terminal
-from recipes.lab.data import own, sources, tables
+from recipes.lab.data import own, sources, synthetic, tables
 from recipes.lab.data.splits import Data, steps_per_epoch
 from recipes.lab.errors import DataError, UsageError
 from recipes.lab.export.exporting import export
@@ -231,10 +231,12 @@ def _load(options, dataset: str | Data) -> Data:
         return own.load(dataset, options)  # of a copy of a recipe
     name = dataset.name if isinstance(dataset, Data) else dataset
     for other in (name, options.dataset):
-        if other in sources.EMBEDDED:
-            reason = "is a table"
-            if other not in tables.TABLES:
-                reason = "has no test set, for it is cross-validated"
+        if other in sources.EMBEDDED or other in synthetic.SETS:
+            reason = "has no test set, for it is cross-validated"
+            if other in tables.TABLES:
+                reason = "is a table"
+            elif other in synthetic.SETS:
+                reason = "is drawn by a program, for a recipe of its own"
             raise UsageError(
                 "--dataset is for recipes of images to take other images. "
                 f"{other} {reason}."

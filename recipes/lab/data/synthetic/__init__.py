@@ -1,0 +1,15 @@
+"""Data sets that a program draws, each by its seed: one file each."""
+
+from collections.abc import Callable
+from functools import partial
+
+from recipes.lab.data.splits import Data
+from recipes.lab.data.synthetic import collisions, faces, ising, roads
+
+# Each takes whether a small sample is enough.
+SETS: dict[str, Callable[[bool], Data]] = {
+    **{f"faces_{what}": partial(faces.load, what) for what in faces.ANSWERS},
+    **{f"ising_{size}": partial(ising.load, size) for size in ising.SIZES},
+    "roads": roads.load,
+    "collisions": collisions.load,
+}
