@@ -64,6 +64,9 @@ if not _is_command():
     from zoo.imagenet import vgg as vgg
     from zoo.imagenet import googlenet as googlenet
     from zoo.imagenet import resnet as resnet
+    from zoo.retinas import face_pose as face_pose
+    from zoo.retinas import alvinn as alvinn
+    from zoo.physics import ising_phases as ising_phases
     from zoo.hydra import hydranet as hydranet
     from zoo.hydra import multi_task_cnn as multi_task_cnn
     from zoo.transfer import transfer_classifier as transfer_classifier

@@ -18,7 +18,7 @@ import keras
 from zoo import _pixels, _settings
 
 TASKS = (
-    *("classification", "regression", "multi_task"),
+    *("classification", "regression", "multi_task", "steering"),
     *("reconstruction", "generation"),
 )
 INPUTS = ("images", "tables", "noise")

@@ -84,6 +84,16 @@ FACTOR_CORRELATION = Metric(
 OTHER_CORRELATION = Metric(
     "test_other_correlation", "Correlation with other factors", digits=3
 )
+AUC = Metric("test_auc", "Test area under the curve", digits=4, better="max")
+CENTROID_ERROR = Metric(
+    *("test_centroid_error", "Error of the direction", "units", 2)
+)
+FARTHEST = Metric(
+    *("drive_farthest", "Farthest from the middle of the road", "m", 2)
+)
+CRITICAL_ERROR = Metric(
+    *("critical_temperature_error", "Error of the critical temperature", "", 4)
+)
 CLASSIFIER_SCORE = Metric(
     *("test_classifier_score", "Classifier score", "", 2), better="max"
 )
@@ -111,6 +121,7 @@ _METRICS = {
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
+        *(AUC, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }

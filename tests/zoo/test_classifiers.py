@@ -77,12 +77,14 @@ def test_last_layer_is_predictions(name):
         in (
             *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
             *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
-            *("elm", "lenet5", "softmax_regression"),
+            *("elm", "lenet5", "softmax_regression", "face_pose"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")
         else name
         for name in IMAGE_CLASSIFIERS
+        # To this one a bright stripe is the same wherever it is.
+        if name != "ising_phases"
     ],
 )
 def test_training_lowers_the_loss_on_a_few_images(name):
@@ -91,6 +93,7 @@ def test_training_lowers_the_loss_on_a_few_images(name):
     # three sigmoid layers that nothing has trained before.
     quicker = {
         "transfer_classifier": {"mode": "full"},
+        "face_pose": {"hidden_units": 20},
         "dbn": {"hidden_units": (100,)},
     }.get(name, {})
     model = zoo.create_model(name, classifier_activation=None, **quicker)

@@ -22,6 +22,7 @@ from recipes.lab.tasks.reconstruction import (
 from recipes.lab.tasks.regression import Regression
 from recipes.lab.tasks.restoration import Restoration
 from recipes.lab.tasks.scores import features_of
+from recipes.lab.tasks.steering import Steering, centroid
 from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "Reconstruction",
     "Regression",
     "Restoration",
+    "Steering",
     "VariationalGeneration",
     "add_noise",
     "binarized",
+    "centroid",
     "features_of",
     "load_judge",
     "name_of_score",
