@@ -173,9 +173,11 @@ RESUME_AS_OTHERS = (
     *("fashion_mnist_baselines", "mnist_dcign", "mnist_deconvolution"),
     "fashion_mnist_deblurring_gan",
     "mnist_conditional_gan",
+    *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
+    "exotic_particle": ("--hidden-units", 16, 16),
     "mnist_dbn": ("--hidden-units", 16, 12),
     "mnist_pretraining": ("--hidden-units", 16, 12),
     "mnist_dcign": ("--importance-samples", 5),
