@@ -84,6 +84,7 @@ def train(config: Config) -> dict[str, float]:
             game,
             data.train.to_draw(data.num_classes),
             validation=data.validation.to_draw(data.num_classes),
+            watch=lambda: task.draw_few(generator),
         )
         scores = task.score(generator, data.test)
 
