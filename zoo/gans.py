@@ -141,8 +141,8 @@ def gan(
     x = code
     # Batch normalisation has an offset of its own, hence no bias before it.
     for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(units, use_bias=False, name=f"hidden{i}")(x)
-        x = _normalized(x, f"hidden{i}")
+        x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
+        x = _normalized(x, f"mapping{i}")
     x = layers.Dense(math.prod(image_shape), name="logits")(x)
     x = layers.Reshape(image_shape, name="grid")(x)
     picture = layers.Activation("sigmoid", dtype="float32", name="picture")(x)
