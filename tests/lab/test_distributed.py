@@ -152,6 +152,7 @@ def test_mirrored_with_synchronised_batch_norm_is_close_to_one_device(
     assert largest_difference(one.weights(), two.weights()) < 5e-4
 
 
+@pytest.mark.thorough
 def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
     convolution_on_one, convolution_on_two, tmp_path
 ):

@@ -164,6 +164,7 @@ def test_inference_draws_nothing():
     assert float(model.losses[0]) == loss
 
 
+@pytest.mark.thorough
 def test_fit_teaches_a_machine_without_a_loss():
     set_seed(0)
     model = zoo.rbm((2, 2, 1), hidden_units=6, steps=5)
