@@ -21,7 +21,7 @@ TASKS = (
     *("classification", "regression", "multi_task", "steering"),
     *("reconstruction", "generation"),
 )
-INPUTS = ("images", "tables", "noise")
+INPUTS = ("images", "tables", "tokens", "noise")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,10 @@ class ONNX:
                 )
                 for value in session.get_inputs()
             }
-            name = "decode" if "code" in arguments else "serving_default"
+            known = (
+                _SIGNATURES[key] for key in arguments if key in _SIGNATURES
+            )
+            name = next(known, "serving_default")
             self._sessions[name] = session
             self.signatures[name] = arguments
             self.outputs[name] = [value.name for value in session.get_outputs()]
@@ -109,9 +112,13 @@ class ONNX:
 
 _DTYPES = {
     "tensor(float)": "float32",
+    "tensor(int32)": "int32",
     "tensor(int64)": "int64",
     "tensor(uint8)": "uint8",
 }
+
+# Of which signature an ONNX file is, by an input that it has.
+_SIGNATURES = {"code": "decode", "tokens": "tokens"}
 
 # What the formats are called, and in which file and runtime each is.
 FORMATS = {

@@ -84,7 +84,7 @@ FACTOR_CORRELATION = Metric(
 OTHER_CORRELATION = Metric(
     "test_other_correlation", "Correlation with other factors", digits=3
 )
-AUC = Metric("test_auc", "Test area under the curve", digits=4, better="max")
+AUC = Metric("auc", "Area under the curve", digits=4, better="max")
 CENTROID_ERROR = Metric(
     *("test_centroid_error", "Error of the direction", "units", 2)
 )

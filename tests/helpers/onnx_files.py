@@ -26,7 +26,8 @@ def file_of(model):
     """Write a model without a task: `x0`, `x1` ... to `y0`, `y1` ..."""
     graph = Graph()
     inputs = [
-        graph.input(f"x{i}", x.shape[1:]) for i, x in enumerate(model.inputs)
+        graph.input(f"x{i}", x.shape[1:], x.dtype)
+        for i, x in enumerate(model.inputs)
     ]
     outputs = graph.add(model, *inputs)
     for i, y in enumerate(keras.tree.flatten(outputs)):
@@ -39,7 +40,7 @@ def assert_same_answers(model, x, tolerance=1e-5):
     session = opened(file_of(model))
     expected = keras.tree.flatten(model(x, training=False))
     for count in (1, len(x)):
-        found = session.run(None, {"x0": x[:count].astype("float32")})
+        found = session.run(None, {"x0": x[:count].astype(model.input.dtype)})
         for y, truth in zip(found, map(np.asarray, expected), strict=True):
             assert y.shape == (count, *truth.shape[1:])
             scale = max(1.0, np.max(np.abs(truth)))

@@ -13,6 +13,7 @@ import tensorflow as tf
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.tables import Column, Tables
+from recipes.lab.inputs.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Split:
     Attributes:
         inputs: An array `(n, ...)`: raw pixels, uint8 `(n, height, width,
             channels)`; rows of a table in raw units, float32 `(n, columns)`;
-            or the features of images, float32.
+            numbers of words, int32 `(n, length)`; or the features of images,
+            float32.
         targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
             `(n,)`; or images without noise, float32 in [0, 1]. Of several
             tasks a dictionary of such arrays.
@@ -160,7 +162,7 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    inputs: Images | Tables
+    inputs: Images | Tables | Tokens
     facts: Facts
     class_names: tuple[str, ...]
     source: str

@@ -67,7 +67,8 @@ def convert(task, model: keras.Model) -> Converted:
         if (reason := _needs(signature.function))
     }
     inside = {k: v for k, v in signatures.items() if k not in left_out}
-    if default := inside.get("serving_default"):
+    default = inside.get("serving_default") or inside.get("tokens")
+    if default:
         inside |= _plain_outputs(default)
     files = b"", b""
     if inside:
@@ -112,8 +113,10 @@ def _dicts(node):
 
 def _needs(function) -> str | None:
     """Say what a signature needs that LiteRT does not have, or return None."""
-    if any(spec.dtype == tf.string for spec in function.input_signature):
-        return "it decodes files, which needs TensorFlow"
+    for spec in function.input_signature:
+        if spec.dtype == tf.string:
+            work = "splits text" if spec.name == "text" else "decodes files"
+            return f"it {work}, which needs TensorFlow"
     operations = function.get_concrete_function().graph.get_operations()
     if any("Random" in operation.type for operation in operations):
         return "it draws from a seed, which needs TensorFlow"

@@ -432,6 +432,14 @@ def _local_response_normalization(graph, layer, x):
 # --- products ------------------------------------------------------------
 
 
+@_writes(layers.Embedding)
+def _embedding(graph, layer, x):
+    if layer.mask_zero:
+        raise NotInOnnx(graph, "it masks zeros")
+    rows = graph.node("Gather", layer.embeddings, x)
+    return replace(rows, dtype="float32")
+
+
 @_writes(layers.Dense)
 def _dense(graph, layer, x):
     x = graph.node("MatMul", graph.channels_last(x), layer.kernel)

@@ -191,7 +191,7 @@ import tensorflow as tf
 
 export = tf.saved_model.load("saved_models/{name}/{version}")
 {inputs.comment()}
-answer = export.signatures["serving_default"]({given})
+answer = export.signatures["{inputs.signature}"]({given})
 print(answer["class_name"], answer["probabilities"])
 ```
 
