@@ -68,6 +68,8 @@ def examples(name, count=4):
     shape = (count, *build(name).input_shape[1:])
     if zoo.model_info(name).inputs == "images":
         return noise(*shape)
+    if zoo.model_info(name).inputs == "tokens":
+        return np.random.default_rng(0).integers(1, 32, shape, "int32")
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 

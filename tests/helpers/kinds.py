@@ -5,6 +5,7 @@ from helpers.builders import small_cnn
 from helpers.tasks import sample
 from recipes.lab import tasks
 from recipes.lab.data import degradation, digit_tasks, tables
+from recipes.lab.data.synthetic import patients, roads
 from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -71,3 +72,14 @@ def of_two_classes():
     model = zoo.logistic_neuron()
     model.get_layer("standardization").adapt(data.train.inputs)
     return tasks.Classification(data), model
+
+
+def reader():
+    data = patients.load(small=True)
+    model = zoo.heart_failure(embedding_units=4, hidden_units=8)
+    return tasks.Classification(data), model
+
+
+def driver():
+    model = zoo.alvinn(input_shape=(30, 32, 1), steering_units=roads.UNITS)
+    return tasks.Steering(roads.load(small=True)), model

@@ -12,8 +12,10 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    driver,
     generator,
     of_two_classes,
+    reader,
     regression,
     restorer,
     several_heads,
@@ -26,6 +28,7 @@ import zoo
 from recipes.lab.export import litert
 
 FILES = {"image_bytes": "it decodes files, which needs TensorFlow"}
+TEXT = "it splits text, which needs TensorFlow"
 DRAWS = "it draws from a seed, which needs TensorFlow"
 
 
@@ -51,6 +54,11 @@ KINDS = {
     ),
     restorer: (("serving_default", "restore"), {}),
     several_heads: (("serving_default",), FILES),
+    reader: (
+        ("tokens", "probabilities"),
+        {"serving_default": TEXT, "text": TEXT},
+    ),
+    driver: (("serving_default",), FILES),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))
 

@@ -7,8 +7,10 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    driver,
     generator,
     of_two_classes,
+    reader,
     regression,
     restorer,
     several_heads,
@@ -52,6 +54,8 @@ KINDS = {
     },
     generator: {"model": PICTURES},
     conditional_generator: {"model": PICTURES},
+    reader: {"model": {"probabilities": "float32", "class_id": "int64"}},
+    driver: {"model": {"direction": "float32", "probabilities": "float32"}},
     restorer: {"model": PICTURES},
     several_heads: {
         "model": {head.name: "float32" for head in digit_tasks.HEADS}
@@ -61,7 +65,7 @@ KINDS = {
 
 @pytest.mark.parametrize(
     "kind",
-    only_thorough(KINDS, {*KINDS} - {conditional_generator, restorer}),
+    only_thorough(KINDS, {*KINDS} - {conditional_generator, driver, restorer}),
 )
 def test_a_file_answers_as_the_signatures_do(kind):
     task, model = kind()

@@ -174,6 +174,7 @@ RESUME_AS_OTHERS = (
     "fashion_mnist_deblurring_gan",
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
+    "heart_failure",
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {

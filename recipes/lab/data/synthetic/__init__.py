@@ -4,7 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 from recipes.lab.data.splits import Data
-from recipes.lab.data.synthetic import collisions, faces, ising, roads
+from recipes.lab.data.synthetic import (
+    collisions,
+    faces,
+    ising,
+    patients,
+    roads,
+)
 
 # Each takes whether a small sample is enough.
 SETS: dict[str, Callable[[bool], Data]] = {
@@ -12,4 +18,5 @@ SETS: dict[str, Callable[[bool], Data]] = {
     **{f"ising_{size}": partial(ising.load, size) for size in ising.SIZES},
     "roads": roads.load,
     "collisions": collisions.load,
+    "patients": patients.load,
 }

@@ -1,0 +1,34 @@
+"""Networks that read sequences of words."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+
+
+def plain(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def test_the_order_of_codes_matters():
+    keras.utils.set_random_seed(0)
+    model = zoo.create_model("heart_failure", input_shape=(6,))
+    codes = np.array([[0, 0, 1, 2, 3, 4]])
+    there, back = plain(model(codes)), plain(model(codes[:, ::-1]))
+    assert np.abs(there - back).max() > 1e-3
+
+
+def test_an_unrolled_network_says_the_same():
+    model = zoo.create_model("heart_failure")
+    unrolled = zoo.create_model("heart_failure", unroll=True)
+    unrolled.set_weights(model.get_weights())
+    codes = np.random.default_rng(0).integers(0, 32, (5, 30))
+    np.testing.assert_allclose(
+        plain(unrolled(codes)), plain(model(codes)), atol=1e-5
+    )
+
+
+def test_no_vocabulary_is_refused():
+    with pytest.raises(ValueError, match="`vocabulary_size` must be 1 or more"):
+        zoo.create_model("heart_failure", vocabulary_size=0)

@@ -1,0 +1,84 @@
+"""Networks that read sequences of words, codes or letters, as their numbers.
+
+The number 0 stands for nothing: it comes before the first word of a short text.
+"""
+
+import keras
+from keras import layers
+
+from zoo._registry import register_model
+
+
+@register_model(
+    task="classification",
+    inputs="tokens",
+    lecture="recurrent networks in medicine: the onset of heart failure",
+    reference="Choi et al. 2017",
+)
+def heart_failure(
+    input_shape=(30,),
+    num_classes=2,
+    *,
+    vocabulary_size=31,
+    embedding_units=16,
+    hidden_units=64,
+    dropout=0.0,
+    unroll=False,
+    classifier_activation="softmax",
+    name="heart_failure",
+):
+    """Build a network that reads a history of codes and says what follows.
+
+    Each code becomes a row of numbers that is learned, and gated recurrent
+    units read these rows one after the other.
+
+    | layer       | output | parameters |
+    | ----------- | ------ | ---------- |
+    | embedding   | 30×16  | 512        |
+    | gru         | 64     | 15,744     |
+    | predictions | 2      | 130        |
+    | sum         |        | 16,386     |
+
+    Args:
+        input_shape: How many codes are read, as a tuple.
+        vocabulary_size: How many codes there are; numbers go from 0, which is
+            none, to this.
+        embedding_units: Length of the row that stands for a code.
+        hidden_units: Width of the recurrent layer.
+        dropout: Fraction of the last state that training drops before
+            `predictions`.
+        unroll: Whether to write all steps into the graph instead of a loop.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` numbers of
+        codes to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no code.
+
+    Example:
+    >>> model = zoo.create_model("heart_failure", vocabulary_size=500)
+
+    Reference:
+    - E. Choi, A. Schuetz, W. F. Stewart, J. Sun, Using recurrent neural network
+      models for early detection of heart failure onset, 2017.
+
+    Departures from the paper:
+    - The rows of the codes are learned with the rest, not before; the time
+      between two codes is left out.
+    """
+    if vocabulary_size < 1:
+        raise ValueError(
+            f"`vocabulary_size` must be 1 or more. Received: {vocabulary_size}"
+        )
+    tokens = keras.Input(input_shape, dtype="int32", name="tokens")
+    x = layers.Embedding(
+        vocabulary_size + 1, embedding_units, name="embedding"
+    )(tokens)
+    x = layers.GRU(hidden_units, unroll=unroll, name="gru")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    outputs = layers.Dense(
+        num_classes, activation=classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(tokens, outputs, name=name)
