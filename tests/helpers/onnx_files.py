@@ -40,7 +40,9 @@ def assert_same_answers(model, x, tolerance=1e-5):
     session = opened(file_of(model))
     expected = keras.tree.flatten(model(x, training=False))
     for count in (1, len(x)):
-        found = session.run(None, {"x0": x[:count].astype(model.inputs[0].dtype)})
+        found = session.run(
+            None, {"x0": x[:count].astype(model.inputs[0].dtype)}
+        )
         for y, truth in zip(found, map(np.asarray, expected), strict=True):
             assert y.shape == (count, *truth.shape[1:])
             scale = max(1.0, np.max(np.abs(truth)))

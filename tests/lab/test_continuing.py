@@ -81,6 +81,7 @@ def assert_refused(end, words):
 # --- what continues -----------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_two_epochs_and_one_more_are_three(trained):
     """To the bit, with dropout and an optimizer: all of the state continues."""
     whole = trained("--epochs", 3)

@@ -222,6 +222,7 @@ def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
     assert change_by_saving(synchronized=True) < 1e-5
 
 
+@pytest.mark.thorough
 def test_every_image_is_scored_once_though_replicas_get_unequal_shares(
     convolution_on_two, unequal
 ):

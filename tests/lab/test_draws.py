@@ -196,7 +196,7 @@ class Noise(layers.Layer):
 @pytest.mark.parametrize(
     "compiled",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.thorough),
         pytest.param({"run_eagerly": True}, marks=pytest.mark.thorough),
     ],
     ids=["graph", "eager"],

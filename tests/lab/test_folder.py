@@ -10,6 +10,7 @@ from concurrent import futures
 
 import pytest
 from helpers.commands import answer, is_a_usage_error, ordinary_rights
+from helpers.marks import only_thorough
 from helpers.small_recipe import Config
 
 from recipes.lab.errors import RecipeError, UsageError
@@ -164,7 +165,9 @@ def begun(folder):
     return folder
 
 
-@pytest.mark.parametrize("damage", DAMAGED_SETTINGS)
+@pytest.mark.parametrize(
+    "damage", only_thorough(DAMAGED_SETTINGS, [garble, remove])
+)
 def test_a_run_that_lost_its_settings_is_named(damage, opened, capsys):
     folder = begun(opened())
     damage(folder / "config.json")

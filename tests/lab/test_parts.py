@@ -98,7 +98,10 @@ def trained_step(build, count, rows=ROWS):
 
 @pytest.mark.parametrize("count", only_thorough([1, 2, 3], [2]))
 @pytest.mark.parametrize(
-    "build", [mixed, frozen, two_outputs, joined, branches]
+    "build",
+    only_thorough(
+        [mixed, frozen, two_outputs, joined, branches], [mixed, branches]
+    ),
 )
 def test_parts_compute_what_the_whole_does(build, count):
     whole = trained_step(build, 0)

@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+from helpers.marks import only_thorough
 from helpers.pictures import size_of
 from helpers.tasks import classification, reconstruction
 from PIL import Image
@@ -233,7 +234,7 @@ def test_headline_of_an_autoencoder_is_its_mean_squared_error(tmp_path):
     assert '<p class="number">0.0100</p>' in page.read_text()
 
 
-@pytest.mark.parametrize("length", [1, 2, 100])
+@pytest.mark.parametrize("length", only_thorough([1, 2, 100], [2]))
 def test_codes_of_any_length(tmp_path, length):
     page = write_autoencoder(tmp_path, length=length).read_text()
     assert (tmp_path / "plots" / "code_map.png").stat().st_size > 5_000
@@ -255,7 +256,12 @@ def test_units_that_draw_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("count", "noisy"), [(2, False), (9, True), (40, False)]
+    ("count", "noisy"),
+    [
+        pytest.param(2, False, marks=pytest.mark.thorough),
+        (9, True),
+        pytest.param(40, False, marks=pytest.mark.thorough),
+    ],
 )
 def test_originals_stand_above_their_reconstructions(tmp_path, count, noisy):
     """However few there are, in a column each."""

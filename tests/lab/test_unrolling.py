@@ -80,6 +80,7 @@ def test_outputs_and_gradients_are_those_of_keras(cell, backwards):
     assert has_loop(graph)
 
 
+@pytest.mark.thorough
 def test_both_directions_are_unrolled():
     model = network(layers.Bidirectional(layers.LSTM(4)))
     expected, _ = answer(model)
@@ -106,6 +107,7 @@ def test_what_is_not_known_stays_as_it_is(layer, options):
     assert has_loop(graph_of(model))
 
 
+@pytest.mark.thorough
 def test_long_sequences_and_masks_keep_the_loop():
     model = network(layers.GRU(4))
     unrolling.unroll(model)

@@ -17,6 +17,7 @@ from helpers.commands import (
     is_a_usage_error,
     run_recipe,
 )
+from helpers.marks import only_thorough
 
 import zoo
 from recipes.lab import results
@@ -301,7 +302,10 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
 
 
 @pytest.mark.usefixtures("empty_folder")
-@pytest.mark.parametrize("recipe", IN_BATCHES)
+@pytest.mark.parametrize(
+    "recipe",
+    only_thorough(IN_BATCHES, ["face_pose", "mnist_cnn", "mnist_transfer"]),
+)
 def test_a_batch_larger_than_the_data_is_refused(recipe, capsys):
     said = is_a_usage_error(
         capsys, "--dry-run", "--batch-size", 1_298, recipe=recipe

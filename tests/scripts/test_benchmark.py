@@ -83,6 +83,7 @@ def test_errors_and_other_answers_are_counted(failing, monkeypatch, capsys):
     assert all(error.startswith("bad: ") for error in errors)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("grown", "errors", "code"), [(1, [], 0), (65, [], 1), (0, ["bad: x"], 1)]
 )

@@ -132,6 +132,7 @@ def test_what_is_installed_by_hand_can_be_installed():
         assert re.fullmatch(r"(pip )?--editable ('\.\[\w+\]'|\.)", what.strip())
 
 
+@pytest.mark.thorough
 def test_the_first_commands_leave_an_environment_for_all_others(newcomer):
     """The help of those that take their time, and no scripts."""
     script = "".join(blocks("sh")).partition("python scripts/")[0]

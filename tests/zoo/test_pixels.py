@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.commands import ROOT
+from helpers.marks import only_thorough
 from scipy import ndimage
 from sklearn import datasets
 
@@ -50,11 +51,13 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize(
+    "call", only_thorough([*CALLS], ["call", "predict", "fit"])
+)
 def test_pixels_that_were_divided_are_warned_of_once(call, model, divided):
     with pytest.warns(UserWarning, match=DIVIDED) as warned:
-        call(model, divided)
-        call(model, divided)
+        CALLS[call](model, divided)
+        CALLS[call](model, divided)
     assert len(warned) == 1
     assert "from 0 to 1." in str(warned[0].message)
 
