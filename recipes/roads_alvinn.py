@@ -89,8 +89,12 @@ def _fit(run, split, phase):
     config = run.config
     steps = config.epochs * steps_per_epoch(split, config.batch_size)
     with run.scope():
+        # Pixels from -1 to 1: where all are positive, all push a hidden neuron
+        # the same way, and now and then to where it learns no more.
         model = training.create_model(
-            run.data, "alvinn", hidden_units=config.hidden_units
+            *(run.data, "alvinn"),
+            hidden_units=config.hidden_units,
+            rescale=(2 / 255, -1.0),
         )
         model.compile(
             optimizer=keras.optimizers.Adam(
