@@ -11,7 +11,7 @@ Five networks see the same events: with the measured columns, with the masses,
 or with both, and with one hidden layer or with four. From measured columns a
 deep network gets further than a shallow one, for it makes up a part of the
 masses by itself. With 60,000 events it does not make up all of them; the paper
-had 11 million, and found that there a deep network needs no masses.
+had millions, and there masses hardly helped a deep network any more.
 
 Reference: Baldi, Sadowski and Whiteson 2014.
 """

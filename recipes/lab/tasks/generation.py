@@ -298,7 +298,8 @@ def load_judge(name: str, data: Data) -> keras.Model:
     names = file.read_text("utf-8").splitlines() if file.exists() else ()
     # Of another number of classes the task says what is wrong.
     fits = len(names) != data.num_classes or (*names,) == data.class_names
-    if not fits and not data.is_sample:  # which stands in for other data
+    # A sample takes the place of other data, whose classes the judge knows.
+    if not fits and not data.is_sample:
         raise UsageError(
             f"--judge must name a classifier of {data.name}: "
             f"{', '.join(data.class_names[:3])} ... Received: {name}, of "
