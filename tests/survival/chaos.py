@@ -216,8 +216,11 @@ class Attempt:
 
     def finish(self) -> None:
         """Wait for the end of all, which must be a good one."""
+        for process, reader in zip(self.processes, self.readers, strict=True):
+            process.wait()
+            reader.join()  # its last lines are read after it has ended
         for process in self.processes:
-            if process.wait():
+            if process.returncode:
                 words = "\n".join(self.last_words())
                 raise Broken(f"it ended with {process.returncode}:\n{words}")
 
