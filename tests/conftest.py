@@ -20,6 +20,11 @@ pytest.register_assert_rewrite("helpers")
 from helpers.commands import run_recipe  # noqa: E402
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Let two processes share the whole suite; a part of it stays in one."""
+    return 2 if config.args_source is config.ArgsSource.TESTPATHS else 0
+
+
 @pytest.fixture(scope="session", autouse=True)
 def two_cpus():
     """Split the CPU in two, for tests of strategies; others use the first."""

@@ -284,7 +284,7 @@ def test_list_of_recipes_names_them_all(capsys):
 # --- what is promised ---------------------------------------------------
 
 
-@pytest.mark.parametrize("name", results.of_plain_commands())
+@pytest.mark.parametrize("name", sorted(results.of_plain_commands()))
 def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
     row = results.of_plain_commands()[name]
     text = " ".join(importlib.import_module(f"recipes.{name}").__doc__.split())
