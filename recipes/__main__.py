@@ -2,7 +2,7 @@
 
 `python -m recipes NAME` runs one, as `python -m recipes.NAME` does; with --help
 it shows the recipe's flags. `python -m recipes verify EXPORT` scores a trained
-model anew.
+model anew, and `python -m recipes compare RUN RUN` puts runs side by side.
 """
 
 import argparse
@@ -36,8 +36,8 @@ def main(argv=None) -> int:
     if name in ("-h", "--help"):
         print(__doc__)
         return 0
-    if name == "verify":
-        return verify(flags)
+    if name in ("verify", "compare"):
+        return {"verify": verify, "compare": compare}[name](flags)
     name = name.removeprefix("recipes.")
     if name.startswith("-"):
         return _refuse(f"{name} is a flag; the name of a recipe comes first.")
@@ -101,6 +101,42 @@ def verify(argv) -> int:
         )
 
     return command.quietly(score)
+
+
+def compare(argv) -> int:
+    """Write a page that compares runs; see the help."""
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes compare",
+        description="Put finished runs side by side, on one page that needs "
+        "nothing beside it: results, learning curves over each other, and the "
+        "settings that differ. Runs that differ in their seeds alone are one "
+        "line, with its spread.",
+        epilog="Exit codes: 0 done; 1 the page cannot be written; 2 usage.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="the folder of a run, or of all runs of a recipe, as a path or "
+        "as its name below runs/: mnist_cnn/1 or mnist_cnn",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs", "comparison.html"),
+        metavar="FILE",
+        help="the page (default: %(default)s)",
+    )
+    arguments = parser.parse_args(argv)
+
+    def write() -> int:
+        from recipes.lab.runs import comparing
+
+        page = comparing.compare(arguments.runs, arguments.output)
+        print(f"page  {terminal.link(page)}")
+        return 0
+
+    return command.quietly(write)
 
 
 def names() -> list[str]:

@@ -127,10 +127,14 @@ def quietly(act: Callable[[], int]) -> int:
     try:
         with _as_a_command(None):
             return act()
+    except RecipeError as error:
+        return _fail(error, error.exit_code)
     except Preempted:
         return _fail("preempted.", 143)
     except KeyboardInterrupt:
         return _fail("interrupted.", 130)
+    except OSError as error:
+        return _fail(error, 1)
 
 
 _ENVIRONMENT = {

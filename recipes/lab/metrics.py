@@ -1,5 +1,6 @@
 """What is measured: the name of each number, its words, unit and direction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -125,7 +126,15 @@ _METRICS = {
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }
-_ABBREVIATIONS = ("mlp", "pca")
+_ABBREVIATIONS = ("mlp", "mse", "pca")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names of metrics, what people ask for first before the others."""
+    order = [*_METRICS]
+    return sorted(
+        names, key=lambda n: order.index(n) if n in order else len(order)
+    )
 
 
 def named(name: str) -> Metric:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recipes.lab.metrics import ACCURACY, MSE, Metric, named
+from recipes.lab.metrics import ACCURACY, MSE, Metric, in_order, named
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,9 @@ def test_whose_metric_it_is_changes_nothing_else():
 
 def test_a_metric_must_be_told_apart_by_its_name():
     assert named("test_mse") is MSE
-    assert named("mse") == Metric("mse", "Mse")
+    assert named("mse") == Metric("mse", "MSE")
+
+
+def test_what_people_ask_for_first_comes_first():
+    names = ["own", "test_excess_cross_entropy", "test_mse", "test_accuracy"]
+    assert in_order(names) == [*reversed(names[1:]), "own"]
