@@ -2,7 +2,8 @@
 
 `python -m recipes NAME` runs one, as `python -m recipes.NAME` does; with --help
 it shows the recipe's flags. `python -m recipes verify EXPORT` scores a trained
-model anew, and `python -m recipes compare RUN RUN` puts runs side by side.
+model anew, `python -m recipes compare RUN RUN` puts runs side by side, and
+`python -m recipes gallery` puts all models that ship on one page.
 """
 
 import argparse
@@ -36,8 +37,8 @@ def main(argv=None) -> int:
     if name in ("-h", "--help"):
         print(__doc__)
         return 0
-    if name in ("verify", "compare"):
-        return {"verify": verify, "compare": compare}[name](flags)
+    if name in (others := {f.__name__: f for f in (verify, compare, gallery)}):
+        return others[name](flags)
     name = name.removeprefix("recipes.")
     if name.startswith("-"):
         return _refuse(f"{name} is a flag; the name of a recipe comes first.")
@@ -133,6 +134,59 @@ def compare(argv) -> int:
         from recipes.lab.runs import comparing
 
         page = comparing.compare(arguments.runs, arguments.output)
+        print(f"page  {terminal.link(page)}")
+        return 0
+
+    return command.quietly(write)
+
+
+def gallery(argv) -> int:
+    """Write a page with trained models; see the help."""
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes gallery",
+        description="Put trained models on one page that needs nothing beside "
+        "it: the number of each, a picture of what it does with the test set, "
+        "and its formats with their size and speed.",
+        epilog="Exit codes: 0 done; 1 an export is damaged, or the page "
+        "cannot be written; 2 usage.",
+    )
+    parser.add_argument(
+        "exports",
+        nargs="*",
+        metavar="EXPORT",
+        help="name or path, as for zoo.load_model; none for all that ship",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs", "gallery.html"),
+        metavar="FILE",
+        help="the page (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, help="where the data are, as for recipes"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="never touch the network"
+    )
+    arguments = parser.parse_args(argv)
+
+    def about(recipe: str) -> str:
+        if recipe not in names():
+            return ""
+        module = importlib.import_module(f"recipes.{recipe}")
+        return module.__doc__.partition("\n")[0]
+
+    def write() -> int:
+        from recipes.lab.export import gallery
+        from recipes.lab.flags import RunOptions
+
+        options = RunOptions(
+            data_dir=arguments.data_dir, offline=arguments.offline
+        )
+        page = gallery.write(
+            arguments.exports, arguments.output, options, about
+        )
         print(f"page  {terminal.link(page)}")
         return 0
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
         (["recipes", "mnist_cnn", "--help"], 0),
         (["recipes", "verify", "--help"], 0),
         (["recipes", "compare", "--help"], 0),
+        (["recipes", "gallery", "--help"], 0),
         (["recipes", "mnist_cnn", "--epochs", "0"], 2),
         (["recipes", "mnist_cn"], 2),
         (["recipes.mnist_cnn", "--help"], 0),
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
     ],
     ids=[
         *("list", "help of all", "help by name", "help of verify"),
-        "help of compare",
+        *("help of compare", "help of gallery"),
         "bad number by name",
         *("unknown name", "help", "unknown flag", "bad number"),
     ],

@@ -207,10 +207,7 @@ def main(
         terminal.say(f"\n{comparison.table()}")
         return int(not comparison.agrees)
     codes = [0]
-    for name in names or [
-        f"{family}@shipped:{version}"
-        for family, version in _families_and_versions()
-    ]:
+    for name in names or shipped_names():
         print(f"{name}  ", end="", flush=True)
         try:
             with contextlib.redirect_stdout(None):
@@ -223,9 +220,12 @@ def main(
     return max(codes)
 
 
-def _families_and_versions() -> Iterator[list[str]]:
-    for export in _loading.shipped_exports():
-        yield export.split("/")
+def shipped_names() -> list[str]:
+    """Return the names by which the exports that ship are loaded."""
+    return [
+        "{}@shipped:{}".format(*export.split("/"))
+        for export in _loading.shipped_exports()
+    ]
 
 
 def _fail(error: Exception) -> int:
@@ -256,7 +256,7 @@ def compare(name, options: RunOptions) -> Comparison:
     passed_over = _loading.check_sums(export)
     try:
         record = json.loads((export / "metrics.json").read_text())
-        data = _data_of(record, export, options)
+        data = data_of(record, export, options)
         task = task_of(record, export, data)
     except (KeyError, json.JSONDecodeError) as error:
         raise RecipeError(
@@ -287,8 +287,18 @@ def compare(name, options: RunOptions) -> Comparison:
     return Comparison(export, data, numbers, unsure, remarks + skipped)
 
 
-def _data_of(record: dict, export: Path, options: RunOptions) -> Data:
-    """Return the data that an export was scored on, or those that are given."""
+def data_of(record: dict, export: Path, options: RunOptions) -> Data:
+    """Return the data that an export was scored on, or those that are given.
+
+    Args:
+        record: Its `metrics.json`.
+        export: The version folder.
+        options: Uses `data_dir`, `offline` and `dataset`.
+
+    Raises:
+        UsageError: If they are no recipe's and not given, or do not fit.
+        DataError: If they cannot be had.
+    """
     name = options.dataset or record["dataset"]
     if options.dataset and (os.path.exists(name) or name not in sources.NAMES):
         size = record["settings"].get("resize")

@@ -57,8 +57,22 @@ img, tr { break-inside: avoid; }
 """
 
 
-def page(title: str, headline: str, sections: list, notice: str = "") -> str:
-    """Put a page together; all but title, headings and notice is HTML."""
+def page(
+    title: str,
+    headline: str,
+    sections: list,
+    notice: str = "",
+    style: str = "",
+) -> str:
+    """Put a page together; all but title, headings and notice is HTML.
+
+    Args:
+        title: What stands above all.
+        headline: What is to be read from afar.
+        sections: Heading, how to read it, and HTML of each.
+        notice: What is to be known before anything else.
+        style: CSS beside that of all pages.
+    """
     warning = f'<p class="notice">{escape(notice)}</p>\n' if notice else ""
     body = "\n".join(
         f'<section>\n<h2>{escape(heading)}</h2>\n<p class="caption">'
@@ -73,7 +87,7 @@ def page(title: str, headline: str, sections: list, notice: str = "") -> str:
 <meta name="generator" content="keras-zoo-recipes {zoo.__version__}">
 <meta name="schema" content="{SCHEMA}">
 <title>{escape(title)}</title>
-<style>{STYLE}</style>
+<style>{STYLE}{style}</style>
 </head>
 <body>
 <main>
