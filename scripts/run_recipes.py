@@ -12,6 +12,7 @@ into the list of what ships.
 import argparse
 import csv
 import io
+import itertools
 import json
 import shutil
 import statistics
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from recipes.__main__ import read_recipes
 from recipes.lab import files, terminal
+from recipes.lab.data import sources
 from recipes.lab.runs import record as lab_record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,8 +52,12 @@ def main(argv=None) -> int:
     known = read_recipes()
     if unknown := set(arguments.recipes) - set(known):
         parser.error(f"no such recipe: {', '.join(sorted(unknown))}")
-    if "--dataset" in flags:
-        parser.error("results are of the recipes' own data, without --dataset")
+    others = other_data(flags)
+    if not {*others} <= {*sources.SOURCES}:
+        parser.error(
+            "results are of data that anybody can get, as --dataset: "
+            f"{', '.join(sources.SOURCES)}"
+        )
     if arguments.seeds < 1:
         parser.error("--seeds must be 1 or more")
     commit = lab_record.commit(
@@ -75,18 +81,25 @@ def main(argv=None) -> int:
             flush=True,
         )
         if arguments.ship:
-            shipped = ROOT / "saved_models" / recipe / "1"
+            family = "-".join([recipe, *others])
+            shipped = ROOT / "saved_models" / family / "1"
             shutil.rmtree(shipped, ignore_errors=True)
             shutil.copytree(ROOT / records[0]["export"], shipped)
-            list_as_shipped(f"{recipe}/1")
+            list_as_shipped(f"{family}/1")
     return 0
+
+
+def other_data(flags: list) -> list[str]:
+    """Return the data that flags put in the place of the recipe's own."""
+    return [b for a, b in itertools.pairwise(flags) if a == "--dataset"]
 
 
 def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
     """Run one seed, unless it is there already; return its record."""
     variant = "".join(flag.strip("-") + "-" for flag in flags)
     name = f"{lab_record.commit()}-{variant}seed-{seed}"
-    record = ROOT / output_dir / "runs" / recipe / name / "metrics.json"
+    family = "-".join([recipe, *other_data(flags)])
+    record = ROOT / output_dir / "runs" / family / name / "metrics.json"
     if not record.exists():  # a run on the sample has another folder
         subprocess.run(
             [

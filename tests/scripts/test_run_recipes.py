@@ -181,12 +181,18 @@ def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
     for recipe in ("mnist_lstm", "mnist_cnn"):
         assert run_recipes.main([recipe, "--seeds", "1", "--ship"]) == 0
         assert (tmp_path / "saved_models" / recipe / "1/SHA256SUMS").exists()
-    listed = run_recipes.SHIPPED.read_text()
-    assert listed == "mnist_cnn/1\nmnist_lstm/1\nmnist_mlp/2\n"
+    other = ["--", "--dataset", "fashion_mnist"]
+    assert (
+        run_recipes.main(["mnist_cnn", "--seeds", "1", "--ship", *other]) == 0
+    )
+    assert run_recipes.SHIPPED.read_text().split() == [
+        *("mnist_cnn-fashion_mnist/1", "mnist_cnn/1"),
+        *("mnist_lstm/1", "mnist_mlp/2"),
+    ]
 
 
-def test_runs_on_other_data_are_no_results(capsys):
+def test_runs_on_data_of_ones_own_are_no_results(capsys):
     with pytest.raises(SystemExit) as end:
         run_recipes.main(["mnist_cnn", "--", "--dataset", "photos"])
     assert end.value.code == 2
-    assert "without --dataset" in capsys.readouterr().err
+    assert "data that anybody can get" in capsys.readouterr().err
