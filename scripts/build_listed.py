@@ -23,6 +23,7 @@ class BuildListed(build_py):
         self.tracked = tracked_files()
         self.package_data["saved_models"] = shipped_files()
         self.package_data["recipes.lab.data"] = ["*.csv"]
+        self.package_data["zoo"] = ["*.txt"]
 
     def run(self):
         """Remove what an earlier build has left, and build."""

@@ -1,4 +1,9 @@
-"""`python -m zoo` lists the models; `python -m zoo lenet5` shows one."""
+"""`python -m zoo` lists the models; `python -m zoo lenet5` shows one.
+
+`python -m zoo --lectures` goes through the course: networks in the order of
+teaching, the command that trains each, what it reaches and what the lectures
+say of it.
+"""
 
 import codecs
 import importlib
@@ -8,11 +13,13 @@ import signal
 import sys
 import textwrap
 import unicodedata
+from pathlib import Path
 
 from zoo._quiet import open_closed_streams, quiet
 from zoo._sources import read_models
 
 WIDTH = 80  # of a terminal
+COURSE = Path(__file__).with_name("course.txt")
 # Files of this package whose `main` is a command; no model has such a name.
 COMMANDS = {"predict": "zoo._predict", "serve": "zoo._serve"}
 
@@ -28,6 +35,9 @@ def main(argv=None) -> int:
         return importlib.import_module(COMMANDS[names[0]]).main(names[1:])
     if names and names[0] in ("-h", "--help"):
         print(__doc__)
+        return 0
+    if names == ["--lectures"]:
+        print(COURSE.read_text(encoding="utf-8"), end="")
         return 0
     if names and names[0].startswith("-"):
         print(f"Unknown flag {names[0]}. {__doc__}", file=sys.stderr)

@@ -9,7 +9,12 @@ import pytest
 from helpers.commands import ROOT, run_python
 
 LARGEST = 50_000_000  # bytes
-READERS = (".png", "/RESULTS.md", "/RUNTIMES.md")  # what pages show
+READERS = (
+    ".png",
+    "/COURSE.md",
+    "/RESULTS.md",
+    "/RUNTIMES.md",
+)  # what pages show
 HOOKS = """
 import sys
 from setuptools import build_meta

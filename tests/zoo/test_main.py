@@ -22,6 +22,16 @@ def test_command_without_name_prints_the_table(capsys):
     assert lines[lenet + 1].strip() == zoo.model_info("lenet5").summary
 
 
+def test_the_course_is_printed_at_once(capsys):
+    assert main(["--lectures"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1. One neuron"
+    assert max(map(len, lines)) <= 80
+    done = run_python("-m", "zoo", "--lectures", env={"KERAS_BACKEND": "none"})
+    assert done.stdout.splitlines() == lines
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_table_is_read_from_the_sources_as_it_is_registered():
     """The sums are those of the docstrings' tables, which tests compare with
     the models."""
