@@ -15,7 +15,6 @@ import keras
 
 import zoo
 from recipes.lab import files, results
-from recipes.lab.data.splits import Split
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import scoring
 from recipes.lab.export.card import FORMATS
@@ -156,7 +155,7 @@ def _picture(export: Path, record: dict, options: RunOptions) -> tuple:
     model = zoo.load_model(export, verbose=False)
     test = task.data.test
     if task.answered != "probabilities":  # a few show as much, much sooner
-        test = Split(test.inputs[:FEW], test.targets[:FEW])
+        test = test[:FEW]
     scores = task.score(model, test)
     with tempfile.TemporaryDirectory() as plots:
         parts = task.report(model, scores, Path(plots))
