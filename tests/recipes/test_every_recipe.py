@@ -152,6 +152,7 @@ NEAR_COPIES = (
     "fashion_mnist_lstm",
     "fashion_mnist_resnet",
     "mnist_autoencoder_2006",
+    "mnist_bidirectional_lstm",
     "mnist_cnn_accurate",
     "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
