@@ -88,6 +88,8 @@ if not _is_command():
     from zoo.recurrent import simple_rnn as simple_rnn
     from zoo.recurrent import lstm as lstm
     from zoo.recurrent import gru as gru
+    from zoo.recurrent import irnn as irnn
+    from zoo.linear_recurrences import lru as lru
     # isort: on
 
 __version__ = "0.1.0"

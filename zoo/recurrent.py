@@ -1,9 +1,12 @@
 """Recurrent networks that read an image as a sequence: a row at each step.
 
-They are many-to-one: what the network remembers after the last row, it
-classifies. Any number of images goes in at once, in every format: ONNX takes
-the loop over the rows as it is, LiteRT has no such loop and takes the network
-with `unroll=True`. The weights of a trained one fit the unrolled one:
+They are many-to-one: what the network remembers after the last step, it
+classifies. With `read="pixels"` a step is a pixel; then there are 784 of them,
+a long way back for a gradient.
+
+Any number of images goes in at once, in every format: ONNX takes the loop over
+the steps as it is, LiteRT has no such loop and takes the network with
+`unroll=True`. The weights of a trained one fit the unrolled one:
 
 >>> trained = zoo.create_model("lstm")
 >>> unrolled = zoo.create_model("lstm", unroll=True)
@@ -11,6 +14,7 @@ with `unroll=True`. The weights of a trained one fit the unrolled one:
 """
 
 import keras
+import numpy as np
 from keras import layers
 
 from zoo._registry import register_model
@@ -20,6 +24,34 @@ _NAMES = {
     layers.LSTM: "lstm",
     layers.GRU: "gru",
 }
+READINGS = ("rows", "pixels", "permuted_pixels")
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Permutation(layers.Layer):
+    """Puts the steps of a sequence in another order, always the same.
+
+    Args:
+        seed: Seed of the order.
+        **options: Options of every Keras layer.
+    """
+
+    def __init__(self, seed=0, **options):
+        super().__init__(**options)
+        self.seed = seed
+
+    def build(self, input_shape):
+        """Draw the order."""
+        random = np.random.default_rng(self.seed)
+        self.order = random.permutation(input_shape[1]).astype("int32")
+
+    def call(self, sequence):
+        """Return the steps in their new order."""
+        return keras.ops.take(sequence, self.order, axis=1)
+
+    def get_config(self):
+        """Return what is needed to make the layer again."""
+        return {**super().get_config(), "seed": self.seed}
 
 
 @register_model(
@@ -37,6 +69,7 @@ def simple_rnn(
     layer_norm=False,
     dropout=0.0,
     unroll=False,
+    read="rows",
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
     name="simple_rnn",
@@ -63,13 +96,15 @@ def simple_rnn(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
+        read: What is read at a step: `"rows"`, `"pixels"`, or
+            `"permuted_pixels"` in an order without any sense.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.
 
     Raises:
-        ValueError: If there is no recurrent layer.
+        ValueError: If there is no recurrent layer, or no such reading.
 
     Example:
     >>> model = zoo.create_model("simple_rnn", hidden_units=(64, 64))
@@ -77,11 +112,83 @@ def simple_rnn(
     Reference:
     - J. L. Elman, Finding structure in time, 1990.
     """
-    image, rows = _read_rows(input_shape, rescale)
+    image, steps = read_steps(input_shape, rescale, read)
     state = _recurrent_layers(
-        layers.SimpleRNN, rows, hidden_units, bidirectional, layer_norm, unroll
+        layers.SimpleRNN, steps, hidden_units, bidirectional, layer_norm, unroll
     )
-    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    outputs = classify(state, num_classes, dropout, classifier_activation)
+    return keras.Model(image, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    inputs="images",
+    lecture="recurrent networks, and gradients that vanish over time",
+    reference="Le, Jaitly and Hinton 2015",
+)
+def irnn(
+    input_shape=(28, 28, 1),
+    num_classes=10,
+    *,
+    hidden_units=(128,),
+    bidirectional=False,
+    layer_norm=False,
+    dropout=0.0,
+    unroll=False,
+    read="rows",
+    classifier_activation="softmax",
+    rescale=(1 / 255, 0.0),
+    name="irnn",
+):
+    """Build a plain recurrent network that begins by remembering all.
+
+    Its state is h = max(0, W x + U h + b), and U begins as the identity: until
+    training changes it, a state stays as it is but for what comes in, and so
+    does the gradient on its way back.
+
+    | layer       | output  | parameters |
+    | ----------- | ------- | ---------- |
+    | rescaling   | 28×28×1 |            |
+    | rows        | 28×28   |            |
+    | simple_rnn1 | 128     | 20,096     |
+    | predictions | 10      | 1,290      |
+    | sum         |         | 21,386     |
+
+    Args:
+        hidden_units: Width of each recurrent layer, from the image upwards.
+        bidirectional: Whether each layer is two, of which one reads the rows
+            from the bottom; their states are joined.
+        layer_norm: Whether to normalise what each layer gives, over its units.
+        dropout: Fraction of the last state that training drops before
+            `predictions`.
+        unroll: Whether to write all steps into the graph instead of a loop,
+            for LiteRT. Training is no faster, and its start slower.
+        read: What is read at a step: `"rows"`, `"pixels"`, or
+            `"permuted_pixels"` in an order without any sense.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
+        0 to 255, to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no recurrent layer, or no such reading.
+
+    Example:
+    >>> model = zoo.create_model("irnn", read="pixels")
+
+    Reference:
+    - Q. V. Le, N. Jaitly, G. E. Hinton, A simple way to initialize recurrent
+      networks of rectified linear units, 2015.
+    """
+    image, steps = read_steps(input_shape, rescale, read)
+    state = _recurrent_layers(
+        *(layers.SimpleRNN, steps, hidden_units),
+        *(bidirectional, layer_norm, unroll),
+        activation="relu",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        recurrent_initializer="identity",
+    )
+    outputs = classify(state, num_classes, dropout, classifier_activation)
     return keras.Model(image, outputs, name=name)
 
 
@@ -100,6 +207,7 @@ def lstm(
     layer_norm=False,
     dropout=0.0,
     unroll=False,
+    read="rows",
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
     name="lstm",
@@ -127,13 +235,15 @@ def lstm(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
+        read: What is read at a step: `"rows"`, `"pixels"`, or
+            `"permuted_pixels"` in an order without any sense.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.
 
     Raises:
-        ValueError: If there is no recurrent layer.
+        ValueError: If there is no recurrent layer, or no such reading.
 
     Example:
     >>> model = zoo.create_model("lstm", bidirectional=True)
@@ -143,11 +253,11 @@ def lstm(
     - F. A. Gers, J. Schmidhuber, F. Cummins, Learning to forget: continual
       prediction with LSTM, 2000.
     """
-    image, rows = _read_rows(input_shape, rescale)
+    image, steps = read_steps(input_shape, rescale, read)
     state = _recurrent_layers(
-        layers.LSTM, rows, hidden_units, bidirectional, layer_norm, unroll
+        layers.LSTM, steps, hidden_units, bidirectional, layer_norm, unroll
     )
-    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    outputs = classify(state, num_classes, dropout, classifier_activation)
     return keras.Model(image, outputs, name=name)
 
 
@@ -166,6 +276,7 @@ def gru(
     layer_norm=False,
     dropout=0.0,
     unroll=False,
+    read="rows",
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
     name="gru",
@@ -192,13 +303,15 @@ def gru(
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
             for LiteRT. Training is no faster, and its start slower.
+        read: What is read at a step: `"rows"`, `"pixels"`, or
+            `"permuted_pixels"` in an order without any sense.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.
 
     Raises:
-        ValueError: If there is no recurrent layer.
+        ValueError: If there is no recurrent layer, or no such reading.
 
     Example:
     >>> model = zoo.create_model("gru", dropout=0.2)
@@ -213,26 +326,44 @@ def gru(
       product a step instead of two. `reset_after=False` of
       `keras.layers.GRU` is the paper's.
     """
-    image, rows = _read_rows(input_shape, rescale)
+    image, steps = read_steps(input_shape, rescale, read)
     state = _recurrent_layers(
-        layers.GRU, rows, hidden_units, bidirectional, layer_norm, unroll
+        layers.GRU, steps, hidden_units, bidirectional, layer_norm, unroll
     )
-    outputs = _classify(state, num_classes, dropout, classifier_activation)
+    outputs = classify(state, num_classes, dropout, classifier_activation)
     return keras.Model(image, outputs, name=name)
 
 
-def _read_rows(input_shape, rescale):
-    """Return an image's input and the sequence of its rescaled rows."""
+def read_steps(input_shape, rescale, read):
+    """Return an image's input, and what is read of it step by step.
+
+    Raises:
+        ValueError: If `read` is none of `READINGS`.
+    """
+    if read not in READINGS:
+        raise ValueError(
+            f"`read` must be one of {READINGS}. Received: {read!r}"
+        )
     height, width, channels = input_shape
     scale, offset = rescale
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(scale, offset, name="rescaling")(image)
-    x = layers.Reshape((height, width * channels), name="rows")(x)
+    if read == "rows":
+        return image, layers.Reshape((height, width * channels), name=read)(x)
+    x = layers.Reshape((height * width, channels), name="pixels")(x)
+    if read == "permuted_pixels":
+        x = Permutation(name=read)(x)
     return image, x
 
 
 def _recurrent_layers(
-    layer_class, x, hidden_units, bidirectional, layer_norm, unroll
+    layer_class,
+    x,
+    hidden_units,
+    bidirectional,
+    layer_norm,
+    unroll,
+    **options,
 ):
     """Return the state of the last of some layers after the last step."""
     if not hidden_units:
@@ -245,6 +376,7 @@ def _recurrent_layers(
             units,
             return_sequences=i < len(hidden_units),
             unroll=unroll,
+            **options,
             name=f"{_NAMES[layer_class]}{i}",
         )
         if bidirectional:
@@ -255,7 +387,8 @@ def _recurrent_layers(
     return x
 
 
-def _classify(x, num_classes, dropout, activation):
+def classify(x, num_classes, dropout, activation):
+    """Return the classes of what a network remembers."""
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     return layers.Dense(num_classes, activation=activation, name="predictions")(

@@ -1,5 +1,6 @@
-"""The length of a gradient is that of the loss, in every layer."""
+"""The length of a gradient is that of the loss, in every layer and step."""
 
+import keras
 import numpy as np
 import pytest
 from helpers.tasks import sample
@@ -32,3 +33,37 @@ def test_lengths_are_of_the_change_of_the_loss():
     layers[-1].kernel.assign(kernel)
     [length] = lengths[len(layers)]
     assert length == pytest.approx(np.sqrt(np.sum(slopes**2)), rel=1e-2)
+
+
+def test_a_gradient_over_time_is_of_the_change_of_the_loss():
+    keras.utils.set_random_seed(0)
+    few = sample().train[:3]
+    model = zoo.simple_rnn(hidden_units=(4,), rescale=(1.0, 0.0))
+    sizes = gradients.gradients_over_time(model, few, "rows")
+    assert [*sizes] == [*range(1, 29)]
+    assert sizes[28] == [1.0]
+
+    def size_at(row):
+        slopes = []
+        for image, column in np.ndindex(3, 28):
+            ends = []
+            for change in (0.03, -0.03):
+                moved = few.inputs.astype("float32")
+                moved[image, row, column] += change
+                chosen = model(moved).numpy()[np.arange(3), few.targets]
+                ends.append(-np.sum(np.log(chosen)))
+            slopes.append((ends[0] - ends[1]) / 0.06)
+        return np.sqrt(np.mean(np.square(slopes)))
+
+    assert sizes[26] == pytest.approx([size_at(25) / size_at(27)], rel=2e-2)
+
+
+def test_a_gradient_over_time_that_has_vanished_is_next_to_nothing():
+    model, few = zoo.lstm(hidden_units=(4,)), sample().train[:3]
+    layer = model.get_layer("lstm1")
+    kernel, recurrent, bias = layer.get_weights()
+    bias[:4] = -100  # nothing comes in, until it is asked for
+    bias[4:8] = -100  # nothing stays
+    layer.set_weights([kernel, recurrent, bias])
+    sizes = gradients.gradients_over_time(model, few, "rows")
+    assert sizes[1] == sizes[28] == [gradients.NOTHING]

@@ -253,6 +253,12 @@ def test_loops_are_found_wherever_they_are():
     np.testing.assert_allclose(unrolled(images), model(images), atol=1e-6)
 
 
+def test_a_loop_of_many_steps_is_not_written_out():
+    sizes = {"hidden_units": (4,), "bidirectional": True, "read": "pixels"}
+    model = zoo.create_model("simple_rnn", **sizes)
+    assert litert.unrolled(model) is model
+
+
 # --- all models -----------------------------------------------------------
 
 

@@ -107,12 +107,22 @@ VARIANTS = {
         {"backbone": "deep_autoencoder"},
     ),
     "backbone with a loop": ("transfer_classifier", {"backbone": "gru"}),
+    "linear recurrence of pixels": (
+        "lru",
+        {
+            "input_shape": (6, 4, 1),
+            "hidden_units": (8, 8, 8, 4),
+            "state_units": 4,
+            "stride": 2,
+            "read": "permuted_pixels",
+        },
+    ),
 } | {
     f"{kind}, {words}": (
         kind,
         {"input_shape": (6, 4, 1), "hidden_units": (16, 8), **arguments},
     )
-    for kind in ("simple_rnn", "lstm", "gru")
+    for kind in ("simple_rnn", "irnn", "lstm", "gru")
     for words, arguments in {
         "normalized": {"layer_norm": True},
         "both ways": {"bidirectional": True, "dropout": 0.2},
@@ -127,6 +137,7 @@ VARIANTS = {
         VARIANTS,
         [
             *("noise", "resized", "lstm, both ways"),
+            "linear recurrence of pixels",
         ],
     ),
 )

@@ -152,6 +152,7 @@ NEAR_COPIES = (
     "fashion_mnist_lstm",
     "fashion_mnist_resnet",
     "mnist_autoencoder_2006",
+    "mnist_bidirectional_lstm",
     "mnist_cnn_accurate",
     "mnist_convolutional_autoencoder",
     "mnist_denoising_autoencoder",
@@ -176,6 +177,7 @@ RESUME_AS_OTHERS = (
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
     "heart_failure",
+    "mnist_pixel_by_pixel",
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {

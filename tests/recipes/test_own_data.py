@@ -36,6 +36,8 @@ NEAR_COPIES = (
     *("mnist_convolutional_autoencoder", "mnist_sparse_autoencoder"),
     *("mnist_autoencoder_2006", "mnist_energy_autoencoder", "mnist_iwae"),
     *("mnist_dcign", "fashion_mnist_deblurring_gan"),
+    "mnist_bidirectional_lstm",
+    "mnist_pixel_by_pixel",
 )
 FEWER = {
     "mnist_dbn": ["--hidden-units", 16, 12],

@@ -22,6 +22,8 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from recipes.lab.inputs.signatures import Signature
 
+# Of a loop that are written out: the file grows with each.
+MOST_STEPS = 200
 # What every runtime can read: neither strings nor int64.
 PLAIN = (tf.float32, tf.int32, tf.uint8)
 
@@ -87,17 +89,28 @@ def unrolled(model: keras.Model) -> keras.Model:
     LiteRT has no loop that collects what each step gives.
 
     Returns:
-        A copy with the same weights, or the model itself if it has no loop.
+        A copy with the same weights, or the model itself if it has no loop, or
+        one of so many steps that nobody would want to write them out.
     """
     config = copy.deepcopy(model.get_config())
     loops = [node for node in _dicts(config) if node.get("unroll") is False]
-    if not loops:
+    if not loops or _most_steps(model) > MOST_STEPS:
         return model
     for node in loops:
         node["unroll"] = True
     twin = type(model).from_config(config)
     twin.set_weights(model.get_weights())
     return twin
+
+
+def _most_steps(model: keras.Model) -> int:
+    """Return how many steps the longest sequence has that a loop reads."""
+    sequences = [
+        getattr(layer, "input", None)  # none, in a layer of two directions
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
+    ]
+    return max(x.shape[1] or 0 for x in sequences if x is not None)
 
 
 def _dicts(node):

@@ -23,9 +23,11 @@ from zoo import (
     hydra,
     imagenet,
     lenet,
+    linear_recurrences,
     multicolumn,
     neurons,
     random_features,
+    recurrent,
     transfer,
 )
 
@@ -791,6 +793,37 @@ def _states(graph, directions, name, x, merge_mode="concat"):
         return graph.node(_MERGED[merge_mode], x, [-2], keepdims=0)
     sizes = [0] * (len(order) - 2) + [len(directions) * layer.units]
     return graph.node("Reshape", x, sizes)
+
+
+@_writes(recurrent.Permutation)
+def _permutation(graph, layer, x):
+    return graph.node("Gather", x, layer.order, axis=1)
+
+
+@_writes(linear_recurrences.LinearRecurrence)
+def _linear_recurrence(graph, layer, x):
+    steps, features = x.shape
+    taken = layer.stride if layer.return_sequences else steps
+    count = steps // taken
+    x = graph.node("Reshape", x, [0, count, taken * features])
+    x = graph.node("MatMul", x, _array(layer.kernel_of(taken)))
+    apart = 1
+    # Each round adds what is as far back again: all steps are done in log T.
+    while apart < count:
+        real, imaginary = map(_array, layer.powers(apart * taken))
+        before = graph.node("Slice", x, [0], [count - apart], [1])
+        before = graph.node("Pad", before, [0, apart, 0, 0, 0, 0])
+        halves = [[0], [layer.units]], [[layer.units], [2 * layer.units]]
+        parts = [graph.node("Slice", before, *half, [-1]) for half in halves]
+        turned = graph.node("Concat", *reversed(parts), axis=-1)
+        before = graph.node("Mul", before, np.tile(real, 2))
+        x = graph.node("Add", x, before)
+        lengths = np.concatenate([-imaginary, imaginary])
+        x = graph.node("Add", x, graph.node("Mul", turned, lengths))
+        apart *= 2
+    if layer.return_sequences:
+        return x
+    return graph.node("Reshape", x, [0, 2 * layer.units])
 
 
 def _recurrent_weights(cell, gates):

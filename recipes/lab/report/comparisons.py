@@ -125,7 +125,7 @@ def panels_section(
             if many and len(values) > 1:
                 style["marker"] = ""
             handles[label] = _line(axes, values, ring, style)
-        _label(axes, panel)
+        _label(axes, panel, panels if shared else [panel])
         if shared and i % columns:
             axes.set_ylabel("")
         if shared and i + columns < len(panels):
@@ -200,8 +200,14 @@ def _line(axes, values: dict, ring: float | None, style: dict):
     return line
 
 
-def _label(axes, panel: Panel) -> None:
-    """Give a plot its scales and its words."""
+def _label(axes, panel: Panel, sharing: Sequence[Panel]) -> None:
+    """Give a plot its scales and its words.
+
+    Args:
+        axes: The plot.
+        panel: What is plotted.
+        sharing: The panels with the same scales, itself among them.
+    """
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     if panel.log_x:
@@ -216,7 +222,8 @@ def _label(axes, panel: Panel) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(6, **steps))
     values = [
         value
-        for line in panel.lines.values()
+        for one in sharing
+        for line in one.lines.values()
         for seeds in line.values()
         for value in seeds
     ]

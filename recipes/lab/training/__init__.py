@@ -8,7 +8,9 @@ from recipes.lab.training.devices import check_one_device
 from recipes.lab.training.energy import EnergyAutoencoder
 from recipes.lab.training.fitting import fit, seed_repeat, steps
 from recipes.lab.training.gradients import (
+    NOTHING,
     gradient_lengths,
+    gradients_over_time,
     layers_with_kernel,
 )
 from recipes.lab.training.measuring import once
@@ -18,6 +20,7 @@ from recipes.lab.training.schedules import one_cycle
 from recipes.lab.training.second_order import minimize
 
 __all__ = [
+    "NOTHING",
     "Adversarial",
     "AdversarialRestoration",
     "ConditionalAdversarial",
@@ -29,6 +32,7 @@ __all__ = [
     "create_transfer_model",
     "fit",
     "gradient_lengths",
+    "gradients_over_time",
     "layers_with_kernel",
     "minimize",
     "once",
