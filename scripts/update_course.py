@@ -3,11 +3,15 @@
     python scripts/update_course.py
     python scripts/update_course.py --check    # exit code 1 if it would change
 
-`python -m zoo --lectures` prints zoo/course.txt, and saved_models/COURSE.md is
-the same as a page.
+`python -m zoo --lectures` prints zoo/course.txt, saved_models/COURSE.md is the
+same as a page, and each chapter has a notebook in saved_models/notebooks/ that
+trains its first networks on what comes with the package.
 """
 
 import argparse
+import inspect
+import json
+import re
 import shlex
 import sys
 import textwrap
@@ -16,11 +20,14 @@ from pathlib import Path
 
 from recipes.__main__ import read_recipes
 from recipes.lab import files, results
+from recipes.lab.flags import ONCE
 from recipes.lab.results import describe_result
 
 ROOT = Path(__file__).resolve().parent.parent
 COURSE = ROOT / "scripts" / "course.toml"
 PAGE, TEXT = ROOT / "saved_models" / "COURSE.md", ROOT / "zoo" / "course.txt"
+NOTEBOOKS = ROOT / "saved_models" / "notebooks"
+IN_NOTEBOOK = 4  # recipes of a chapter that its notebook runs
 WIDTH = 80  # of a terminal
 HEADING = """\
 # The course
@@ -43,6 +50,8 @@ def main(argv=None) -> int:
     arguments = parser.parse_args(argv)
     chapters = read_chapters()
     texts = {PAGE: page(chapters), TEXT: text(chapters)}
+    for number, chapter in enumerate(chapters, start=1):
+        texts[notebook_path(number, chapter)] = notebook(number, chapter)
     if arguments.check:
         return int(
             any(
@@ -50,6 +59,10 @@ def main(argv=None) -> int:
                 for path, content in texts.items()
             )
         )
+    NOTEBOOKS.mkdir(exist_ok=True)
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        if path not in texts:
+            path.unlink()
     for path, content in texts.items():
         files.write_atomically(path, content)
     return 0
@@ -68,7 +81,9 @@ def read_chapters() -> list[dict]:
         )
     for chapter in chapters:
         for name, entry in chapter["recipes"].items():
-            entry["about"] = recipes[name].__doc__.partition("\n")[0]
+            entry["story"] = inspect.cleandoc(recipes[name].__doc__)
+            entry["about"] = entry["story"].partition("\n")[0]
+            entry["config"] = recipes[name].Config
             entry["command"] = f"python -m recipes.{name}"
             entry["row"] = rows.get(entry["command"])
             for experiment in entry.get("try", ()):
@@ -148,6 +163,89 @@ def text(chapters: list[dict]) -> str:
                 )
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+# --- notebooks ----------------------------------------------------------------
+
+
+def notebook_path(number: int, chapter: dict) -> Path:
+    """Return where the notebook of a chapter is."""
+    words = re.findall("[a-z]+", chapter["title"].lower())
+    return NOTEBOOKS / f"{number:02}_{'_'.join(words)}.ipynb"
+
+
+def notebook(number: int, chapter: dict) -> str:
+    """Return the notebook of a chapter, as JSON."""
+    entries = chapter["recipes"]
+    shown = [
+        name for name in entries if entries[name].get("in_notebook", True)
+    ][:IN_NOTEBOOK]
+    others = [f"- `{e['command']}`: {e['about']}" for e in entries.values()]
+    cells = [
+        _markdown(
+            f"# {number}. {chapter['title']}\n\n{chapter['about']}\n\n"
+            "Each cell below trains a network for an epoch, on what comes with "
+            "this package, and shows its report. Change a setting and run it "
+            "again. Without `dry_run` it trains as long as the recipe does, on "
+            "all of its data, and what the settings are `Config?` says."
+        )
+    ]
+    for name in shown:
+        once = "".join(
+            f"{field}=1, "
+            for field in sorted(ONCE)
+            if hasattr(entries[name]["config"], field)
+        )
+        imports = "\n".join(
+            sorted(
+                [
+                    "from recipes.lab.flags import RunOptions",
+                    f"from recipes.{name} import Config, train",
+                ]
+            )
+        )
+        cells += [
+            _markdown(f"## {name}\n\n{entries[name]['story']}"),
+            _code(
+                f"{imports}\n\ntrain(Config({once}run=RunOptions(dry_run=True)))"
+            ),
+        ]
+    cells.append(_markdown("## All of this chapter\n\n" + "\n".join(others)))
+    for i, cell in enumerate(cells):
+        cell["id"] = f"cell-{i}"
+    python = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    book = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": python,
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
+
+
+def _markdown(source: str) -> dict:
+    return {"cell_type": "markdown", "metadata": {}, "source": _lines(source)}
+
+
+def _code(source: str) -> dict:
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": _lines(source),
+    }
+
+
+def _lines(source: str) -> list[str]:
+    return source.splitlines(keepends=True)
 
 
 if __name__ == "__main__":

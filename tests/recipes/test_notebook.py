@@ -15,13 +15,21 @@ from recipes.lab.settings import recipe_name
 
 
 @pytest.fixture
-def kernel(monkeypatch, tmp_path):
+def shown():
+    """What a cell has shown below itself."""
+    return []
+
+
+@pytest.fixture
+def kernel(monkeypatch, tmp_path, shown):
     """A function that runs a cell as ipykernel does; returns its names."""
     shell = types.SimpleNamespace(kernel=object())
     ipython = types.SimpleNamespace(
         get_ipython=lambda: shell, version_info=(9, 18)
     )
     monkeypatch.setitem(sys.modules, "IPython", ipython)
+    display = types.SimpleNamespace(HTML=str, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
     main = types.ModuleType("__main__")  # it has no __file__
     monkeypatch.setitem(sys.modules, "__main__", main)
     arguments = ["/home/anna/.venv/ipykernel_launcher.py", "-f", "/tmp/k.json"]
@@ -42,10 +50,12 @@ metrics = recipe.train(replace(Config(), epochs=1, run=options))
 
 
 @pytest.mark.thorough
-def test_a_config_of_a_cell_trains(kernel, tmp_path, capsys):
+def test_a_config_of_a_cell_trains(kernel, tmp_path, capsys, shown):
     kernel(CONFIG)
     assert 0 < kernel(TRAIN)["metrics"]["test_accuracy"] < 1
     said = capsys.readouterr().out
+    [report] = shown  # its pictures are below the cell
+    assert report.count("<img ") > 2 and "<html" not in report
     assert "━━" in said  # a progress bar
     assert "epoch 1/1" not in said
     call = (
@@ -162,6 +172,8 @@ def test_a_script_that_imports_a_recipe_keeps_its_flags(monkeypatch):
 )
 def test_no_kernel_is_no_notebook(ipython, here, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "IPython", ipython)
+    display = types.SimpleNamespace(HTML=str, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
     assert terminal.in_notebook() is here
     assert terminal.shows_bars() is here
     assert terminal.start_anew() == "start a new process"

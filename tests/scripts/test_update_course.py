@@ -1,8 +1,13 @@
 """The course has every recipe once, and says what is measured."""
 
+import copy
+import types
+
+import nbformat
 import pytest
 import update_course
 from helpers.commands import RECIPES
+from nbconvert.preprocessors import ExecutePreprocessor
 
 ROW = {
     "metric": "test_accuracy",
@@ -16,7 +21,11 @@ ROW = {
 def small(tmp_path, monkeypatch):
     """Return what writes a course of few recipes, one of them measured."""
     monkeypatch.setattr(update_course, "COURSE", tmp_path / "course.toml")
-    recipes = {name: update_course for name in ("one", "other")}
+    recipe = types.SimpleNamespace(
+        __doc__="What it is about.\n\nAnd more.",
+        Config=types.SimpleNamespace(epochs=3),
+    )
+    recipes = {name: recipe for name in ("one", "other")}
     monkeypatch.setattr(update_course, "read_recipes", lambda: recipes)
     rows = {
         "python -m recipes.one": ROW,
@@ -40,6 +49,52 @@ def test_every_recipe_has_a_place():
     chapters = update_course.read_chapters()
     listed = [name for chapter in chapters for name in chapter["recipes"]]
     assert sorted(listed) == sorted(RECIPES)
+
+
+BOOKS = sorted(update_course.NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+@pytest.mark.thorough
+def test_a_notebook_of_the_course_runs(book, tmp_path):
+    run_notebook(nbformat.read(book, as_version=4), tmp_path)
+
+
+@pytest.mark.thorough
+def test_a_cell_can_be_run_twice(tmp_path):
+    book = nbformat.read(BOOKS[0], as_version=4)
+    [*_, cell] = [cell for cell in book.cells if cell.cell_type == "code"]
+    book.cells = [cell, copy.deepcopy(cell)]
+    run_notebook(book, tmp_path)
+    assert len([*tmp_path.glob("runs/*/2/metrics.json")]) == 1
+
+
+def run_notebook(book, folder):
+    """Run a notebook as people do; each cell shows the report of its run."""
+    runner = ExecutePreprocessor(timeout=300, kernel_name="python3")
+    runner.preprocess(book, {"metadata": {"path": str(folder)}})
+    for cell in book.cells:
+        if cell.cell_type != "code":
+            continue
+        shown = [o for o in cell.outputs if o.output_type == "display_data"]
+        assert any("<img " in o.data.get("text/html", "") for o in shown)
+        said = "".join(o.text for o in cell.outputs if "text" in o)
+        assert "\x1b" not in said
+
+
+def test_a_notebook_trains_the_first_recipes_of_its_chapter(small):
+    [chapter] = small("[chapter.recipes.one]", "[chapter.recipes.other]")
+    chapter["recipes"]["other"]["in_notebook"] = False
+    path = update_course.notebook_path(3, chapter)
+    assert path.name == "03_a_chapter.ipynb"
+    book = nbformat.reads(update_course.notebook(3, chapter), as_version=4)
+    nbformat.validate(book)
+    [code] = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert "from recipes.one import Config, train" in code.source
+    assert (
+        "train(Config(epochs=1, run=RunOptions(dry_run=True)))" in code.source
+    )
+    assert "recipes.other" in book.cells[-1].source
 
 
 def test_what_is_not_measured_is_said(small):

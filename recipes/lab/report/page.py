@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import zoo
-from recipes.lab import files
+from recipes.lab import files, terminal
 from recipes.lab.files import SCHEMA
 
 FRAME_MS = 600  # of an animated picture
@@ -54,6 +54,16 @@ th, td:not(:last-child) { white-space: nowrap; }
 td:last-child { overflow-wrap: anywhere; }
 img, tr { break-inside: avoid; }
 .wide { overflow-x: auto; }
+"""
+
+# Below a cell the colors are those of the notebook.
+IN_CELL = """
+<style>
+.zoo-report { max-width: 852px; }
+.zoo-report .number { font-size: 40px; line-height: 1.2; font-weight: 700; }
+.zoo-report img { max-width: 100%; height: auto; background: #ffffff; }
+.zoo-report .wide { overflow-x: auto; }
+</style>
 """
 
 
@@ -98,6 +108,21 @@ def page(
 </body>
 </html>
 """
+
+
+def show(report: Path) -> None:
+    """Show a report below the cell of a notebook; do nothing elsewhere.
+
+    Args:
+        report: A page that `page` has made.
+    """
+    if not terminal.in_notebook():
+        return
+    from IPython.display import HTML, display
+
+    _, _, rest = report.read_text(encoding="utf-8").partition("<main>")
+    body, _, _ = rest.partition("</main>")
+    display(HTML(f'<div class="zoo-report">{IN_CELL}{body}</div>'))
 
 
 def figure_html(path: Path, figure, alt: str) -> str:

@@ -18,6 +18,7 @@ from recipes.lab.errors import DataError, UsageError
 from recipes.lab.export.exporting import export
 from recipes.lab.files import SCHEMA, check_clock
 from recipes.lab.inputs.images import Images
+from recipes.lab.report import page
 from recipes.lab.runs import continuing, identity, summary
 from recipes.lab.runs.folder import (
     create_folder,
@@ -151,6 +152,7 @@ class Run:
             {**self.record(model, metrics), "export": str(version)},
         )
         terminal.say(summary.summary(self, metrics, version))
+        page.show(self.folder / "report.html")
         return metrics
 
     def record(self, model, metrics: dict) -> dict:
