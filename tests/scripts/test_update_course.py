@@ -78,8 +78,6 @@ def run_notebook(book, folder):
             continue
         shown = [o for o in cell.outputs if o.output_type == "display_data"]
         assert any("<img " in o.data.get("text/html", "") for o in shown)
-        said = "".join(o.text for o in cell.outputs if "text" in o)
-        assert "\x1b" not in said
 
 
 def test_a_notebook_trains_the_first_recipes_of_its_chapter(small):
