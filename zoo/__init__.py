@@ -90,6 +90,7 @@ if not _is_command():
     from zoo.recurrent import gru as gru
     from zoo.recurrent import irnn as irnn
     from zoo.linear_recurrences import lru as lru
+    from zoo.regressors import sequence_regressor as sequence_regressor
     # isort: on
 
 __version__ = "0.1.0"

@@ -21,7 +21,7 @@ TASKS = (
     *("classification", "regression", "multi_task", "steering"),
     *("reconstruction", "generation"),
 )
-INPUTS = ("images", "tables", "tokens", "noise")
+INPUTS = ("images", "tables", "tokens", "time_series", "noise")
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def register_model(*, task: str, inputs: str, lecture: str, reference: str):
 
     Args:
         task: What comes out of the model, one of `TASKS`.
-        inputs: What goes in, one of `INPUTS`: raw pixels, rows of a table, or
-            random numbers.
+        inputs: What goes in, one of `INPUTS`: raw pixels, rows of a table,
+            numbers of words, sequences of numbers, or random numbers.
         lecture: Where an introductory course meets this network.
         reference: Authors and year of the paper, with a link if there is one.
 

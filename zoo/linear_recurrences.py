@@ -106,7 +106,11 @@ class LinearRecurrence(layers.Layer):
         )
 
     def kernel_of(self, steps):
-        """Return what so many steps add to a state: `(steps * features, …)`."""
+        """Return what so many steps add to a state, as one matrix.
+
+        Returns:
+            `(steps * features, 2 * units)`.
+        """
         real, imaginary = ops.split(self.kernel, 2, axis=1)
         # Without it the slowest states would be the largest.
         scale = ops.sqrt(-ops.expm1(-2 * ops.exp(self.log_decay)))
@@ -128,13 +132,34 @@ class LinearRecurrence(layers.Layer):
 
     def call(self, sequence):
         """Return the states after each `stride` steps, or the last ones."""
+        if not self.return_sequences:
+            return self._last_state(sequence)
+        return self._states(self._entering(sequence, self.stride))
+
+    def _entering(self, sequence, size):
+        """Return what each so many steps add to the states at their end."""
         _, steps, features = sequence.shape
-        taken = self.stride if self.return_sequences else steps
-        groups = ops.reshape(sequence, (-1, steps // taken, taken * features))
-        entering = ops.matmul(groups, self.kernel_of(taken))
-        if self.return_sequences:
-            return self._states(entering)
-        return ops.squeeze(entering, 1)
+        blocks = ops.reshape(sequence, (-1, steps // size, size * features))
+        return ops.matmul(blocks, self.kernel_of(size))
+
+    def _last_state(self, sequence):
+        """Return the states after the last step."""
+        steps = sequence.shape[1]
+        size = math.ceil(math.sqrt(steps))
+        blocks = math.ceil(steps / size)
+        # Zeros come first, and leave the states at zero.
+        x = ops.pad(sequence, ((0, 0), (blocks * size - steps, 0), (0, 0)))
+        x = self._entering(x, size)
+        left = size * np.arange(blocks - 1, -1, -1)
+        ours, others = (ops.transpose(part) for part in self.powers(left))
+        real, imaginary = ops.split(x, 2, axis=-1)
+        return ops.concatenate(
+            [
+                ops.sum(ours * real - others * imaginary, axis=1),
+                ops.sum(ours * imaginary + others * real, axis=1),
+            ],
+            axis=-1,
+        )
 
     def _states(self, entering):
         """Return the states, if this is added to them at each stride."""

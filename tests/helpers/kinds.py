@@ -5,7 +5,7 @@ from helpers.builders import small_cnn
 from helpers.tasks import sample
 from recipes.lab import tasks
 from recipes.lab.data import degradation, digit_tasks, tables
-from recipes.lab.data.synthetic import patients, roads
+from recipes.lab.data.synthetic import adding, patients, roads
 from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -83,3 +83,8 @@ def reader():
 def driver():
     model = zoo.alvinn(input_shape=(30, 32, 1), steering_units=roads.UNITS)
     return tasks.Steering(roads.load(small=True)), model
+
+
+def adder():
+    model = zoo.sequence_regressor((adding.SMALL_STEPS, 2), hidden_units=8)
+    return tasks.Regression(adding.load(200, small=True)), model

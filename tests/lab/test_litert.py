@@ -9,6 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from helpers.commands import ROOT, run_python
 from helpers.kinds import (
+    adder,
     autoencoder,
     classifier,
     conditional_generator,
@@ -42,6 +43,7 @@ KINDS = {
     recurrent: (("serving_default", "probabilities"), FILES),
     of_two_classes: (("serving_default", "columns", "probabilities"), {}),
     regression: (("serving_default", "columns"), {}),
+    adder: (("serving_default",), {}),
     autoencoder: (("serving_default", "reconstruct", "encode", "decode"), {}),
     variational: (
         ("serving_default", "reconstruct", "encode", "decode"),

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers.kinds import (
+    adder,
     autoencoder,
     classifier,
     conditional_generator,
@@ -40,6 +41,7 @@ KINDS = {
         "model": {"probabilities": "float32", "class_id": "int64"},
     },
     regression: {"model": {"prediction": "float32"}},
+    adder: {"model": {"prediction": "float32"}},
     autoencoder: {
         "model": {
             "reconstruction": "float32",
@@ -65,7 +67,9 @@ KINDS = {
 
 @pytest.mark.parametrize(
     "kind",
-    only_thorough(KINDS, {*KINDS} - {conditional_generator, driver, restorer}),
+    only_thorough(
+        KINDS, {*KINDS} - {adder, conditional_generator, driver, restorer}
+    ),
 )
 def test_a_file_answers_as_the_signatures_do(kind):
     task, model = kind()

@@ -15,25 +15,106 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def unrolled(name, images, kernel, recurrent_kernel, bias):
+def rows_of(images):
+    """Return the rows that a network reads, one step after the other."""
+    return (images[..., 0].astype("float64") / 255).transpose(1, 0, 2)
+
+
+def unrolled(name, rows, kernel, recurrent_kernel, bias):
     """Return the last state of a recurrent layer, step by step in NumPy."""
-    rows = images[..., 0].astype("float64") / 255
+    h, _ = forward(name, rows, kernel, recurrent_kernel, bias)
+    return h
+
+
+def forward(name, rows, kernel, recurrent_kernel, bias):
+    """Return the last state, and what each step would need to go back."""
     units = recurrent_kernel.shape[0]
-    h = c = np.zeros((len(images), units))
-    for x in rows.transpose(1, 0, 2):
+    h = c = np.zeros((rows.shape[1], units))
+    kept = []
+    for x in rows:
+        h_before, c_before = h, c
         if name == "simple_rnn":
             h = np.tanh(x @ kernel + h @ recurrent_kernel + bias)
+            kept.append((h,))
         elif name == "lstm":
             gates = x @ kernel + h @ recurrent_kernel + bias
             i, f, candidate, o = np.split(gates, 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(candidate)
-            h = sigmoid(o) * np.tanh(c)
+            i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
+            candidate = np.tanh(candidate)
+            c = f * c + i * candidate
+            h = o * np.tanh(c)
+            kept.append((i, f, candidate, o, c, c_before))
         else:
             xz, xr, xh = np.split(x @ kernel + bias[0], 3, axis=1)
             hz, hr, hh = np.split(h @ recurrent_kernel + bias[1], 3, axis=1)
             z, r = sigmoid(xz + hz), sigmoid(xr + hr)
-            h = z * h + (1 - z) * np.tanh(xh + r * hh)
-    return h
+            candidate = np.tanh(xh + r * hh)
+            h = z * h + (1 - z) * candidate
+            kept.append((z, r, hh, candidate))
+        kept[-1] = (x, h_before, *kept[-1])
+    return h, kept
+
+
+def back_through_time(name, kept, by_h, kernel, recurrent_kernel, bias):
+    """Return the gradients of the weights, from the last step to the first.
+
+    Each step adds its own part, for all of them have the same weights.
+
+    Args:
+        name: Name of the network.
+        kept: What `forward` has kept of each step.
+        by_h: The gradient of the last state.
+        kernel, recurrent_kernel, bias: The weights.
+    """
+    by_kernel = np.zeros_like(kernel, "float64")
+    by_recurrent = np.zeros_like(recurrent_kernel, "float64")
+    by_bias = np.zeros_like(bias, "float64")
+    by_c = 0
+    for x, h, *values in reversed(kept):
+        by_last = 0
+        if name == "simple_rnn":
+            [after] = values
+            inner = outer = by_h * (1 - after**2)
+        elif name == "lstm":
+            i, f, candidate, o, c, c_before = values
+            by_c = by_c + by_h * o * (1 - np.tanh(c) ** 2)
+            inner = outer = np.concatenate(
+                [
+                    by_c * candidate * i * (1 - i),
+                    by_c * c_before * f * (1 - f),
+                    by_c * i * (1 - candidate**2),
+                    by_h * np.tanh(c) * o * (1 - o),
+                ],
+                axis=1,
+            )
+            by_c = by_c * f
+        else:
+            z, r, hh, candidate = values
+            by_last = by_h * z
+            by_z = by_h * (h - candidate) * z * (1 - z)
+            by_candidate = by_h * (1 - z) * (1 - candidate**2)
+            by_r = by_candidate * hh * r * (1 - r)
+            inner = np.concatenate([by_z, by_r, by_candidate], axis=1)
+            outer = np.concatenate([by_z, by_r, by_candidate * r], axis=1)
+        by_kernel += x.T @ inner
+        by_recurrent += h.T @ outer
+        both = np.stack([inner.sum(0), outer.sum(0)])
+        by_bias += both if bias.ndim == 2 else both[0]
+        by_h = by_last + outer @ recurrent_kernel.T
+    return by_kernel, by_recurrent, by_bias
+
+
+def linear_states(rows, log_decay, log_angle, kernel):
+    """Return λ, the scaled B, and the states of a linear recurrent unit."""
+    eigenvalues = np.exp(-np.exp(log_decay) + 1j * np.exp(log_angle))
+    real, imaginary = np.split(kernel.astype("float64"), 2, axis=1)
+    scale = np.sqrt(1 - abs(eigenvalues) ** 2)
+    states = [np.zeros((rows.shape[1], len(eigenvalues)))]
+    for x in rows:
+        states.append(
+            eigenvalues * states[-1] + x @ (scale * (real + 1j * imaginary))
+        )
+    return eigenvalues, scale, states[1:]
 
 
 def with_random_biases(model):
@@ -52,8 +133,90 @@ def unrolled_by_hand_is_the_layer():
         model = with_random_biases(zoo.create_model(name, hidden_units=(16,)))
         found = zoo.feature_extractor(model)(images.astype("uint8"))
         weights = model.get_layer(f"{name}1").get_weights()
-        expected = unrolled(name, images, *weights)
+        expected = unrolled(name, rows_of(images), *weights)
         np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
+
+
+@fact("A60", 3, "RNN rolled over time, from both ends")
+def both_ways_by_hand_are_the_layer():
+    images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1))
+    rows = rows_of(images)
+    for name in ("simple_rnn", "lstm", "gru"):
+        model = with_random_biases(
+            zoo.create_model(name, hidden_units=(8,), bidirectional=True)
+        )
+        found = zoo.feature_extractor(model)(images.astype("uint8"))
+        weights = model.get_layer("both_ways1").get_weights()
+        down = unrolled(name, rows, *weights[:3])
+        up = unrolled(name, rows[::-1], *weights[3:])
+        expected = np.concatenate([down, up], axis=1)
+        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
+
+
+@fact("A60", 3, "RNN rolled over time: a linear one, all steps at once")
+def linear_recurrence_by_hand_is_the_layer():
+    images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1))
+    model = build("lru", hidden_units=(8, 8), state_units=6)
+    states = zoo.feature_extractor(model, "lru1")(images.astype("uint8"))
+    weights = model.get_layer("lru1").get_weights()
+    *_, expected = linear_states(rows_of(images), *weights)
+    expected = np.transpose(expected, (1, 0, 2))
+    np.testing.assert_allclose(states[..., :6], expected.real, atol=1e-5)
+    np.testing.assert_allclose(states[..., 6:], expected.imag, atol=1e-5)
+
+
+@fact("A60", 3, "Back-propagation through time, written out")
+def back_propagation_by_hand_is_the_tape():
+    """The loss is the sum of the squares of the last state."""
+    rows = np.random.default_rng(0).normal(size=(28, 4, 5))
+    sequence = rows.transpose(1, 0, 2).astype("float32")
+    for layer in (
+        keras.layers.SimpleRNN(6, name="simple_rnn"),
+        keras.layers.LSTM(6, name="lstm"),
+        keras.layers.GRU(6, name="gru"),
+    ):
+        layer.build(sequence.shape)
+        with_random_biases(layer)
+        weights = layer.get_weights()
+        h, kept = forward(layer.name, rows, *weights)
+        expected = back_through_time(layer.name, kept, 2 * h, *weights)
+        found = gradients_of(layer, layer.cell.weights, sequence)
+        both_ways = keras.layers.Bidirectional(type(layer)(6), name="both")
+        both_ways.build(sequence.shape)
+        both_ways.set_weights([*weights, *weights])
+        of_both = gradients_of(both_ways, both_ways.weights, sequence)
+        h, kept = forward(layer.name, rows[::-1], *weights)
+        upwards = back_through_time(layer.name, kept, 2 * h, *weights)
+        for one, other in zip(
+            (*found, *of_both), (*expected, *expected, *upwards), strict=True
+        ):
+            np.testing.assert_allclose(
+                one, other, rtol=1e-3, atol=1e-4, err_msg=layer.name
+            )
+
+
+@fact("A60", 3, "Back-propagation through time: λ, once for each step")
+def back_propagation_through_a_linear_recurrence_is_the_tape():
+    rows = np.random.default_rng(0).normal(size=(50, 4, 5))
+    sequence = rows.transpose(1, 0, 2).astype("float32")
+    layer = zoo.linear_recurrences.LinearRecurrence(3, return_sequences=False)
+    layer.build(sequence.shape)
+    weights = layer.get_weights()
+    eigenvalues, scale, (*_, last) = linear_states(rows, *weights)
+    by_state, by_kernel = 2 * last, 0
+    for x in reversed(rows):
+        by_kernel = by_kernel + scale * (x.T @ by_state)
+        by_state = np.conj(eigenvalues) * by_state
+    expected = np.concatenate([by_kernel.real, by_kernel.imag], axis=1)
+    [found] = gradients_of(layer, [layer.kernel], sequence)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def gradients_of(layer, variables, sequence):
+    """Return the gradients of the sum of the squares of what a layer gives."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(sequence) ** 2)
+    return tape.gradient(loss, [variable.value for variable in variables])
 
 
 @fact("A60", 3, "A simple RNN: h (d + h + 1) parameters")

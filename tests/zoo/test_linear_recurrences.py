@@ -50,9 +50,10 @@ def test_a_stride_leaves_out_states_and_no_inputs(stride):
     )
 
 
-def test_the_last_state_alone_is_the_last_one():
-    every, sequence = recurrence((3, 12, 2))
-    last, _ = recurrence((3, 12, 2), return_sequences=False)
+@pytest.mark.parametrize("steps", [1, 12, 17])
+def test_the_last_state_alone_is_the_last_one(steps):
+    every, sequence = recurrence((3, steps, 2))
+    last, _ = recurrence((3, steps, 2), return_sequences=False)
     last.set_weights(every.get_weights())
     np.testing.assert_allclose(
         last(sequence), every(sequence)[:, -1], atol=2e-6

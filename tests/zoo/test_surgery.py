@@ -217,7 +217,7 @@ def rescaled(name, inputs):
             name
             for name in zoo.list_models()
             if name != "mcculloch_pitts"
-            and zoo.model_info(name).inputs not in ("noise", "tokens")
+            and zoo.model_info(name).inputs in ("images", "tables")
         ],
         ("logistic_neuron", "lenet5", "transfer_classifier", "autoencoder"),
     ),

@@ -13,6 +13,7 @@ import tensorflow as tf
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.tables import Column, Tables
+from recipes.lab.inputs.time_series import TimeSeries
 from recipes.lab.inputs.tokens import Tokens
 
 
@@ -23,8 +24,8 @@ class Split:
     Attributes:
         inputs: An array `(n, ...)`: raw pixels, uint8 `(n, height, width,
             channels)`; rows of a table in raw units, float32 `(n, columns)`;
-            numbers of words, int32 `(n, length)`; or the features of images,
-            float32.
+            numbers of words, int32 `(n, length)`; sequences of numbers, float32
+            `(n, steps, columns)`; or the features of images, float32.
         targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
             `(n,)`; or images without noise, float32 in [0, 1]. Of several
             tasks a dictionary of such arrays.
@@ -162,7 +163,7 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    inputs: Images | Tables | Tokens
+    inputs: Images | Tables | TimeSeries | Tokens
     facts: Facts
     class_names: tuple[str, ...]
     source: str

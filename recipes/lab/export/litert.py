@@ -23,7 +23,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from recipes.lab.inputs.signatures import Signature
 
 # Of a loop that are written out: the file grows with each.
-MOST_STEPS = 200
+MOST_STEPS = 100
 # What every runtime can read: neither strings nor int64.
 PLAIN = (tf.float32, tf.int32, tf.uint8)
 

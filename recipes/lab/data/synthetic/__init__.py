@@ -5,6 +5,7 @@ from functools import partial
 
 from recipes.lab.data.splits import Data
 from recipes.lab.data.synthetic import (
+    adding,
     collisions,
     faces,
     ising,
@@ -16,6 +17,7 @@ from recipes.lab.data.synthetic import (
 SETS: dict[str, Callable[[bool], Data]] = {
     **{f"faces_{what}": partial(faces.load, what) for what in faces.ANSWERS},
     **{f"ising_{size}": partial(ising.load, size) for size in ising.SIZES},
+    **{f"adding_{n}": partial(adding.load, n) for n in adding.STEPS},
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
