@@ -10,6 +10,7 @@ from recipes.lab.data.synthetic import (
     ising,
     patients,
     roads,
+    written,
 )
 
 # Each takes whether a small sample is enough.
@@ -19,4 +20,5 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
+    "written_dates_and_numbers": written.load,
 }
