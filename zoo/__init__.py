@@ -91,6 +91,10 @@ if not _is_command():
     from zoo.recurrent import irnn as irnn
     from zoo.linear_recurrences import lru as lru
     from zoo.regressors import sequence_regressor as sequence_regressor
+    from zoo.encoder_decoders import seq2seq as seq2seq
+    from zoo.encoder_decoders import captioner as captioner
+    from zoo.encoder_decoders import generate_text as generate_text
+    from zoo.encoder_decoders import teacher_forced as teacher_forced
     # isort: on
 
 __version__ = "0.1.0"

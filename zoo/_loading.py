@@ -74,7 +74,8 @@ def load_model(name, *, verbose=True) -> "keras.Model":
 
     Returns:
         An uncompiled `keras.Model` that takes raw pixels, 0 to 255, and warns
-        once of pixels that were divided by 255. Of an autoencoder,
+        once of pixels that were divided by 255. One that writes answers to
+        plain texts, too: `zoo.generate_text(model, texts)`. Of an autoencoder,
         `zoo.feature_extractor(model)` takes raw pixels, too, and returns codes;
         `model.get_layer("decoder")` takes codes. `model.get_layer("encoder")`
         comes after the rescaling and takes pixels in [0, 1].

@@ -19,7 +19,7 @@ from zoo import _pixels, _settings
 
 TASKS = (
     *("classification", "regression", "multi_task", "steering"),
-    *("reconstruction", "generation"),
+    *("reconstruction", "generation", "translation"),
 )
 INPUTS = ("images", "tables", "tokens", "time_series", "noise")
 

@@ -46,6 +46,12 @@ class Metric:
 ACCURACY = Metric(
     *("test_accuracy", "Test accuracy", "%", 2), factor=100, better="max"
 )
+EXACT = Metric(*("test_exact", "Exact texts", "%", 2), factor=100, better="max")
+LETTER_ACCURACY = Metric(
+    *("test_letter_accuracy", "Right letters", "%", 2),
+    factor=100,
+    better="max",
+)
 FITTED_ACCURACY = Metric(
     *("fitted_accuracy", "Training accuracy", "%", 2),
     factor=100,
@@ -117,6 +123,7 @@ ACCURACY_FROM_DRAWN = Metric(
 _METRICS = {
     metric.name: metric
     for metric in (
+        *(EXACT, LETTER_ACCURACY),
         *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, SSIM, SHARPNESS, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),

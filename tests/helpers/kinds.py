@@ -2,10 +2,11 @@
 
 import zoo
 from helpers.builders import small_cnn
+from helpers.seeds import set_seed
 from helpers.tasks import sample
-from recipes.lab import tasks
-from recipes.lab.data import degradation, digit_tasks, tables
-from recipes.lab.data.synthetic import adding, patients, roads
+from recipes.lab import tasks, training
+from recipes.lab.data import captions, degradation, digit_tasks, tables
+from recipes.lab.data.synthetic import adding, patients, roads, written
 from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -88,3 +89,28 @@ def driver():
 def adder():
     model = zoo.sequence_regressor((adding.SMALL_STEPS, 2), hidden_units=8)
     return tasks.Regression(adding.load(200, small=True)), model
+
+
+def translator(attention=True):
+    data = written.load(small=True)
+    set_seed(0)  # no letter may hang on rounding
+    model = training.create_model(
+        *(data, "seq2seq"),
+        embedding_units=4,
+        hidden_units=8,
+        attention=attention,
+    )
+    return tasks.Translation(data), model
+
+
+def spelling():
+    data = captions.spelled(sample())
+    set_seed(0)
+    model = training.create_model(
+        *(data, "captioner"),
+        filters=(4, 8),
+        feature_units=8,
+        embedding_units=4,
+        hidden_units=8,
+    )
+    return tasks.Translation(data), model

@@ -20,6 +20,8 @@ from helpers.kinds import (
     regression,
     restorer,
     several_heads,
+    spelling,
+    translator,
     variational,
 )
 from helpers.marks import only_thorough
@@ -61,6 +63,11 @@ KINDS = {
         {"serving_default": TEXT, "text": TEXT},
     ),
     driver: (("serving_default",), FILES),
+    translator: (
+        ("tokens",),
+        {"serving_default": TEXT, "text": TEXT, "sample": TEXT},
+    ),
+    spelling: (("serving_default",), {**FILES, "sample": DRAWS}),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))
 
@@ -72,6 +79,9 @@ def test_a_file_answers_as_the_keras_model_does(kind):
     converted = litert.convert(task, model)
     assert tuple(converted.signatures) == signatures
     assert converted.left_out == left_out
+    joined = "it is joined from letters, which needs TensorFlow"
+    writes = kind in (translator, spelling)
+    assert converted.without == ({"text": joined} if writes else {})
     assert_same_answers(converted, task.inputs.examples(task.data.test, 64))
 
 
@@ -269,11 +279,13 @@ def of_images(name, **arguments):
     from helpers.tasks import sample
 
     from recipes.lab import tasks
+    from recipes.lab.data import captions
 
     task = {
         "classification": tasks.Classification,
         "reconstruction": tasks.Reconstruction,
         "generation": tasks.VariationalGeneration,
+        "translation": lambda data: tasks.Translation(captions.spelled(data)),
     }[zoo.model_info(name).task](sample())
     return task, zoo.create_model(name, **arguments)
 

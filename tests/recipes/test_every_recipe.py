@@ -58,6 +58,7 @@ def test_main_job_exports_the_model_that_it_scored(dry_run, export):
 # Where a recipe trains more than one model only if it is asked to, or takes
 # long to score one.
 EVERY_PHASE = {
+    "dates_seq2seq": {"hidden_units": 8},
     "digits_cross_validation": {"folds": 2},
     "fashion_mnist_architectures": {
         "networks": ("alexnet", "vgg"),
@@ -177,10 +178,11 @@ RESUME_AS_OTHERS = (
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
     *("adding_problem", "heart_failure"),
-    "mnist_pixel_by_pixel",
+    *("mnist_captioner", "mnist_pixel_by_pixel"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
+    "dates_seq2seq": ("--hidden-units", 8),
     "exotic_particle": ("--hidden-units", 16, 16),
     "mnist_dbn": ("--hidden-units", 16, 12),
     "mnist_pretraining": ("--hidden-units", 16, 12),

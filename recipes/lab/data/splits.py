@@ -15,6 +15,7 @@ from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.tables import Column, Tables
 from recipes.lab.inputs.time_series import TimeSeries
 from recipes.lab.inputs.tokens import Tokens
+from zoo import encoder_decoders
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class Split:
             numbers of words, int32 `(n, length)`; sequences of numbers, float32
             `(n, steps, columns)`; or the features of images, float32.
         targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
-            `(n,)`; or images without noise, float32 in [0, 1]. Of several
-            tasks a dictionary of such arrays.
+            `(n,)`; images without noise, float32 in [0, 1]; or numbers of
+            letters, int32 `(n, length)`. Of several tasks a dictionary of such
+            arrays.
         prepare: Function `(inputs, targets) -> (inputs, targets)` of a batch of
             tensors, after augmentation: what `fit` gets to see. None leaves
             them as they are.
@@ -101,6 +103,17 @@ class Split:
 
         return replace(self, prepare=prepare)
 
+    def to_write(self) -> "Split":
+        """Return the split with the letter before each one as an input, too.
+
+        The targets are numbers of letters, `(n, length)`.
+        """
+        return replace(self, prepare=_with_letters_before)
+
+
+def _with_letters_before(inputs, letters):
+    return (inputs, tf.pad(letters[:, :-1], [[0, 0], [1, 0]])), letters
+
 
 def _image_and_pixels(images, labels):
     return images, tf.cast(images, tf.float32) / 255
@@ -125,6 +138,34 @@ class Head(NamedTuple):
     about: str
     class_names: tuple[str, ...] = ()
     unit: str = ""
+
+
+class Writing(NamedTuple):
+    """What texts are made of, where targets are texts.
+
+    The targets are numbers of letters, with zeros after the last one.
+
+    Attributes:
+        alphabet: The letters; the first one has the number 1.
+        length: How many a text may have.
+        about: What the texts are.
+    """
+
+    alphabet: str
+    length: int
+    about: str
+
+    def read(self, texts) -> np.ndarray:
+        """Return the numbers of the letters of texts, int32 `(n, length)`."""
+        numbers = {letter: i for i, letter in enumerate(self.alphabet, start=1)}
+        rows = np.zeros((len(texts), self.length), "int32")
+        for row, text in zip(rows, texts, strict=True):
+            row[: len(text)] = [numbers[letter] for letter in text]
+        return rows
+
+    def write(self, numbers) -> list[str]:
+        """Return the texts of numbers `(n, length)`, up to the first 0."""
+        return encoder_decoders.write_letters(numbers, self.alphabet)
 
 
 class Facts(NamedTuple):
@@ -155,6 +196,7 @@ class Data:
             training examples are its test examples, too: such data are tested
             by cross-validation, and a group is never cut.
         heads: The tasks, if the targets are a dictionary.
+        writing: What the targets are made of, if they are texts.
         is_own: Whether a user brought it, and nobody has published anything
             about it.
     """
@@ -171,6 +213,7 @@ class Data:
     is_sample: bool = False
     target: Column | None = None
     heads: tuple[Head, ...] = ()
+    writing: Writing | None = None
     groups: np.ndarray | None = None
     is_own: bool = False
 

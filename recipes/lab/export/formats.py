@@ -43,6 +43,8 @@ def write(
     converted = litert.convert(task, model)
     for signature, reason in converted.left_out.items():
         absent[f"signature `{signature}` in `model.tflite`"] = reason
+    for output, reason in converted.without.items():
+        absent[f"output `{output}` in `model.tflite`"] = reason
     if converted.model:
         (folder / "model.tflite").write_bytes(converted.model)
         (folder / "model.int8.tflite").write_bytes(converted.int8)

@@ -39,12 +39,14 @@ class Converted:
             enough to be rounded it is the same.
         signatures: The signatures in both, by name.
         left_out: The names of those that are not, and why.
+        without: The names of outputs that they do not have, and why.
     """
 
     model: bytes
     int8: bytes
     signatures: dict[str, Signature]
     left_out: dict[str, str]
+    without: dict[str, str]
 
 
 def convert(task, model: keras.Model) -> Converted:
@@ -69,6 +71,11 @@ def convert(task, model: keras.Model) -> Converted:
         if (reason := _needs(signature.function))
     }
     inside = {k: v for k, v in signatures.items() if k not in left_out}
+    joined = {name for v in inside.values() for name in _joined_outputs(v)}
+    without = dict.fromkeys(
+        joined, "it is joined from letters, which needs TensorFlow"
+    )
+    inside = {k: _without(v, joined) for k, v in inside.items()}
     default = inside.get("serving_default") or inside.get("tokens")
     if default:
         inside |= _plain_outputs(default)
@@ -79,8 +86,8 @@ def convert(task, model: keras.Model) -> Converted:
         except ConverterError as error:
             reason = _reason(error)
             left_out = {k: left_out.get(k, reason) for k in signatures}
-            inside = {}
-    return Converted(*files, inside, left_out)
+            inside, without = {}, {}
+    return Converted(*files, inside, left_out, without)
 
 
 def unrolled(model: keras.Model) -> keras.Model:
@@ -156,18 +163,41 @@ def _plain_outputs(default: Signature) -> dict[str, Signature]:
     return {name: _of_one_output(default, name) for name in plain}
 
 
+def _joined_outputs(signature: Signature) -> list[str]:
+    """Return the outputs that are texts, joined from letters."""
+    function = signature.function.get_concrete_function()
+    operations = function.graph.get_operations()
+    if all(operation.type != "ReduceJoin" for operation in operations):
+        return []
+    outputs = function.structured_outputs
+    return [name for name in outputs if outputs[name].dtype == tf.string]
+
+
+def _without(signature: Signature, names: set[str]) -> Signature:
+    """Return a signature that lacks some of the outputs."""
+    if not names:
+        return signature
+    outputs = signature.function.get_concrete_function().structured_outputs
+    return _of_outputs(signature, [*outputs.keys() - names])
+
+
 def _of_one_output(signature: Signature, name: str) -> Signature:
+    return _of_outputs(signature, [name])
+
+
+def _of_outputs(signature: Signature, names: list[str]) -> Signature:
     function = signature.function
 
     @tf.function(input_signature=function.input_signature, autograph=False)
-    def of_one_output(*arguments):
-        return {name: function(*arguments)[name]}
+    def of_outputs(*arguments):
+        answer = function(*arguments)
+        return {name: answer[name] for name in names}
 
-    return Signature(
-        of_one_output,
-        signature.ask,
-        lambda inputs: {name: signature.expect(inputs)[name]},
-    )
+    def expect(inputs):
+        answer = signature.expect(inputs)
+        return {name: answer[name] for name in names}
+
+    return Signature(of_outputs, signature.ask, expect)
 
 
 def _convert(model, signatures: dict[str, Signature]) -> list[bytes]:

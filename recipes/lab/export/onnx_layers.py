@@ -17,6 +17,7 @@ from keras import activations, layers
 
 from zoo import (
     boltzmann,
+    encoder_decoders,
     gans,
     generators,
     graphics,
@@ -434,7 +435,7 @@ def _local_response_normalization(graph, layer, x):
 # --- products ------------------------------------------------------------
 
 
-@_writes(layers.Embedding)
+@_writes(layers.Embedding, encoder_decoders.LetterEmbedding)
 def _embedding(graph, layer, x):
     if layer.mask_zero:
         raise NotInOnnx(graph, "it masks zeros")
@@ -824,6 +825,57 @@ def _linear_recurrence(graph, layer, x):
     if layer.return_sequences:
         return x
     return graph.node("Reshape", x, [0, 2 * layer.units])
+
+
+@_writes(encoder_decoders.Decoder)
+def _decoder(graph, layer, encoded):
+    attends = len(encoded.shape) == 2
+    last, context = encoded, encoded
+    if attends:
+        keys = _dense(graph, layer.key, encoded)
+        last = graph.node("Gather", encoded, -1, axis=1)
+    # The first axis is that of the steps, of which each operation has one.
+    state = _dense(graph, layer.start, last)
+    state = graph.node("Unsqueeze", state, [0])
+    rows = _array(layer.embedding.embeddings)
+    batch = graph.node("Shape", encoded, end=1)
+    shape = graph.node("Concat", batch, [rows.shape[1]], axis=0)
+    written = graph.node("Expand", rows[0], shape)
+    weights = _recurrent_weights(layer.cell, [0, 1, 2])
+    logits = []
+    for step in range(layer.length):
+        squeezed = graph.node("Squeeze", state, [0])
+        if attends:
+            context = _attended(graph, layer, keys, squeezed, encoded)
+        inputs = graph.node("Concat", written, context, axis=-1)
+        state = graph.node(
+            "GRU",
+            graph.node("Unsqueeze", inputs, [0]),
+            *(weight[np.newaxis] for weight in weights),
+            *(None, state),
+            output=1,
+            hidden_size=layer.units,
+            linear_before_reset=1,
+        )
+        squeezed = graph.node("Squeeze", state, [0])
+        found = graph.node("Concat", squeezed, context, axis=-1)
+        found = _dense(graph, layer.letters, found)
+        logits.append(graph.node("Unsqueeze", found, [1]))
+        if step < layer.length - 1:
+            letter = graph.node("ArgMax", found, axis=-1, keepdims=0)
+            written = graph.node("Gather", rows, letter)
+    return graph.node("Concat", *logits, axis=1)
+
+
+def _attended(graph, layer, keys, state, encoded):
+    """Return the mean of what was read that a decoder attends to."""
+    query = graph.node("Unsqueeze", _dense(graph, layer.query, state), [1])
+    scores = graph.node("Tanh", graph.node("Add", keys, query))
+    scores = _dense(graph, layer.score, scores)
+    weights = graph.node("Softmax", scores, axis=1)
+    return graph.node(
+        "ReduceSum", graph.node("Mul", weights, encoded), [1], keepdims=0
+    )
 
 
 def _recurrent_weights(cell, gates):

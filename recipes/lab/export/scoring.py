@@ -19,6 +19,7 @@ import tensorflow as tf
 import zoo
 from recipes.lab import tasks, terminal
 from recipes.lab.data import (
+    captions,
     degradation,
     digit_tasks,
     own,
@@ -359,7 +360,7 @@ def _numbers(export: Path, record: dict, task) -> tuple:
         scores = task.score(model, task.data.test)
         found = scores.metrics
     unsure = 0.0
-    if task.answered == "probabilities":
+    if task.answered in ("probabilities", "letters"):
         unsure = _share_of_unsure(scores.outputs)
     elif task.data.heads:
         unsure = max(
@@ -467,6 +468,7 @@ def task_of(record: dict, version: Path, data: Data):
         tasks.EnergyBasedGeneration,
         tasks.ConditionalGeneration,
         tasks.MultiTask,
+        tasks.Translation,
         tasks.Steering,
         tasks.Classification,
         tasks.Regression,
@@ -490,6 +492,8 @@ def task_of(record: dict, version: Path, data: Data):
         data, values = poses.in_random_poses(data)
         samples = settings["importance_samples"]
         return kind(data, samples, poses.FACTORS, values)
+    if kind is tasks.Translation and data.writing is None:
+        return kind(captions.spelled(data))
     if kind is tasks.MultiTask:
         return kind(digit_tasks.with_tasks(data))
     if kind is tasks.Classification:

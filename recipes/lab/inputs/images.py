@@ -9,7 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.lab.inputs import image_files
-from recipes.lab.inputs.signatures import Signature, signature
+from recipes.lab.inputs.signatures import (
+    DRAWN_BY,
+    DRAWN_BY_ASKED,
+    Signature,
+    signature,
+)
 from recipes.lab.report import figures, page
 
 
@@ -76,6 +81,28 @@ class Images:
             "serving_default": self.endpoint(answer, expect),
             "image_bytes": Signature(of_files, _png_files, expect),
         }
+
+    def drawn(self, answer, expect) -> Signature:
+        """Return the signature that takes `image`, `seed` and `temperature`.
+
+        Args:
+            answer: Function from a batch of float32 pixels, the seed and the
+                temperature to a dictionary of tensors.
+            expect: Function from the inputs of a split, the seed and the
+                temperature to the same dictionary of arrays.
+        """
+
+        @signature(
+            image=tf.TensorSpec((None, *self.shape), tf.uint8), **DRAWN_BY
+        )
+        def of_pixels(image, seed, temperature):
+            return answer(tf.cast(image, tf.float32), seed, temperature)
+
+        return Signature(
+            of_pixels,
+            lambda images: {"image": images, **DRAWN_BY_ASKED},
+            lambda images: expect(images, **DRAWN_BY_ASKED),
+        )
 
     def into(self, graph):
         """Add the input `image`, raw pixels, to a graph of another format.

@@ -7,7 +7,15 @@ of these checks the shape, and that there is something at all.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+# What else is given where answers are drawn, and what it takes to verify that.
+DRAWN_BY = {
+    "seed": tf.TensorSpec((), tf.int64),
+    "temperature": tf.TensorSpec((), tf.float32),
+}
+DRAWN_BY_ASKED = {"seed": np.int64(7), "temperature": np.float32(1)}
 
 
 class Signature(NamedTuple):
@@ -27,7 +35,7 @@ class Signature(NamedTuple):
 
 
 def signature(**specification):
-    """Make a guarded `tf.function` of batched arguments.
+    """Make a guarded `tf.function` of batched arguments, and of single numbers.
 
     Args:
         **specification: Each argument's name and its `tf.TensorSpec`.
@@ -57,6 +65,8 @@ def signature(**specification):
 
 
 def _at_least_one(batch):
+    if not batch.shape.rank:  # a single number
+        return batch
     check = tf.debugging.assert_positive(
         tf.shape(batch)[0], message="the batch is empty; send one or more"
     )

@@ -7,10 +7,16 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from recipes.lab.inputs.signatures import Signature, signature
+from recipes.lab.inputs.signatures import (
+    DRAWN_BY,
+    DRAWN_BY_ASKED,
+    Signature,
+    signature,
+)
 from recipes.lab.report import page
 
 PADDING = 0  # what comes before the first word of a short text
+TEXT = tf.TensorSpec((None,), tf.string)
 
 
 @dataclass(frozen=True)
@@ -79,16 +85,20 @@ class Tokens:
 
         @signature(tokens=tf.TensorSpec((None, self.length), tf.int32))
         def of_tokens(tokens):
-            last = len(self.vocabulary)
-            message = f"tokens must be from 0 to {last}"
-            checks = [
-                tf.debugging.assert_non_negative(tokens, message),
-                tf.debugging.assert_less_equal(tokens, last, message),
-            ]
+            checks = self._checks(tokens)
             with tf.control_dependencies(checks):
                 return answer(tf.identity(tokens))
 
         return Signature(of_tokens, lambda tokens: {"tokens": tokens}, expect)
+
+    def _checks(self, tokens) -> list:
+        """Return what refuses numbers that stand for no text."""
+        last = len(self.vocabulary)
+        message = f"tokens must be from 0 to {last}"
+        return [
+            tf.debugging.assert_non_negative(tokens, message),
+            tf.debugging.assert_less_equal(tokens, last, message),
+        ]
 
     def endpoints(self, answer, expect) -> dict[str, Signature]:
         """Return the signatures `serving_default`, `text` and `tokens`.
@@ -99,31 +109,14 @@ class Tokens:
 
         See `endpoint`.
         """
-        words = tf.constant(self.vocabulary)
 
-        @signature(text=tf.TensorSpec((None,), tf.string))
+        @signature(text=TEXT)
         def of_text(text):
-            found = tf.strings.split(text)
-            # The number of a word is its place among the known ones.
-            same = found.flat_values[:, tf.newaxis] == words
-            checks = [
-                tf.debugging.assert_equal(
-                    tf.reduce_any(same, axis=1),
-                    True,
-                    "a word of the text is not in the vocabulary",
-                )
-            ]
-            with tf.control_dependencies(checks):
-                numbers = 1 + tf.argmax(same, axis=1, output_type=tf.int32)
-            numbers = found.with_flat_values(numbers)
-            backwards = tf.reverse(numbers, [1]).to_tensor(
-                PADDING, shape=(None, self.length)
-            )
-            return answer(backwards[:, ::-1])
+            return answer(self.numbers_of(text))
 
         text = Signature(
             of_text,
-            lambda tokens: {"text": np.array(self.write(tokens))},
+            lambda tokens: {"text": self._texts(tokens)},
             expect,
         )
         return {
@@ -131,6 +124,53 @@ class Tokens:
             "text": text,
             "tokens": self.endpoint(answer, expect),
         }
+
+    def drawn(self, answer, expect) -> Signature:
+        """Return the signature that takes `text`, `seed` and `temperature`.
+
+        Args:
+            answer: Function from numbers of words, the seed and the temperature
+                to a dictionary of tensors.
+            expect: Function from the inputs of a split, the seed and the
+                temperature to the same dictionary of arrays.
+        """
+
+        @signature(text=TEXT, **DRAWN_BY)
+        def of_text(text, seed, temperature):
+            return answer(self.numbers_of(text), seed, temperature)
+
+        return Signature(
+            of_text,
+            lambda tokens: {"text": self._texts(tokens), **DRAWN_BY_ASKED},
+            lambda tokens: expect(tokens, **DRAWN_BY_ASKED),
+        )
+
+    def _texts(self, tokens) -> np.ndarray:
+        return np.array(self.write(tokens))
+
+    def numbers_of(self, text):
+        """Return the numbers of the words of a tensor of texts; see `read`."""
+        words = tf.constant(self.vocabulary)
+        found = tf.strings.split(text)
+        # The number of a word is its place among the known ones.
+        same = found.flat_values[:, tf.newaxis] == words
+        checks = [
+            tf.debugging.assert_equal(
+                tf.reduce_any(same, axis=1),
+                True,
+                "a word of the text is not in the vocabulary",
+            )
+        ]
+        with tf.control_dependencies(checks):
+            numbers = 1 + tf.argmax(same, axis=1, output_type=tf.int32)
+        return self._from_the_end(found.with_flat_values(numbers))
+
+    def _from_the_end(self, numbers):
+        """Return the last of ragged numbers, with zeros before the first."""
+        backwards = tf.reverse(numbers, [1]).to_tensor(
+            PADDING, shape=(None, self.length)
+        )
+        return backwards[:, ::-1]
 
     def examples(self, split, count: int) -> np.ndarray:
         """Return real texts to verify a model with."""

@@ -23,6 +23,7 @@ from recipes.lab.tasks.regression import Regression
 from recipes.lab.tasks.restoration import Restoration
 from recipes.lab.tasks.scores import features_of
 from recipes.lab.tasks.steering import Steering, centroid
+from recipes.lab.tasks.translation import Translation
 from recipes.lab.tasks.variational import VariationalGeneration, binarized
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Regression",
     "Restoration",
     "Steering",
+    "Translation",
     "VariationalGeneration",
     "add_noise",
     "binarized",

@@ -7,6 +7,7 @@ import keras
 import zoo
 from recipes.lab.data.splits import Data
 from recipes.lab.errors import UsageError
+from recipes.lab.inputs.letters import Letters
 
 LARGEST_SIDE = 128  # of the images that a network may be found to need
 
@@ -14,7 +15,8 @@ LARGEST_SIDE = 128  # of the images that a network may be found to need
 def create_model(data: Data, name: str, /, **arguments) -> keras.Model:
     """Build a model by its name, as `zoo.create_model`, for a data set.
 
-    `input_shape`, and of a classifier `num_classes`, are those of the data.
+    `input_shape`, and of a classifier `num_classes`, are those of the data; so
+    are the letters that are read and written.
 
     Args:
         data: The data set.
@@ -32,6 +34,11 @@ def create_model(data: Data, name: str, /, **arguments) -> keras.Model:
     shape = data.inputs.shape
     known = {"input_shape": shape, "num_classes": data.num_classes}
     taken = inspect.signature(builder).parameters.keys()
+    if isinstance(data.inputs, Letters):
+        known["alphabet"] = data.inputs.alphabet
+    if data.writing:
+        known["target_alphabet"] = data.writing.alphabet
+        known["target_length"] = data.writing.length
     known = {key: known[key] for key in known.keys() & taken} | arguments
     try:
         return builder(**known)

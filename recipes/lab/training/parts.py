@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from zoo import hydra, imagenet, multicolumn
+from zoo import encoder_decoders, hydra, imagenet, multicolumn
 
 # What these make of an example depends on no other.
 _BY_EXAMPLE = (
@@ -39,6 +39,8 @@ _BY_EXAMPLE = (
     layers.SimpleRNN,
     layers.UpSampling2D,
     layers.ZeroPadding2D,
+    encoder_decoders.Decoder,
+    encoder_decoders.LetterEmbedding,
     hydra.BranchConv2D,
     hydra.Combiner,
     hydra.TopBranches,

@@ -11,6 +11,7 @@ from recipes.lab.data.synthetic import (
     ising,
     patients,
     roads,
+    written,
 )
 
 # Each takes whether a small sample is enough.
@@ -21,4 +22,5 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
+    "written_dates_and_numbers": written.load,
 }
