@@ -21,7 +21,11 @@ from zoo._sources import read_models
 WIDTH = 80  # of a terminal
 COURSE = Path(__file__).with_name("course.txt")
 # Files of this package whose `main` is a command; no model has such a name.
-COMMANDS = {"predict": "zoo._predict", "serve": "zoo._serve"}
+COMMANDS = {
+    "playground": "zoo._playground.playground",
+    "predict": "zoo._predict",
+    "serve": "zoo._serve",
+}
 
 
 def main(argv=None) -> int:

@@ -38,6 +38,7 @@ NOISE = 3.5, 5.0  # standard deviations that ink exceeds: a pixel, and the best
 FINE = 4  # strokes are looked at in a box of so many times 20 pixels
 THINNEST = 2.0  # pixels of the image; MNIST's strokes are 2.4 wide
 WIDEST = 1 / 8  # of the box; no more is added to a stroke on each side
+ROUNDING = 1e-9  # pixels; sums in another order differ by less
 
 NO_DIGIT = (
     "No digit can be told from the paper: the picture is blank, or all noise."
@@ -371,7 +372,7 @@ def _placed(fine):
     digit = digit / digit.max()
     image = np.zeros((SIDE, SIDE))
     top, left = (
-        min(max(int(np.floor(SIDE / 2 + 0.5 - center)), 0), SIDE - side)
+        min(max(int(SIDE / 2 + 0.5 - center + ROUNDING), 0), SIDE - side)
         for center, side in zip(
             _center_of_mass(digit), digit.shape, strict=True
         )
