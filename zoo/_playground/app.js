@@ -26,18 +26,20 @@ class Card {
   }
 
   addViews() {
-    const {network, views} = this;
+    const {network, views} = this, [{name, shape}] = network.inputs;
     const gives = (name) => network.outputs.some((x) => x.name === name);
-    this.layers = new Layers(network, this.name);
-    this.layers.element.open = !matchMedia("(max-width: 50rem)").matches;
+    const sizes = [1, ...shape.slice(1)];
+    const zeros = {shape: sizes, data: new Uint8Array(sizeOf(sizes))};
+    const blank = network.run(new Map([[name, zeros]]));
+    this.takesImages = name === "image";
+    this.layers = new Layers(network, this.name, blank);
     if (gives("probabilities")) {
       this.answer = new Answer(network);
       views.push(this.answer);
       if (Rows.layerOf(network)) views.push(new Rows(network, this.answer));
     }
     if (gives("pixels")) {
-      const hasCode = gives("code") || network.inputs[0].name === "code";
-      views.push(hasCode
+      views.push(gives("code") || !this.takesImages
         ? new Code(network, (found) => this.take(found)) : new Picture());
     }
     views.push(this.layers);
@@ -47,7 +49,7 @@ class Card {
 
   /** Show what the network makes of pixels; null is no drawing. */
   draw(pixels) {
-    if (!this.network || this.network.inputs[0].name !== "image") return;
+    if (!this.network || !this.takesImages) return;
     const start = performance.now();
     const image = {shape: [1, SIDE, SIDE, 1], data: pixels};
     this.values = pixels && this.network.run(new Map([["image", image]]));

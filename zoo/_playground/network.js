@@ -43,7 +43,10 @@ class Network {
   run(given, wanted = this.outputs.map(({name}) => name)) {
     const values = new Map([...this.constants, ...given]);
     for (const node of this._needed(values, wanted)) {
-      const inputs = node.inputs.map((name) => values.get(name));
+      const inputs = node.inputs.map((name) => {
+        if (name && !values.has(name)) throw new Error(`There is no ${name}.`);
+        return values.get(name);
+      });
       const {run} = OPERATORS.get(node.operation);
       const found = [run(inputs, node.attributes)].flat();
       node.outputs.forEach((name, i) => {

@@ -378,6 +378,22 @@ operator("ArgMax", ["axis", "keepdims"], ([x], {axis = 0, keepdims = 1}) => {
   return y;
 });
 
+operator("TopK", ["axis", "largest", "sorted"],
+  ([x, k], {axis = -1, largest = 1}) => {
+    const length = x.shape.at(-1), [count] = k.data;
+    if (axisOf(axis, x.shape) !== x.shape.length - 1 || !largest) {
+      refuse(`TopK along axis ${axis} of [${x.shape}]`);
+    }
+    const shape = [...x.shape.slice(0, -1), count], places = [];
+    for (let at = 0; at < x.data.length; at += length) {
+      const order = Array.from({length}, (_, i) => at + i);
+      order.sort((i, j) => x.data[j] - x.data[i] || i - j);
+      places.push(...order.slice(0, count));
+    }
+    const indices = Float64Array.from(places, (place) => place % length);
+    return [taken(x, shape, places), {shape, data: indices}];
+  });
+
 /** Add an operation on each row along the last axis. */
 function ofRows(name, compute) {
   operator(name, ["axis"], ([x], {axis = -1}) => {
@@ -434,6 +450,28 @@ operator("LayerNormalization", ["axis", "epsilon"],
       for (let i = 0; i < length; i++) {
         y.data[at + i] =
           rest[i] / deviation * scale.data[i] + (bias?.data[i] ?? 0);
+      }
+    }
+    return y;
+  });
+
+operator("LRN", ["alpha", "beta", "bias", "size"],
+  ([x], {alpha = 1e-4, beta = 0.75, bias = 1, size}) => {
+    const [batch, channels, ...sides] = x.shape, plane = sizeOf(sides);
+    const y = zeros(x.shape, x), before = Math.floor((size - 1) / 2);
+    for (let n = 0; n < batch; n++) {
+      for (let c = 0; c < channels; c++) {
+        const first = Math.max(c - before, 0);
+        const last = Math.min(c - before + size, channels) - 1;
+        for (let i = 0; i < plane; i++) {
+          let squares = 0;
+          for (let near = first; near <= last; near++) {
+            squares += x.data[(n * channels + near) * plane + i] ** 2;
+          }
+          const place = (n * channels + c) * plane + i;
+          y.data[place] =
+            x.data[place] / (bias + alpha / size * squares) ** beta;
+        }
       }
     }
     return y;
@@ -516,6 +554,9 @@ function reach(offset, stride, size, count) {
 
 operator("Conv", ["strides", "pads", "dilations", "group", "kernel_shape"],
   ([x, kernel, bias], attributes) => {
+    if (x.shape.length === 3) {
+      return convolveSequence(x, kernel, bias, attributes);
+    }
     const [batch, channels, ...sides] = x.shape;
     const [maps, perGroup, ...size] = kernel.shape;
     const mapsPerGroup = maps / (attributes.group ?? 1);
@@ -537,6 +578,21 @@ operator("Conv", ["strides", "pads", "dilations", "group", "kernel_shape"],
     }
     return y;
   });
+
+/** Convolve (batch, channels, length): an image of one row. */
+function convolveSequence(x, kernel, bias, {group, ...attributes}) {
+  const asImage = ({shape: [count, channels, length], data}) =>
+    ({shape: [count, channels, 1, length], data});
+  const {strides = [1], dilations = [1], pads: [before, after] = [0, 0]} =
+    attributes;
+  const {shape, data} = OPERATORS.get("Conv").run(
+    [asImage(x), asImage(kernel), bias],
+    {
+      group, strides: [1, ...strides], dilations: [1, ...dilations],
+      pads: [0, before, 0, after],
+    });
+  return {shape: [shape[0], shape[1], shape[3]], data};
+}
 
 /** Add one channel under one kernel to the sums of a map. */
 function addConvolution(sums, image, from, kernel, weights, w) {

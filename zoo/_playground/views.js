@@ -5,7 +5,7 @@
 // --- numbers as pictures -------------------------------------------------
 
 const SHEET = [264, 240]; // pixels of the screen that maps may take, about
-const LARGEST_MAP = 112; // of them, along a side
+const HIGHEST_MAP = 112; // of them
 const LARGEST_NUMBER = 12; // of them
 const LEVELS = 255; // of a color, on either side of zero
 
@@ -53,10 +53,13 @@ function forgetScales() {
  *
  * Returns:
  *   {count, height, width, data}, map after map. Of a vector each number is a
- *   map; of a sequence all of it is one.
+ *   map, but for one of an image; of a sequence all of it is one.
  */
 function mapsOf({shape, data}, channelsFirst) {
   const sizes = shape.slice(1), size = sizeOf(sizes);
+  if (sizes.length < 2 && size === SIDE * SIDE) {
+    return {count: 1, height: SIDE, width: SIDE, data};
+  }
   if (sizes.length < 2) return {count: size, height: 1, width: 1, data};
   if (sizes.length === 2) {
     const [height, width] = sizes;
@@ -86,8 +89,7 @@ function statesOf({shape: [steps, directions, , units], data}) {
 function layoutOf({count, height, width}) {
   const gap = height * width > 1 ? 1 : 0;
   const across = width + gap, along = height + gap;
-  const longest = Math.max(height, width);
-  let zoom = Math.min(Math.floor(LARGEST_MAP / longest), LARGEST_NUMBER) || 1;
+  let zoom = Math.min(Math.floor(HIGHEST_MAP / height), LARGEST_NUMBER) || 1;
   const fitting = () => Math.floor((SHEET[0] / zoom + gap) / across) || 1;
   const rows = () => Math.ceil(count / fitting());
   const isTooLarge = () =>
@@ -198,6 +200,11 @@ function button(text, pressed) {
   return made;
 }
 
+/** Say whether there is room to show all at once. */
+function isWide() {
+  return matchMedia("(min-width: 50rem)").matches;
+}
+
 /** Return the place of the largest number. */
 function largestOf(numbers) {
   return numbers.indexOf(Math.max(...numbers));
@@ -250,6 +257,7 @@ class Answer {
 /** What a recurrent network would say after each row of the image. */
 class Rows {
   constructor(network, answer) {
+    const first = answer.labels[0], last = answer.labels.at(-1);
     this.network = network;
     this.answer = answer;
     this.layer = Rows.layerOf(network);
@@ -265,7 +273,11 @@ class Rows {
     this.read.addEventListener("input", () => this.show());
     this.element = element("section", {"aria-label": "Row by row"},
       element("h4", {text: "Row by row"}),
-      element("figure", {}, this.canvas, this.words, this.read));
+      element("figure", {}, this.canvas, this.words, this.read),
+      element("p", {
+        class: "soft",
+        text: `Beside each row: how likely ${first} to ${last} are by then.`,
+      }));
   }
 
   /** Return the recurrent layer whose last state is all that the rest takes. */
@@ -274,22 +286,25 @@ class Rows {
   }
 
   draw(values) {
-    this.image = values?.get("image").data;
-    if (values) {
-      // The states of all rows, as if they were the last ones of a batch.
-      const {shape: [rows, , , units], data} = values.get(this.layer.sequence);
-      const states = {shape: [1, rows, units], data};
-      const given = new Map([[this.layer.last, states]]);
-      const {name} = this.answer;
-      this.shares = this.network.run(given, [name]).get(name);
-    }
+    this.read.disabled = !values;
+    this.image = values?.get("image").data ?? new Uint8Array(SIDE * SIDE);
+    this.shares = values && this.sharesOf(values);
     this.show();
   }
 
+  sharesOf(values) {
+    // The states of all rows, as if they were the last ones of a batch.
+    const {shape: [rows, , , units], data} = values.get(this.layer.sequence);
+    const states = {shape: [1, rows, units], data}, {name} = this.answer;
+    return this.network.run(new Map([[this.layer.last, states]]), [name])
+      .get(name);
+  }
+
   show() {
-    this.canvas.hidden = this.read.disabled = !this.image;
-    if (!this.image) {
+    if (!this.shares) {
       this.words.textContent = "It reads the image from top to bottom.";
+      const {length} = this.answer.labels;
+      this.paint(0, {shape: [SIDE, length]});
       return;
     }
     const {shape: [rows, classes], data} = this.shares;
@@ -298,11 +313,10 @@ class Rows {
     const best = largestOf(shares);
     this.words.textContent = `After ${read} of ${rows} rows it says ` +
       `${this.answer.labels[best]}, ${percent(shares[best])}.`;
-    this.paint(read);
+    this.paint(read, this.shares);
   }
 
-  paint(read) {
-    const {shape: [rows, classes], data} = this.shares;
+  paint(read, {shape: [rows, classes], data}) {
     const wide = 3, start = SIDE + 2, width = start + wide * classes;
     const pixels = new Uint32Array(width * rows);
     const grey = scaleOf("grey"), signed = scaleOf("signed");
@@ -310,9 +324,9 @@ class Rows {
       for (let x = 0; x < SIDE; x++) {
         pixels[y * width + x] = grey[this.image[y * SIDE + x] + LEVELS];
       }
-      if (y >= read) continue; // it does not know these rows
       for (let x = start; x < width; x++) {
-        const share = data[y * classes + Math.floor((x - start) / wide)];
+        const place = y * classes + Math.floor((x - start) / wide);
+        const share = y < read ? data[place] : 0; // it has not seen the others
         pixels[y * width + x] = signed[Math.round(LEVELS * share) + LEVELS];
       }
     }
@@ -361,11 +375,12 @@ class Code {
     this.back.hidden = this.isGenerator;
     this.near = button("Pictures near it", () => this.sample(this.drawn));
     this.near.hidden = !this.isVariational;
+    const sliders = element("details", {},
+      element("summary", {text: `Code of ${this.length} numbers`}),
+      element("div", {class: "sliders"}, ...this.sliders));
+    sliders.open = isWide();
     this.element = element("section", {"aria-label": "Picture and code"},
-      element("figure", {}, this.canvas, this.words),
-      element("details", {},
-        element("summary", {text: `Code of ${this.length} numbers`}),
-        element("div", {class: "sliders"}, ...this.sliders)),
+      element("figure", {}, this.canvas, this.words), sliders,
       element("p", {class: "buttons"}, this.back, this.near));
     if (this.isGenerator || this.isVariational) this.addSamples();
     if (this.isGenerator) this.take(normals(this.length));
@@ -463,13 +478,20 @@ function normals(count) {
 
 /** What every layer gives. */
 class Layers {
-  constructor(network, name) {
+  /** Args:
+   *   network: The network.
+   *   name: What it is called.
+   *   blank: What it computes of nothing, which has the right shapes.
+   */
+  constructor(network, name, blank) {
+    this.blank = blank;
     this.rows = network.layers.map(
       (layer, i) => this.row(layer, `${name}-layer-${i + 1}`));
     this.tip = element("p", {class: "tip", "aria-hidden": true, hidden: ""});
     this.element = element("details", {},
       element("summary", {text: `${this.rows.length} layers`}),
       ...this.rows.map(({figure}) => figure), this.tip);
+    this.element.open = isWide();
     this.element.addEventListener("toggle", () => this.show());
   }
 
@@ -508,21 +530,23 @@ class Layers {
   }
 
   showRow(row) {
-    const {layer, canvas, facts} = row, tensor = this.values?.get(layer.output);
-    canvas.hidden = !tensor;
-    facts.textContent = "";
-    if (!tensor) return;
-    const states = this.values.get(layer.sequence);
-    row.maps = states ? statesOf(states) : mapsOf(tensor, layer.channelsFirst);
-    const {count, height, width, data} = row.maps;
+    const {layer, canvas, facts} = row;
+    const isThere = this.values?.has(layer.output);
+    const values = isThere ? this.values : this.blank;
+    const states = values.get(layer.sequence);
+    const given = values.get(layer.output);
+    const maps = states ? statesOf(states) : mapsOf(given, layer.channelsFirst);
+    const size = maps.count * maps.height * maps.width;
+    if (!isThere) maps.data = new Float32Array(size);
     let low = Infinity, high = -Infinity;
-    for (let i = 0; i < count * height * width; i++) {
-      low = Math.min(low, data[i]);
-      high = Math.max(high, data[i]);
+    for (let i = 0; i < size; i++) {
+      low = Math.min(low, maps.data[i]);
+      high = Math.max(high, maps.data[i]);
     }
-    const what = states ? "states, row by row, " : "";
+    const what = `${states ? "states, row by row, " : ""}${sizesOf(maps)}`;
     facts.textContent =
-      `${what}${sizesOf(row.maps)}, ${inWords(low)} to ${inWords(high)}`;
-    paint(canvas, row.maps, Math.max(high, -low) || 1, "signed");
+      isThere ? `${what}, ${inWords(low)} to ${inWords(high)}` : what;
+    row.maps = maps;
+    paint(canvas, maps, Math.max(high, -low) || 1, "signed");
   }
 }
