@@ -172,9 +172,7 @@ class Page:
 
     def picture(self, path, *, whole=False):
         """Save what is to be seen as a PNG file."""
-        answer = self.ask(
-            "Page.captureScreenshot", captureBeyondViewport=whole
-        )
+        answer = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
 
 

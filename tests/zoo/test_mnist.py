@@ -76,7 +76,14 @@ def test_a_picture_of_the_drawing_is_prepared_alike(drawn):
         picture = np.rint(255 * ink.reshape(SIDE, SIDE)).astype("uint8")
         same = zoo.prepare_digit(picture)
         pixels = pixels.reshape(28, 28, 1)
-        assert np.corrcoef(same.ravel(), pixels.ravel())[0, 1] > 0.8
+        # A center of mass near a half goes to one pixel, or to the next.
+        moves = [
+            np.roll(same, (down, right), (0, 1)).ravel()
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+        ]
+        likeness = np.corrcoef([pixels.ravel(), *moves])[0, 1:]
+        assert likeness.max() > 0.95
         found = predict(np.stack([same, pixels]))["class_id"]
         assert found.tolist() == [digit, digit]
 

@@ -224,9 +224,7 @@ def _export(page: bytes, folder: Path) -> int:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        return _fail(
-            f"{path} cannot be written: {error.strerror or error}.", 1
-        )
+        return _fail(f"{path} cannot be written: {error.strerror or error}.", 1)
     print(
         f"{path}: {len(page) / 1e6:.1f} MB. Open it in a browser, or put it on "
         "any web host."
