@@ -15,15 +15,16 @@ MODELS = ROOT / "saved_models"
 
 
 class BuildListed(build_py):
-    """Copies tracked modules, tables and listed models to an empty folder."""
+    """Copies tracked files and listed models to an empty folder."""
 
     def finalize_options(self):
-        """Add the models and the small tables to the data of their packages."""
+        """Add models, small tables and a page to the data of their packages."""
         super().finalize_options()
         self.tracked = tracked_files()
         self.package_data["saved_models"] = shipped_files()
         self.package_data["recipes.lab.data"] = ["*.csv"]
         self.package_data["zoo"] = ["*.txt"]
+        self.package_data["zoo._playground"] = ["*.js", "*.css", "*.html"]
 
     def run(self):
         """Remove what an earlier build has left, and build."""
@@ -41,7 +42,7 @@ class BuildListed(build_py):
         ]
 
     def find_data_files(self, package, src_dir):
-        """Leave out tables that Git does not track."""
+        """Leave out files that Git does not track."""
         found = super().find_data_files(package, src_dir)
         return [
             file

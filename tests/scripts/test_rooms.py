@@ -13,7 +13,10 @@ import zoo
 
 LAB = ROOT / "recipes" / "lab"
 FAMILIES = sorted(path.stem for path in ROOT.glob("zoo/[!_]*.py"))
-SOURCES = sorted(path.name for path in ROOT.glob("zoo/*.py"))
+SOURCES = sorted(
+    path.relative_to(ROOT / "zoo").as_posix()
+    for path in ROOT.glob("zoo/**/*.py")
+)
 # A room knows those before it; rooms on one line do not know each other.
 ORDER = (
     {"errors", "metrics", "terminal", "verifier"},
@@ -152,7 +155,7 @@ def imported_packages(source):
 TESTS = ROOT / "tests"
 # Tests of more than one file, or of what no file has the name of.
 OF_SEVERAL = {
-    "zoo": {"every_model", "classifiers", "backends", "keras_json"},
+    "zoo": {"every_model", "classifiers", "backends", "keras_json", "browser"},
     "lab": {"draws", "serving"},
 }
 # Files without tests of their own, and those that test them.
@@ -162,10 +165,14 @@ THROUGH_OTHERS = {
         "runtimes": "predictor",
         "linear": "every_model",
         "answers": "predict",
+        "app": "browser",
+        "onnx": "operators",
+        "pad": "browser",
         "pictures": "predict",
         "quiet": "predict",
         "settings": "keras_json",
         "sources": "main",
+        "views": "browser",
     },
     "lab": {
         "errors": "command",
@@ -186,7 +193,8 @@ THROUGH_OTHERS = {
     ids=["zoo", "lab"],
 )
 def test_tests_of_a_file_are_found_by_its_name(room, folder):
-    files = {path.stem.strip("_") for path in folder.rglob("*.py")} - {"init"}
+    sources = [*folder.rglob("*.py"), *folder.rglob("*.js")]
+    files = {path.stem.strip("_") for path in sources} - {"init"}
     tests = {
         path.stem.removeprefix("test_")
         for path in (TESTS / room).glob("test_*.py")

@@ -115,7 +115,9 @@ def build_page(names) -> str:
             the page would become too large.
         ValueError: If an export is damaged.
     """
-    exports = dict.fromkeys(_loading.find_export(name) for name in names)
+    exports = dict.fromkeys(
+        _loading.find_export(name).resolve() for name in names
+    )
     summaries = {name: text for name, *_, text in _sources.read_models()}
     entries = [_entry(export, summaries) for export in exports]
     size = sum(len(entry["onnx"]) for entry in entries)
@@ -149,7 +151,7 @@ def build_page(names) -> str:
 def _entry(export: Path, summaries: dict[str, str]) -> dict[str, str]:
     """Return what the page knows of an export."""
     _loading.check_sums(export)
-    name, version = export.resolve().parts[-2:]
+    name, version = export.parts[-2:]
     if not version.isdecimal():  # it is in no numbered folder
         name = version
     elif version != "1":
@@ -312,6 +314,8 @@ def _serve(page: bytes, host: str, port: int) -> int:
             flush=True,
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if hasattr(signal, "SIGPIPE"):  # a client that leaves ends nothing
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
     return 0
