@@ -12,6 +12,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -27,6 +28,15 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--no-first-run", "--remote-debugging-pipe", "--hide-scrollbars"),
 )
+# It reads from 3 and writes to 4, which are dealt out before.
+LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for number, end in enumerate(ends, start=3):
+    os.dup2(end, number)
+    os.close(end)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 SECONDS = 60.0  # that an answer may take
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 KEYS |= {"Tab": 9, "Enter": 13, " ": 32, "Backspace": 8, "Delete": 46}
@@ -182,10 +192,9 @@ def browser(*flags):
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
     with tempfile.TemporaryDirectory() as profile:
-        # It reads from 3 and writes to 4.
-        command = f'exec "$@" 3<&{to_read} 4>&{from_write}'
         process = subprocess.Popen(
-            ["sh", "-c", command, "sh", CHROMIUM, *FLAGS, *flags]
+            [sys.executable, "-S", "-c", LAUNCH, str(to_read), str(from_write)]
+            + [CHROMIUM, *FLAGS, *flags]
             + [f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(to_read, from_write),
             stdout=subprocess.DEVNULL,

@@ -66,7 +66,7 @@ class Card {
 
   /** Show the same in other colors. */
   repaint() {
-    for (const view of this.views) view.show?.();
+    for (const view of this.views) view.repaint?.();
   }
 }
 

@@ -270,7 +270,7 @@ class Rows {
     this.read = element("input", {
       type: "range", min: 1, max: SIDE, value: SIDE, "aria-label": "Rows read",
     });
-    this.read.addEventListener("input", () => this.show());
+    this.read.addEventListener("input", () => this.repaint());
     this.element = element("section", {"aria-label": "Row by row"},
       element("h4", {text: "Row by row"}),
       element("figure", {}, this.canvas, this.words, this.read),
@@ -289,7 +289,7 @@ class Rows {
     this.read.disabled = !values;
     this.image = values?.get("image").data ?? new Uint8Array(SIDE * SIDE);
     this.shares = values && this.sharesOf(values);
-    this.show();
+    this.repaint();
   }
 
   sharesOf(values) {
@@ -300,7 +300,7 @@ class Rows {
       .get(name);
   }
 
-  show() {
+  repaint() {
     if (!this.shares) {
       this.words.textContent = "It reads the image from top to bottom.";
       const {length} = this.answer.labels;
@@ -492,7 +492,7 @@ class Layers {
       element("summary", {text: `${this.rows.length} layers`}),
       ...this.rows.map(({figure}) => figure), this.tip);
     this.element.open = isWide();
-    this.element.addEventListener("toggle", () => this.show());
+    this.element.addEventListener("toggle", () => this.repaint());
   }
 
   row(layer, id) {
@@ -522,10 +522,10 @@ class Layers {
 
   draw(values) {
     this.values = values;
-    this.show();
+    this.repaint();
   }
 
-  show() {
+  repaint() {
     if (this.element.open) this.rows.forEach((row) => this.showRow(row));
   }
 
