@@ -271,7 +271,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server_version, sys_version = "keras-zoo-recipes", ""
     timeout = 30  # seconds that a client may be silent
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         """Answer with the page, or say that there is nothing else."""
         path = self.path.partition("?")[0]
         if path in ("/", "/index.html"):
