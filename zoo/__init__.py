@@ -86,9 +86,9 @@ if not _is_command():
     from zoo.graphics import deconvolution as deconvolution
     from zoo.graphics import dcign as dcign
     from zoo.recurrent import simple_rnn as simple_rnn
+    from zoo.recurrent import irnn as irnn
     from zoo.recurrent import lstm as lstm
     from zoo.recurrent import gru as gru
-    from zoo.recurrent import irnn as irnn
     from zoo.linear_recurrences import lru as lru
     from zoo.regressors import sequence_regressor as sequence_regressor
     from zoo.encoder_decoders import seq2seq as seq2seq
