@@ -136,7 +136,7 @@ _METRICS = {
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }
-_ABBREVIATIONS = (*("gru", "irnn", "lru", "lstm", "mlp", "mse", "pca", "rnn"),)
+_ABBREVIATIONS = {"gru", "irnn", "lru", "lstm", "mlp", "mse", "pca", "rnn"}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
