@@ -132,9 +132,12 @@ def _sentences(run, scores, alone):
             tags = truth, *(found[number] for found in answers)
             kinds = (classes[tag] for tag in tags)
             rows.append((words[place], " ".join(words), *kinds))
-    header = ("name", "sentence", "is", "by the template", "by the word alone")
-    caption = f"The first {len(rows)} names of the test set."
-    html = page.table(rows, header)
+    header = ("name", "sentence", "is", "template", "word alone")
+    caption = (
+        f"The first {len(rows)} names of the test set: what they name, and "
+        "what the template and the word alone take them for."
+    )
+    html = f'<div class="wide">{page.table(rows, header)}</div>'
     return lambda plots: ("Names in their sentences", caption, html)
 
 
