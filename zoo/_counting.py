@@ -35,6 +35,8 @@ def multiplications_of(layer):
     """Count the multiplications of a layer, or of a model in a model."""
     if isinstance(layer, keras.Model):
         return count_multiplications(layer)
+    if hasattr(layer, "multiplications"):  # it knows better
+        return layer.multiplications
     if isinstance(layer, layers.Bidirectional):
         both = layer.forward_layer, layer.backward_layer
         return sum(_of_steps(layer, half.cell) for half in both)

@@ -89,6 +89,13 @@ class LinearRecurrence(layers.Layer):
         angles = keras.initializers.RandomUniform(1e-4, self.largest_angle)
         return ops.log(angles(shape, dtype))
 
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight, done step by step."""
+        _, steps, features = self.input.shape
+        # Those with B, and a complex product with λ.
+        return steps * (2 * features * self.units + 4 * self.units)
+
     def powers(self, exponents):
         """Return powers of λ, real and imaginary parts `(units, ...)`.
 

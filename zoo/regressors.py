@@ -35,8 +35,8 @@ def sequence_regressor(
 
     A linear recurrence (`cell="lru"`) can multiply what comes in at a step by
     what is there already, and no two inputs with each other. So it has a dense
-    layer before it, for each step, and one after it. Its states remember for a
-    tenth of the sequence to fifty times its length.
+    layer before it, for each step, and one after it. When training begins, from
+    2 to 90 % of a state are lost over the whole sequence.
 
     Args:
         input_shape: Steps, and numbers at each step.

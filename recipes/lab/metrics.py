@@ -91,6 +91,9 @@ FACTOR_CORRELATION = Metric(
 OTHER_CORRELATION = Metric(
     "test_other_correlation", "Correlation with other factors", digits=3
 )
+ENTITY_F1 = Metric(
+    *("entity_f1", "Names found (F1)", "%", 2), factor=100, better="max"
+)
 AUC = Metric("auc", "Area under the curve", digits=4, better="max")
 CENTROID_ERROR = Metric(
     *("test_centroid_error", "Error of the direction", "units", 2)
@@ -129,11 +132,11 @@ _METRICS = {
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
-        *(AUC, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
+        *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
     )
 }
-_ABBREVIATIONS = ("mlp", "mse", "pca")
+_ABBREVIATIONS = {"gru", "irnn", "lru", "lstm", "mlp", "mse", "pca", "rnn"}
 
 
 def in_order(names: Iterable[str]) -> list[str]:

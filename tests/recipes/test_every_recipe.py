@@ -177,7 +177,7 @@ RESUME_AS_OTHERS = (
     "fashion_mnist_deblurring_gan",
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
-    *("adding_problem", "heart_failure"),
+    *("adding_problem", "entity_template", "heart_failure"),
     *("mnist_captioner", "mnist_pixel_by_pixel"),
 )
 # Where the sample is more than a dry run needs.

@@ -95,6 +95,18 @@ def test_layers_between_the_first_and_the_last_add_to_what_they_read():
     assert model.get_layer("lru4").output.shape == (None, 8)
 
 
+@pytest.mark.parametrize("stride", [1, 4])
+def test_all_steps_are_counted_whatever_is_handed_on(stride):
+    model = zoo.lru(
+        hidden_units=(8, 8), state_units=4, stride=stride, read="pixels"
+    )
+    given = 784 // stride
+    first = 784 * (2 * 4 + 4 * 4)  # one pixel with B, and λ
+    second = given * (8 * 2 * 4 + 4 * 4)
+    dense = given * 8 * 8 + 8 * 8 + 8 * 10
+    assert zoo.count_multiplications(model) == first + second + dense
+
+
 def test_a_permutation_is_one_and_the_same_again():
     sequence = np.arange(20.0).reshape(1, 20, 1)
     one, same, other = (Permutation(seed)(sequence) for seed in (0, 0, 1))

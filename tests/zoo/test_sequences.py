@@ -29,6 +29,20 @@ def test_an_unrolled_network_says_the_same():
     )
 
 
-def test_no_vocabulary_is_refused():
+@pytest.mark.parametrize("name", ["heart_failure", "entity_template"])
+def test_no_vocabulary_is_refused(name):
     with pytest.raises(ValueError, match="`vocabulary_size` must be 1 or more"):
-        zoo.create_model("heart_failure", vocabulary_size=0)
+        zoo.create_model(name, vocabulary_size=0)
+
+
+def test_a_template_adds_up_what_features_speak_for():
+    """Their order does not matter, and none of them changes another."""
+    model = zoo.create_model("entity_template", classifier_activation=None)
+    features = np.array([[*range(1, 33)]])
+    both = plain(model(features))
+    np.testing.assert_allclose(plain(model(features[:, ::-1])), both, atol=1e-6)
+    one, other, none = features.copy(), features.copy(), features.copy()
+    one[:, 0] = none[:, 0] = 0
+    other[:, 1] = none[:, 1] = 0
+    changes = [plain(model(x)) - both for x in (one, other, none)]
+    np.testing.assert_allclose(changes[0] + changes[1], changes[2], atol=1e-6)

@@ -579,6 +579,13 @@ def _pool(graph, operation, layer, x):
     )
 
 
+@_writes(layers.GlobalAveragePooling1D)
+def _global_average_pooling_1d(graph, layer, x):
+    _check(graph, layer, data_format="channels_last")
+    x = graph.channels_last(x)
+    return graph.node("ReduceMean", x, [1], keepdims=int(layer.keepdims))
+
+
 @_writes(layers.GlobalAveragePooling2D)
 def _global_average_pooling(graph, layer, x):
     _check(graph, layer, data_format="channels_last")

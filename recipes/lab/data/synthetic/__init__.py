@@ -7,6 +7,7 @@ from recipes.lab.data.splits import Data
 from recipes.lab.data.synthetic import (
     adding,
     collisions,
+    entities,
     faces,
     ising,
     patients,
@@ -19,6 +20,7 @@ SETS: dict[str, Callable[[bool], Data]] = {
     **{f"faces_{what}": partial(faces.load, what) for what in faces.ANSWERS},
     **{f"ising_{size}": partial(ising.load, size) for size in ising.SIZES},
     **{f"adding_{n}": partial(adding.load, n) for n in adding.STEPS},
+    **{f"entities_{t}": partial(entities.load, t) for t in entities.TEMPLATES},
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
