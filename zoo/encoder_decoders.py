@@ -23,6 +23,7 @@ from zoo._registry import register_model
 from zoo.convolutional import cnn_features
 
 BLANKS = " \t\n\r\v\f"  # around a text they say nothing
+QUOTED = 60  # characters of a text that an error quotes
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -478,12 +479,12 @@ def read_letters(texts, alphabet, length):
         for letter in letters:
             if letter not in numbers:
                 raise ValueError(
-                    f"The character {letter!r} of {text!r:.80} is not known. "
-                    f"There are: {alphabet!r}"
+                    f"The character {letter!r} of {text[:QUOTED]!r} is not "
+                    f"known. There are: {alphabet!r}"
                 )
         if len(letters) > length:
             raise ValueError(
-                f"A text may have {length} characters. {text!r:.80} has "
+                f"A text may have {length} characters. {text[:QUOTED]!r} has "
                 f"{len(letters)}."
             )
         row[-len(letters) :] = [numbers[letter] for letter in letters]

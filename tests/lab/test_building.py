@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
+from recipes.lab.data.synthetic import written
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.images import Images
 from recipes.lab.training import create_model
@@ -58,3 +59,12 @@ def test_other_reasons_are_given_as_they_are(data):
     )
     with pytest.raises(UsageError, match="bitmaps for one to ten digits"):
         create_model(many, "lenet5")
+
+
+def test_letters_are_those_of_the_data():
+    model = create_model(written.load(small=True), "seq2seq", hidden_units=4)
+    assert model.input_shape == (None, written.LONGEST)
+    decoder = model.get_layer("decoder")
+    assert decoder.alphabet == written.WRITTEN
+    assert model.get_layer("embedding").alphabet == written.READ
+    assert decoder.length == 10

@@ -106,6 +106,10 @@ VARIANTS = {
         "transfer_classifier",
         {"backbone": "deep_autoencoder"},
     ),
+    "a decoder that does not attend": (
+        "seq2seq",
+        {"attention": False, "input_shape": (9,), "hidden_units": 8},
+    ),
     "backbone with a loop": ("transfer_classifier", {"backbone": "gru"}),
     "linear recurrence of pixels": (
         "lru",

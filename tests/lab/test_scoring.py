@@ -144,7 +144,9 @@ def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
     "kind",
     [
         *("autoencoder", "classifier", "machine", "regression"),
+        "spelling",
         pytest.param("restorer", marks=pytest.mark.thorough),
+        pytest.param("translator", marks=pytest.mark.thorough),
     ],
 )
 def test_numbers_tell_what_an_export_does(kind, tmp_path):
@@ -154,8 +156,10 @@ def test_numbers_tell_what_an_export_does(kind, tmp_path):
         (tmp_path / "assets" / name).write_text(text, "utf-8")
     metrics = task.score(model, task.data.test[:20]).metrics
     record = {"metrics": metrics, "settings": {"blur": 1.5, "noise": 0.1}}
-    found = scoring.task_of(record, tmp_path, task.data)
+    data = sample() if kind == "spelling" else task.data
+    found = scoring.task_of(record, tmp_path, data)
     assert type(found) is type(task)
+    assert found.data.writing == task.data.writing
     if kind == "restorer":
         assert (found.blur, found.noise) == (1.5, 0.1)
 

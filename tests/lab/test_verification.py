@@ -134,3 +134,15 @@ def test_outputs_of_another_shape_are_found(examine, autoencoder_exam):
 def test_outputs_of_another_name_are_found(examine):
     found = examine({"encode/expect/codes": np.zeros(1)})
     assert found == "encode returns ['code'], not ['code', 'codes']"
+
+
+def test_a_text_is_sure_if_each_of_its_letters_is():
+    likely = np.zeros((3, 2, 3), "float32")
+    likely[:, :, 0] = 0.5
+    likely[0, :, 1] = 0.3
+    likely[1, 1, 2] = 0.49999  # the second letter of the second text
+    likely[2, 0, 1] = 0.5
+    expected = {verification.LETTERS: likely, "letters": likely.argmax(axis=-1)}
+    assert verification.are_sure(expected).tolist() == [True, False, False]
+    whole = {"probabilities": likely[:, 1]}
+    assert verification.are_sure(whole).tolist() == [True, False, True]
