@@ -67,10 +67,7 @@ def heart_failure(
     - The rows of the codes are learned with the rest, not before; the time
       between two codes is left out.
     """
-    if vocabulary_size < 1:
-        raise ValueError(
-            f"`vocabulary_size` must be 1 or more. Received: {vocabulary_size}"
-        )
+    _check(vocabulary_size)
     tokens = keras.Input(input_shape, dtype="int32", name="tokens")
     x = layers.Embedding(
         vocabulary_size + 1, embedding_units, name="embedding"
@@ -139,10 +136,7 @@ def entity_template(
       sentence; the weights of a feature are a product of two matrices, as in
       the second paper.
     """
-    if vocabulary_size < 1:
-        raise ValueError(
-            f"`vocabulary_size` must be 1 or more. Received: {vocabulary_size}"
-        )
+    _check(vocabulary_size)
     tokens = keras.Input(input_shape, dtype="int32", name="tokens")
     x = layers.Embedding(
         vocabulary_size + 1, embedding_units, name="embedding"
@@ -152,3 +146,71 @@ def entity_template(
         num_classes, activation=classifier_activation, name="predictions"
     )(x)
     return keras.Model(tokens, outputs, name=name)
+
+
+@register_model(
+    task="classification",
+    inputs="tokens",
+    lecture="recurrent networks, many to one: sentiment",
+    reference="Hochreiter and Schmidhuber 1997",
+)
+def sentiment(
+    input_shape=(13,),
+    num_classes=2,
+    *,
+    vocabulary_size=41,
+    embedding_units=16,
+    hidden_units=32,
+    classifier_activation="softmax",
+    name="sentiment",
+):
+    """Build a network that reads a sentence and says what its writer thinks.
+
+    Each word becomes a row of numbers that is learned, and a long short-term
+    memory reads these rows one after the other. What it remembers after the
+    last one is classified: many words, one answer.
+
+    | layer       | output | parameters |
+    | ----------- | ------ | ---------- |
+    | embedding   | 13×16  | 672        |
+    | lstm        | 32     | 6,272      |
+    | predictions | 2      | 66         |
+    | sum         |        | 7,010      |
+
+    Args:
+        input_shape: How many words are read, as a tuple.
+        vocabulary_size: How many words there are; numbers go from 0, which is
+            none, to this.
+        embedding_units: Length of the row that stands for a word.
+        hidden_units: Width of the recurrent layer.
+
+    Returns:
+        An uncompiled `keras.Model` from `(batch, *input_shape)` numbers of
+        words to `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is no word.
+
+    Example:
+    >>> model = zoo.create_model("sentiment", vocabulary_size=500)
+
+    Reference:
+    - S. Hochreiter, J. Schmidhuber, Long short-term memory, 1997.
+    """
+    _check(vocabulary_size)
+    tokens = keras.Input(input_shape, dtype="int32", name="tokens")
+    x = layers.Embedding(
+        vocabulary_size + 1, embedding_units, name="embedding"
+    )(tokens)
+    x = layers.LSTM(hidden_units, name="lstm")(x)
+    outputs = layers.Dense(
+        num_classes, activation=classifier_activation, name="predictions"
+    )(x)
+    return keras.Model(tokens, outputs, name=name)
+
+
+def _check(vocabulary_size):
+    if vocabulary_size < 1:
+        raise ValueError(
+            f"`vocabulary_size` must be 1 or more. Received: {vocabulary_size}"
+        )

@@ -19,7 +19,7 @@ NEAR_COPIES = (
     *("simple_rnn", "residual_mlp", "alexnet", "vgg", "googlenet", "resnet"),
     *("hydranet", "multi_task_cnn", "table_mlp", "dbn", "deconvolution"),
     *("dcign", "gan", "conditional_gan", "deblurring_gan"),
-    *("face_pose", "ising_phases", "irnn", "captioner"),
+    *("face_pose", "ising_phases", "irnn", "captioner", "sentiment"),
 )
 
 

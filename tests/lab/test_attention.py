@@ -26,3 +26,18 @@ def test_who_has_written_nothing_has_looked_nowhere(tmp_path):
     weights = np.full((1, 3, 4), 0.25)
     *_, html = attention.section(tmp_path, ["abcd"], [""], weights)
     assert "abcd becomes nothing." in html
+
+
+def test_words_are_colored_by_what_is_thought_after_them(tmp_path):
+    sentences = ["not", "bad"], ["good"]
+    heading, caption, html = attention.reading_section(
+        tmp_path, sentences, [[0.01, 0.99], [0.2]], ("a < b", "pleased")
+    )
+    assert heading == "Word by word"
+    assert "a &lt; b" in caption
+    assert "not bad: pleased; good: a &lt; b." in html
+    with Image.open(tmp_path / "reading.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3) / 255
+    for color in (attention.PLEASED, attention.DISPLEASED):
+        # Nearly as strong as it can be, for whoever is nearly sure.
+        assert np.abs(pixels - color).max(axis=1).min() < 0.02

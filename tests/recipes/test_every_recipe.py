@@ -179,6 +179,7 @@ RESUME_AS_OTHERS = (
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
     *("adding_problem", "entity_template", "heart_failure"),
     *("mnist_captioner", "mnist_pixel_by_pixel"),
+    "sentences_sentiment",
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {

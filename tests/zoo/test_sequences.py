@@ -29,7 +29,9 @@ def test_an_unrolled_network_says_the_same():
     )
 
 
-@pytest.mark.parametrize("name", ["heart_failure", "entity_template"])
+@pytest.mark.parametrize(
+    "name", ["heart_failure", "sentiment", "entity_template"]
+)
 def test_no_vocabulary_is_refused(name):
     with pytest.raises(ValueError, match="`vocabulary_size` must be 1 or more"):
         zoo.create_model(name, vocabulary_size=0)

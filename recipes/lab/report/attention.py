@@ -1,10 +1,13 @@
-"""Where a network looks while it writes, as pictures."""
+"""Where a network looks while it writes, and what it thinks while it reads."""
 
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from recipes.lab.report import page
+
+PLEASED, DISPLEASED = (0.45, 0.69, 0.89), (0.94, 0.56, 0.53)
 
 
 def section(plots: Path, texts: list[str], answers: list[str], weights):
@@ -72,3 +75,50 @@ def _words(text: str, answer: str, weights) -> str:
         for letter, place in zip(answer, places, strict=True)
     )
     return f"{text} becomes {answer}, with most weight on character: {pairs}"
+
+
+def reading_section(plots: Path, sentences, shares, names):
+    """Return the section on what a network thinks after each word.
+
+    Args:
+        plots: The folder of the figures.
+        sentences: Lists of words.
+        shares: For each sentence the probability of the second class after each
+            word.
+        names: Names of the two classes.
+    """
+    from matplotlib.figure import Figure
+
+    heading = "Word by word"
+    caption = (
+        "The bluer a word, the surer the network is of "
+        f"<em>{escape(names[1])}</em> once it has read it; the redder, of "
+        f"<em>{escape(names[0])}</em>. It answers after the last word."
+    )
+    row, edge, letter = 0.36, 0.08, 0.082  # inches
+    longest = max(sum(len(word) + 2 for word in words) for words in sentences)
+    size = 2 * edge + longest * letter, 2 * edge + len(sentences) * row
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1))
+    for i, (words, values) in enumerate(zip(sentences, shares, strict=True)):
+        left, middle = edge, edge + (i + 0.5) * row
+        for word, share in zip(words, values, strict=True):
+            wide = (len(word) + 2) * letter
+            sure = abs(2 * share - 1)
+            hue = np.array(PLEASED if share > 0.5 else DISPLEASED)
+            axes.barh(
+                *(middle, wide, 0.8 * row, left),
+                color=1 - sure * (1 - hue),
+                edgecolor="white",
+            )
+            text = axes.text(left + wide / 2, middle, word, parse_math=False)
+            text.set(ha="center", va="center", size=9, color=page.INK)
+            left += wide
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.set_axis_off()
+    ends = "; ".join(
+        f"{' '.join(words)}: {names[int(values[-1] > 0.5)]}"
+        for words, values in zip(sentences, shares, strict=True)
+    )
+    html = page.figure_html(plots / "reading.png", figure, f"{ends}.")
+    return heading, caption, html

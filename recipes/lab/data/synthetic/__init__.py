@@ -12,6 +12,7 @@ from recipes.lab.data.synthetic import (
     ising,
     patients,
     roads,
+    sentences,
     written,
 )
 
@@ -24,5 +25,6 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
+    "sentences": sentences.load,
     "written_dates_and_numbers": written.load,
 }
