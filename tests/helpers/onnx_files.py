@@ -36,12 +36,18 @@ def file_of(model):
 
 
 def assert_same_answers(model, x, tolerance=1e-5):
-    """Compare a model of one input with its file, in batches of 1 and all."""
+    """Compare a model with its file, in batches of 1 and all."""
     session = opened(file_of(model))
     expected = keras.tree.flatten(model(x, training=False))
-    for count in (1, len(x)):
+    given = [
+        array.astype(tensor.dtype)
+        for array, tensor in zip(
+            keras.tree.flatten(x), model.inputs, strict=True
+        )
+    ]
+    for count in (1, len(given[0])):
         found = session.run(
-            None, {"x0": x[:count].astype(model.inputs[0].dtype)}
+            None, {f"x{i}": array[:count] for i, array in enumerate(given)}
         )
         for y, truth in zip(found, map(np.asarray, expected), strict=True):
             assert y.shape == (count, *truth.shape[1:])

@@ -7,6 +7,7 @@ from helpers.models import classifier, model_of, score_classifier
 
 from recipes.lab import tasks
 from recipes.lab.data.splits import Split
+from recipes.lab.tasks import scores
 
 
 def test_every_image_is_scored_in_order_whatever_the_batch():
@@ -16,6 +17,15 @@ def test_every_image_is_scored_in_order_whatever_the_batch():
     metrics, probabilities = score_classifier(classifier(), split)
     np.testing.assert_allclose(probabilities, images / 255, rtol=1e-6)
     assert metrics["test_accuracy"] == 1
+
+
+def test_a_model_of_several_inputs_gets_all_of_them():
+    one, two = keras.Input((1,), name="one"), keras.Input((1,), name="two")
+    layer = keras.layers.Subtract()
+    model = keras.Model({"one": one, "two": two}, layer([one, two]))
+    numbers = np.arange(2_007, dtype="float32")[:, np.newaxis]
+    found = scores.predict(model, {"one": numbers, "two": numbers / 4})
+    np.testing.assert_allclose(found, 0.75 * numbers)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

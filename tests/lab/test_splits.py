@@ -34,6 +34,24 @@ def test_targets_of_several_tasks_stay_with_their_inputs():
     assert parts[0].targets["number"].tolist() == [7, 8, 3]
 
 
+def test_several_inputs_stay_together():
+    numbers = np.arange(50)
+    split = dataclasses.replace(
+        SPLIT, inputs={"number": numbers, "half": numbers / 2}
+    )
+    assert len(split) == 50
+    parts = [split[7:9] + split[[3]], *split.in_batches(20)]
+    (batches,) = training_batches(split, 8, seed=0)
+    (watched,), _ = validation_batches(split)
+    for one in (*parts, *batches.take(3), *watched.take(1)):
+        inputs, targets = (
+            one if isinstance(one, tuple) else (*(one.inputs, one.targets),)
+        )
+        np.testing.assert_array_equal(inputs["number"], targets)
+        np.testing.assert_array_equal(inputs["half"], np.asarray(targets) / 2)
+    assert parts[0].inputs["number"].tolist() == [7, 8, 3]
+
+
 @pytest.mark.parametrize("names", ["56789", "40", "7"])
 def test_some_classes_are_numbered_anew_in_the_order_asked_for(names, digits):
     some = digits.of_classes(names)

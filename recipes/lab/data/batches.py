@@ -49,7 +49,7 @@ def training_batches(
         prepared as the split says.
     """
     steps = steps_per_epoch(split, batch_size)
-    inputs = _to_tensor(split.inputs)
+    inputs = tf.nest.map_structure(_to_tensor, split.inputs)
     targets = tf.nest.map_structure(_to_tensor, split.targets)
     size = batch_size // shares
 
@@ -66,14 +66,13 @@ def training_batches(
             )
 
         def gather(indices, number):
-            batch = tf.gather(inputs, indices)
+            batch, drawn = tf.nest.map_structure(
+                lambda x: tf.gather(x, indices), (inputs, targets)
+            )
             if augment is not None:
                 seeds = tf.stack([seed, number])
                 draw = augmentation.drawing(seeds, batch_size, first, size)
                 batch = augment(batch, draw)
-            drawn = tf.nest.map_structure(
-                lambda x: tf.gather(x, indices), targets
-            )
             return _prepared(split, batch, drawn)
 
         return _endless(
@@ -101,14 +100,16 @@ def validation_batches(
         every replica gets an image of it.
     """
     batch_size = _evaluation_batch(len(split), replicas)
-    inputs = _to_tensor(split.inputs)
+    inputs = tf.nest.map_structure(_to_tensor, split.inputs)
     targets = tf.nest.map_structure(_to_tensor, split.targets)
     size = batch_size // shares
 
     def cut(start):
         end = tf.minimum(start + size, len(split))
-        cut_off = tf.nest.map_structure(lambda x: x[start:end], targets)
-        return _prepared(split, inputs[start:end], cut_off)
+        cut_off = tf.nest.map_structure(
+            lambda x: x[start:end], (inputs, targets)
+        )
+        return _prepared(split, *cut_off)
 
     datasets = [
         _endless(

@@ -26,7 +26,8 @@ class Split:
         inputs: An array `(n, ...)`: raw pixels, uint8 `(n, height, width,
             channels)`; rows of a table in raw units, float32 `(n, columns)`;
             numbers of words, int32 `(n, length)`; sequences of numbers, float32
-            `(n, steps, columns)`; or the features of images, float32.
+            `(n, steps, columns)`; or the features of images, float32. Of a
+            model with several inputs a dictionary of such arrays.
         targets: An array `(n, ...)`: labels, int32 `(n,)`; numbers, float32
             `(n,)`; images without noise, float32 in [0, 1]; or numbers of
             letters, int32 `(n, length)`. Of several tasks a dictionary of such
@@ -38,18 +39,20 @@ class Split:
             once where there are too few of them for the epochs of a recipe.
     """
 
-    inputs: np.ndarray
+    inputs: np.ndarray | dict[str, np.ndarray]
     targets: np.ndarray | dict[str, np.ndarray]
     prepare: Callable | None = None
     passes: int = 1
 
     def __len__(self):
-        return len(self.inputs)
+        return len(keras.tree.flatten(self.inputs)[0])
 
     def __getitem__(self, chosen) -> "Split":
         """Return some of the examples, as NumPy would."""
-        targets = keras.tree.map_structure(lambda x: x[chosen], self.targets)
-        return replace(self, inputs=self.inputs[chosen], targets=targets)
+        inputs, targets = keras.tree.map_structure(
+            lambda x: x[chosen], (self.inputs, self.targets)
+        )
+        return replace(self, inputs=inputs, targets=targets)
 
     def in_batches(self, size: int) -> Iterator["Split"]:
         """Yield so many examples at a time, in order; the last are fewer."""
@@ -57,14 +60,12 @@ class Split:
             yield self[start : start + size]
 
     def __add__(self, other: "Split") -> "Split":
-        return replace(
-            self,
-            inputs=np.concatenate([self.inputs, other.inputs]),
-            targets=keras.tree.map_structure(
-                lambda *parts: np.concatenate(parts),
-                *(self.targets, other.targets),
-            ),
+        inputs, targets = keras.tree.map_structure(
+            lambda *parts: np.concatenate(parts),
+            (self.inputs, self.targets),
+            (other.inputs, other.targets),
         )
+        return replace(self, inputs=inputs, targets=targets)
 
     def of_each_class(self, count: int, seed: int) -> "Split":
         """Return so many examples of each class, drawn at random."""

@@ -3,6 +3,8 @@
 Every one of them is run by a test.
 """
 
+from recipes.lab.inputs.signatures import arguments_of, in_a_call
+
 
 def examples(name: str, version: str, task, formats) -> str:
     """Return the examples of an export in Markdown.
@@ -33,12 +35,28 @@ import json, urllib.request
 
 {inputs.comment()}
 url = "http://localhost:8501/v1/models/{name}:predict"
-instances = {inputs.variable}.tolist()
+instances = {_instances(inputs)}
 body = {{"signature_name": "{inputs.signature}", "instances": instances}}
 with urllib.request.urlopen(url, json.dumps(body).encode()) as answer:
     print(json.load(answer)["predictions"][0])
 ```
 """
+
+
+def _instances(inputs):
+    """Return the examples as a server reads them, in Python."""
+    names, variables, *_ = zip(*arguments_of(inputs), strict=True)
+    if len(names) == 1:
+        return f"{variables[0]}.tolist()"
+    cells = ", ".join(f'"{name}": {name}.tolist()' for name in names)
+    loop = f"for {', '.join(names)} in zip({', '.join(variables)})"
+    return f"[\n    {{{cells}}}\n    {loop}\n]"
+
+
+def _given(inputs):
+    """Return the arguments as a dictionary in Python."""
+    cells = (f'"{a.name}": {a.variable}' for a in arguments_of(inputs))
+    return f"{{{', '.join(cells)}}}"
 
 
 def _litert(folder, task, formats):
@@ -60,7 +78,7 @@ from ai_edge_litert.interpreter import Interpreter
 model = Interpreter("{folder}/model.tflite")
 {inputs.comment()}
 ask = model.get_signature_runner("{inputs.signature}")
-print(ask({inputs.argument}={inputs.variable})["{task.answered}"])
+print(ask({in_a_call(inputs)})["{task.answered}"])
 ```
 
 LiteRT checks no shapes and answers whatever it gets: give it exactly that one.
@@ -78,7 +96,7 @@ import onnxruntime
 
 session = onnxruntime.InferenceSession("{folder}/model.onnx")
 {inputs.comment()}
-answer = session.run(None, {{"{inputs.argument}": {inputs.variable}}})
+answer = session.run(None, {_given(inputs)})
 print(answer[0])  # {task.answered}
 ```
 """
@@ -96,25 +114,34 @@ import openvino
 precise = {{"INFERENCE_PRECISION_HINT": "f32"}}
 {inputs.comment()}
 model = openvino.compile_model("{folder}/model.onnx", "CPU", precise)
-print(model({{"{inputs.argument}": {inputs.variable}}})["{task.answered}"])
+print(model({_given(inputs)})["{task.answered}"])
 ```
 """
 
 
 def _browser(task):
-    inputs = task.inputs
-    kind, array = inputs.in_javascript
-    shape = ", ".join(map(str, (1, *inputs.shape)))
+    arguments = arguments_of(task.inputs)
+    names = ", ".join(argument.name for argument in arguments)
+    comments, tensors = [], []
+    for name, _, shape, (kind, array) in arguments:
+        values = "values" if len(arguments) == 1 else f"{name}Values"
+        sizes = ", ".join(map(str, (1, *shape)))
+        article = "an" if array[0] in "AEIOU" else "a"
+        comments.append(f"// {values}: {article} {array} of one example")
+        tensors.append(
+            f'const {name} = new ort.Tensor("{kind}", {values}, [{sizes}]);'
+        )
+    comments, tensors = "\n".join(comments), "\n".join(tensors)
     return f"""\
 In a browser (`npm install onnxruntime-web`):
 
 ```js
 import * as ort from "onnxruntime-web";
 
-// values: a {array} of one example
+{comments}
 const session = await ort.InferenceSession.create("model.onnx");
-const {inputs.argument} = new ort.Tensor("{kind}", values, [{shape}]);
-const answer = await session.run({{ {inputs.argument} }});
+{tensors}
+const answer = await session.run({{ {names} }});
 console.log(answer.{task.answered}.data);
 ```
 """

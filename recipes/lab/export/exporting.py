@@ -511,7 +511,8 @@ def exam(model: keras.Model, signatures: dict, inputs) -> dict:
         Arrays, named `<signature>/ask/<argument>` and
         `<signature>/expect/<output>`; those of `model.keras` are among them.
     """
-    arrays = {"model.keras/ask/inputs": inputs}
+    asked = inputs if isinstance(inputs, dict) else {"inputs": inputs}
+    arrays = {f"model.keras/ask/{name}": asked[name] for name in asked}
     for output, value in _answers(model, inputs).items():
         arrays[f"model.keras/expect/{output}"] = value
     for name, signature in signatures.items():

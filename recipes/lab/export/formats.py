@@ -83,8 +83,8 @@ def _costs_of_int8(folder: Path, task) -> str | None:
     scores = []
     for format in ("litert", "litert-int8"):
         predictor = open_quietly(folder, format, task)
-        pictures = predictor(task.inputs.examples(split, len(split)))
-        scored = _scored(task, pictures, split)
+        answer = _ask(predictor, task.inputs.examples(split, len(split)))
+        scored = _scored(task, answer, split)
         if scored is None:
             return "nobody has measured what eight bits cost such a model"
         scores.append(scored.metrics[metric.name])
@@ -168,8 +168,15 @@ def open_quietly(folder: Path, format: str, task) -> _predictor.Predictor:
     with (
         litert.quiet()
     ):  # LiteRT says what it has chosen when it is first asked
-        predictor(inputs.examples(split, 1))
+        _ask(predictor, inputs.examples(split, 1))
     return predictor
+
+
+def _ask(predictor, examples) -> dict:
+    """Ask a predictor of one argument, or of several by their names."""
+    if isinstance(examples, dict):
+        return predictor(**examples)
+    return predictor(examples)
 
 
 def score(task, answer: dict) -> dict[str, float]:

@@ -76,7 +76,7 @@ def convert(task, model: keras.Model) -> Converted:
         joined, "it is joined from letters, which needs TensorFlow"
     )
     inside = {k: _without(v, joined) for k, v in inside.items()}
-    default = inside.get("serving_default") or inside.get("tokens")
+    default = inside.get("serving_default") or inside.get(task.inputs.signature)
     if default:
         inside |= _plain_outputs(default)
     files = b"", b""

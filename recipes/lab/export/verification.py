@@ -59,7 +59,8 @@ def main(export: str | Path, exam: BinaryIO) -> str | None:
         )
     for name, expected in expect.items():
         if name == "model.keras":
-            answers = model(ask[name]["inputs"], training=False)
+            inputs = ask[name].get("inputs", ask[name])
+            answers = model(inputs, training=False)
             if not isinstance(answers, dict):
                 answers = {"output": answers}
         else:

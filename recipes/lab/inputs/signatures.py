@@ -18,6 +18,39 @@ DRAWN_BY = {
 DRAWN_BY_ASKED = {"seed": np.int64(7), "temperature": np.float32(1)}
 
 
+class Argument(NamedTuple):
+    """What the signature takes that an example on a card asks.
+
+    Attributes:
+        name: Its name.
+        variable: What the example calls a batch for it.
+        shape: Its shape, without the batch.
+        in_javascript: What JavaScript calls its type, and an array of it.
+    """
+
+    name: str
+    variable: str
+    shape: tuple[int, ...]
+    in_javascript: tuple[str, str]
+
+
+def arguments_of(inputs) -> list[Argument]:
+    """Return the arguments of that signature.
+
+    Args:
+        inputs: What goes into a model, see `recipes.lab.inputs`.
+    """
+    if hasattr(inputs, "arguments"):  # there are several
+        return inputs.arguments
+    names = inputs.argument, inputs.variable
+    return [Argument(*names, inputs.shape, inputs.in_javascript)]
+
+
+def in_a_call(inputs) -> str:
+    """Return these arguments as a call in Python has them."""
+    return ", ".join(f"{a.name}={a.variable}" for a in arguments_of(inputs))
+
+
 class Signature(NamedTuple):
     """One signature of an export, with what it takes to verify it.
 

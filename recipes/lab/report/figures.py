@@ -194,7 +194,8 @@ def mistakes_section(plots, inputs, rows, labels, predicted, sure, names):
     alt = f"{len(worst)} misclassified test {inputs.plural}: " + ", ".join(
         " ".join(text.split()) for text in texts
     )
-    html = inputs.gallery(plots / "mistakes.png", rows[worst], texts, alt)
+    rows = keras.tree.map_structure(lambda x: x[worst], rows)
+    html = inputs.gallery(plots / "mistakes.png", rows, texts, alt)
     return heading, caption, html
 
 

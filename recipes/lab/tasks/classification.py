@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from recipes.lab.data.splits import Data, Split
 from recipes.lab.errors import RecipeError
-from recipes.lab.inputs.signatures import Signature
+from recipes.lab.inputs.signatures import Signature, in_a_call
 from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
 from recipes.lab.report import figures, page
 from recipes.lab.tasks import evidence
@@ -153,7 +153,8 @@ class Classification:
                 `recipes.lab.export.onnx_graph`.
         """
         graph = new_graph()
-        outputs = graph.add(model, self.inputs.into(graph))
+        inputs = keras.tree.flatten(self.inputs.into(graph))
+        outputs = graph.add(model, *inputs)
         if outputs.shape == (1,):  # the probability of the second class
             others = graph.node("Sub", 1.0, outputs)
             outputs = graph.node("Concat", others, outputs, axis=-1)
@@ -182,7 +183,6 @@ class Classification:
             version: Its number.
         """
         inputs = self.data.inputs
-        given = f"{inputs.argument}={inputs.variable}"
         return f"""\
 With TensorFlow alone:
 
@@ -191,7 +191,7 @@ import tensorflow as tf
 
 export = tf.saved_model.load("saved_models/{name}/{version}")
 {inputs.comment()}
-answer = export.signatures["{inputs.signature}"]({given})
+answer = export.signatures["{inputs.signature}"]({in_a_call(inputs)})
 print(answer["class_name"], answer["probabilities"])
 ```
 

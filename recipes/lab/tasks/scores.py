@@ -49,7 +49,9 @@ class Parts(NamedTuple):
 
 
 def predict(
-    model: keras.Model, inputs: np.ndarray, progress: bool = False
+    model: keras.Model,
+    inputs: np.ndarray | dict[str, np.ndarray],
+    progress: bool = False,
 ) -> np.ndarray | dict[str, np.ndarray]:
     """Return what a model says of inputs, whole and in order.
 
@@ -57,30 +59,35 @@ def predict(
     share the inputs out, and wait for workers that ask for nothing.
 
     Args:
-        model: A model of one input.
-        inputs: `(n, ...)`, as the model takes them.
+        model: A model.
+        inputs: `(n, ...)`, as the model takes them; of several inputs a
+            dictionary.
         progress: Whether to show a bar.
 
     Returns:
         float32 `(n, ...)`; a dictionary if the model returns one.
     """
-    spec = tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype)
+    spec = keras.tree.map_structure(
+        lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), inputs
+    )
+    count = len(keras.tree.flatten(inputs)[0])
 
     @tf.function(input_signature=[spec], autograph=False)
     def answer(batch):
         return model(batch, training=False)
 
-    bar = keras.utils.Progbar(len(inputs)) if progress else None
+    bar = keras.utils.Progbar(count) if progress else None
     answers = []
-    for start in range(0, len(inputs), BATCH):
-        batch = inputs[start : start + BATCH]
+    for start in range(0, count, BATCH):
+        part = slice(start, min(start + BATCH, count))
+        batch = keras.tree.map_structure(lambda x, part=part: x[part], inputs)
         answers.append(
             keras.tree.map_structure(
                 lambda x: x.numpy().astype("float32"), answer(batch)
             )
         )
         if bar:
-            bar.add(len(batch))
+            bar.add(part.stop - part.start)
     return keras.tree.map_structure(
         lambda *parts: np.concatenate(parts), *answers
     )

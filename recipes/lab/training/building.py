@@ -55,9 +55,10 @@ def create_model(data: Data, name: str, /, **arguments) -> keras.Model:
 
 def _smallest_side(builder, arguments) -> int | None:
     """Return the side of the smallest larger images that a builder takes."""
-    *sides, channels = arguments["input_shape"]
-    if not sides:  # a row of a table
+    shape = arguments.get("input_shape", ())
+    if len(shape) < 2:  # a row of a table, or no single shape
         return None
+    *sides, channels = shape
     for side in range(min(sides) + 1, LARGEST_SIDE + 1):
         try:
             builder(**{**arguments, "input_shape": (side, side, channels)})
