@@ -72,6 +72,7 @@ if not _is_command():
     from zoo.sequences import heart_failure as heart_failure
     from zoo.sequences import entity_template as entity_template
     from zoo.sequences import sentiment as sentiment
+    from zoo.genomics import deepcpg as deepcpg
     from zoo.transfer import transfer_classifier as transfer_classifier
     from zoo.autoencoders import autoencoder as autoencoder
     from zoo.autoencoders import deep_autoencoder as deep_autoencoder

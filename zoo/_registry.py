@@ -21,7 +21,7 @@ TASKS = (
     *("classification", "regression", "multi_task", "steering"),
     *("reconstruction", "generation", "translation"),
 )
-INPUTS = ("images", "tables", "tokens", "time_series", "noise")
+INPUTS = ("images", "tables", "tokens", "time_series", "sites", "noise")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def register_model(*, task: str, inputs: str, lecture: str, reference: str):
     Args:
         task: What comes out of the model, one of `TASKS`.
         inputs: What goes in, one of `INPUTS`: raw pixels, rows of a table,
-            numbers of words, sequences of numbers, or random numbers.
+            numbers of words, sequences of numbers, what is known of sites of a
+            genome, or random numbers.
         lecture: Where an introductory course meets this network.
         reference: Authors and year of the paper, with a link if there is one.
 

@@ -118,7 +118,7 @@ _DTYPES = {
 }
 
 # Of which signature an ONNX file is, by an input that it has.
-_SIGNATURES = {"code": "decode", "tokens": "tokens"}
+_SIGNATURES = {"code": "decode", "tokens": "tokens", "dna": "bases"}
 
 # What the formats are called, and in which file and runtime each is.
 FORMATS = {

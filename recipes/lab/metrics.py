@@ -95,6 +95,11 @@ ENTITY_F1 = Metric(
     *("entity_f1", "Names found (F1)", "%", 2), factor=100, better="max"
 )
 AUC = Metric("auc", "Area under the curve", digits=4, better="max")
+MOTIF_SHARE = Metric(
+    *("motif_share", "Motif where the best filter answers", "%", 1),
+    factor=100,
+    better="max",
+)
 CENTROID_ERROR = Metric(
     *("test_centroid_error", "Error of the direction", "units", 2)
 )
@@ -134,9 +139,18 @@ _METRICS = {
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
+        MOTIF_SHARE,
     )
 }
-_ABBREVIATIONS = {"gru", "irnn", "lru", "lstm", "mlp", "mse", "pca", "rnn"}
+_ABBREVIATIONS = {
+    "cpg": "CpG",
+    **{
+        word: word.upper()
+        for word in (
+            *("dna", "gru", "irnn", "lru", "lstm", "mlp", "mse", "pca", "rnn"),
+        )
+    },
+}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -159,10 +173,7 @@ def named(name: str) -> Metric:
     for known in _METRICS.values():
         if name.endswith(f"_{known.name}"):
             metric, owner = known, name.removesuffix(f"_{known.name}")
-    words = [
-        word.upper() if word in _ABBREVIATIONS else word
-        for word in owner.split("_")
-    ]
+    words = [_ABBREVIATIONS.get(word, word) for word in owner.split("_")]
     words[0] = words[0][0].upper() + words[0][1:]
     if metric.words:
         words.append(metric.words[0].lower() + metric.words[1:])

@@ -65,12 +65,18 @@ def build_for_shapes(builder, **arguments):
 
 def examples(name, count=4):
     """Return what a model may be given, by what its registry entry says."""
-    shape = (count, *build(name).input_shape[1:])
-    if zoo.model_info(name).inputs == "images":
-        return noise(*shape)
-    if zoo.model_info(name).inputs == "tokens":
-        return np.random.default_rng(0).integers(1, 32, shape, "int32")
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
+    kind, random = zoo.model_info(name).inputs, np.random.default_rng(0)
+
+    def example(x):
+        shape = (count, *x.shape[1:])
+        if kind == "images":
+            return noise(*shape)
+        if "int" in x.dtype:  # numbers of words, or of the letters of DNA
+            low, high = (1, 32) if kind == "tokens" else (0, 5)
+            return random.integers(low, high, shape, "int32")
+        return random.normal(size=shape).astype("float32")
+
+    return keras.tree.map_structure(example, build(name).input)
 
 
 def noise(*shape, seed=0):

@@ -6,7 +6,13 @@ from helpers.seeds import set_seed
 from helpers.tasks import sample
 from recipes.lab import tasks, training
 from recipes.lab.data import captions, degradation, digit_tasks, tables
-from recipes.lab.data.synthetic import adding, patients, roads, written
+from recipes.lab.data.synthetic import (
+    adding,
+    methylation,
+    patients,
+    roads,
+    written,
+)
 from recipes.lab.inputs.noise import LabeledNoise, Noise
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
@@ -78,6 +84,13 @@ def of_two_classes():
 def reader():
     data = patients.load(small=True)
     model = zoo.heart_failure(embedding_units=4, hidden_units=8)
+    return tasks.Classification(data), model
+
+
+def genome():
+    data = methylation.load(small=True)
+    sizes = {"filters": (4, 4), "cpg_units": 4, "joint_units": (4,)}
+    model = zoo.deepcpg(**data.inputs.sizes, **sizes, dna_units=4)
     return tasks.Classification(data), model
 
 

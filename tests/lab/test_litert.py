@@ -1,5 +1,6 @@
 """What LiteRT runs has the signatures of the SavedModel, and their answers."""
 
+import operator
 import os
 import tempfile
 
@@ -15,6 +16,7 @@ from helpers.kinds import (
     conditional_generator,
     driver,
     generator,
+    genome,
     of_two_classes,
     reader,
     regression,
@@ -62,6 +64,10 @@ KINDS = {
         ("tokens", "probabilities"),
         {"serving_default": TEXT, "text": TEXT},
     ),
+    genome: (
+        ("bases", "probabilities"),
+        {"serving_default": TEXT, "text": TEXT},
+    ),
     driver: (("serving_default",), FILES),
     translator: (
         ("tokens",),
@@ -91,10 +97,12 @@ def assert_same_answers(converted, inputs):
     for name, signature in converted.signatures.items():
         ask = file.get_signature_runner(name)
         for count in (64, 1):
-            asked = signature.ask(inputs[:count])
+            cut = operator.itemgetter(slice(count))
+            some = keras.tree.map_structure(cut, inputs)
+            asked = signature.ask(some)
             given = {k: v["dtype"] for k, v in ask.get_input_details().items()}
             assert given == {k: v.dtype for k, v in asked.items()}
-            found, expected = ask(**asked), signature.expect(inputs[:count])
+            found, expected = ask(**asked), signature.expect(some)
             assert found.keys() == expected.keys()
             for output, truth in expected.items():
                 assert_close(found[output], truth)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from helpers.builders import outputs
@@ -177,7 +178,7 @@ RESUME_AS_OTHERS = (
     "fashion_mnist_deblurring_gan",
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
-    *("adding_problem", "entity_template", "heart_failure"),
+    *("adding_problem", "deepcpg", "entity_template", "heart_failure"),
     *("mnist_captioner", "mnist_pixel_by_pixel"),
     "sentences_sentiment",
 )
@@ -257,7 +258,10 @@ def assert_all_is_there(name, output_dir):
     assert (export / "SHA256SUMS").exists()
     assert (export / "README.md").read_text().startswith("---\nlicense: ")
     model = zoo.load_model(export, verbose=False)
-    answers = outputs(model, np.zeros((1, *model.input_shape[1:])))
+    nothing = keras.tree.map_structure(
+        lambda x: np.zeros((1, *x.shape[1:])), model.input
+    )
+    answers = outputs(model, nothing)
     assert np.isfinite(answers).all()
 
 

@@ -69,9 +69,11 @@ copy = globals()[f"copy_as_{sys.argv[1]}_does"]
 random = np.random.default_rng(0)
 for name in zoo.list_models():
     model, other = build(name, 0), build(name, 1)
-    tokens = zoo.model_info(name).inputs == "tokens"
-    x = random.uniform(0, 32 if tokens else 255, (2, *model.input_shape[1:]))
-    x = x.astype(model.input.dtype)
+    high = {"tokens": 32, "sites": 5}.get(zoo.model_info(name).inputs, 255)
+    x = keras.tree.map_structure(
+        lambda x: random.uniform(0, high, (2, *x.shape[1:])).astype(x.dtype),
+        model.input,
+    )
     outputs = answers(model(x))
     assert outputs.shape[0] == 2, name
     assert np.isfinite(outputs).all(), name

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from recipes.lab.errors import UsageError
 from recipes.lab.inputs.images import Images
+from recipes.lab.inputs.sites import Sites
 from recipes.lab.inputs.tables import Column, Tables
 from recipes.lab.inputs.time_series import TimeSeries
 from recipes.lab.inputs.tokens import Tokens
@@ -206,7 +207,7 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    inputs: Images | Tables | TimeSeries | Tokens
+    inputs: Images | Sites | Tables | TimeSeries | Tokens
     facts: Facts
     class_names: tuple[str, ...]
     source: str

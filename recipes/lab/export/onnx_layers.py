@@ -558,7 +558,7 @@ def _table_convolution(graph, layer, x):
     return activate(graph, layer.activation, x)
 
 
-@_writes(layers.MaxPooling2D)
+@_writes(layers.MaxPooling1D, layers.MaxPooling2D)
 def _max_pooling(graph, layer, x):
     return _pool(graph, "MaxPool", layer, x)
 

@@ -206,6 +206,7 @@ def _check_outputs(model, train: Split, data) -> None:
 
 
 _LOSSES = {
+    "binary_crossentropy": "cross-entropy",
     "categorical_crossentropy": "cross-entropy",
     "energies": "energy of images and codes",
     "sparse_categorical_crossentropy": "cross-entropy",

@@ -32,6 +32,7 @@ _BY_EXAMPLE = (
     layers.GRU,
     layers.LayerNormalization,
     layers.LSTM,
+    layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.ReLU,
     layers.Rescaling,

@@ -10,6 +10,7 @@ from recipes.lab.data.synthetic import (
     entities,
     faces,
     ising,
+    methylation,
     patients,
     roads,
     sentences,
@@ -27,4 +28,5 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "patients": patients.load,
     "sentences": sentences.load,
     "written_dates_and_numbers": written.load,
+    "methylation": methylation.load,
 }
