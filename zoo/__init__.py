@@ -54,6 +54,8 @@ if not _is_command():
     from zoo.perceptrons import jump_mlp as jump_mlp
     from zoo.perceptrons import residual_mlp as residual_mlp
     from zoo.random_features import elm as elm
+    from zoo.kernels import radial_basis as radial_basis
+    from zoo.kernels import svm as svm
     from zoo.lenet import lenet5 as lenet5
     from zoo.convolutional import conv1d as conv1d
     from zoo.convolutional import lecture_cnn as lecture_cnn

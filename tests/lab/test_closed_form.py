@@ -329,3 +329,36 @@ def test_a_run_of_a_rule_names_no_batches(opened, capsys):
         assert "batch" not in said
         record = json.loads((run.folder / "config.json").read_text())
         assert "batch_size" not in record["settings"]
+
+
+# --- k-means ---------------------------------------------------------------
+
+
+def test_centers_go_to_the_means_of_what_is_nearest():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60, 2, 2, 1)).astype("uint8")
+    split = Split(images, np.zeros(60, "int32"))
+    model = zoo.create_model("radial_basis", input_shape=(2, 2, 1), centers=4)
+    layer = model.get_layer("kernels")
+    rule = closed_form.k_means(model, layer)
+    rows = rule.prepare(split)
+    np.testing.assert_allclose(rows.inputs, images.reshape(60, 4) / 255)
+    # The last one is far from everything.
+    layer.centers.assign(np.vstack([rows.inputs[:3], [[9.0] * 4]]))
+    losses = [rule.measure(rows)["loss"]]
+    for _ in range(12):
+        before = layer.centers.numpy()
+        assert rule.step(rows) == {"centers_without_examples": 1}
+        losses.append(rule.measure(rows)["loss"])
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
+    # It has come to rest.
+    centers = layer.centers.numpy()
+    np.testing.assert_array_equal(centers, before)
+    np.testing.assert_array_equal(centers[3], [9.0] * 4)
+    squares = np.square(rows.inputs[:, np.newaxis] - centers).sum(axis=2)
+    nearest = squares.argmin(axis=1)
+    for i in range(3):
+        mean = rows.inputs[nearest == i].mean(axis=0)
+        np.testing.assert_allclose(centers[i], mean, rtol=1e-5)
+    assert losses[-1] == pytest.approx(squares.min(axis=1).mean(), rel=1e-4)

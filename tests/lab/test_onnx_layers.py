@@ -22,7 +22,7 @@ from recipes.lab.export.onnx_layers import NotInOnnx
         # Most others are those of tasks, in test_onnx_graph.py.
         [
             *("mcculloch_pitts", "perceptron", "lenet5", "gru"),
-            *("convolutional_autoencoder", "mcdnn"),
+            *("convolutional_autoencoder", "mcdnn", "radial_basis", "svm"),
         ],
     ),
 )

@@ -179,6 +179,7 @@ RESUME_AS_OTHERS = (
     "mnist_conditional_gan",
     *("exotic_particle", "face_pose", "ising_phases", "roads_alvinn"),
     *("adding_problem", "deepcpg", "entity_template", "heart_failure"),
+    "mnist_svm",
     *("mnist_captioner", "mnist_pixel_by_pixel"),
     "sentences_sentiment",
 )

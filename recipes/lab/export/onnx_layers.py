@@ -23,6 +23,7 @@ from zoo import (
     graphics,
     hydra,
     imagenet,
+    kernels,
     lenet,
     linear_recurrences,
     multicolumn,
@@ -469,6 +470,17 @@ def _digit_code_distances(graph, layer, x):
     return graph.node("Add", distances, np.sum(codes**2, axis=0))
 
 
+@_writes(kernels.RadialBasis)
+def _radial_basis(graph, layer, x):
+    squares = graph.node("ReduceSum", graph.node("Mul", x, x), [-1])
+    products = graph.node("MatMul", x, -2 * _array(layer.centers).T)
+    distances = graph.node("Add", products, squares)
+    distances = graph.node("Add", distances, layer.squared_norms())
+    distances = graph.node("Max", distances, 0.0)
+    scale = -0.5 / _array(layer.widths) ** 2
+    return graph.node("Exp", graph.node("Mul", distances, scale))
+
+
 @_writes(multicolumn.AveragedPredictions)
 def _averaged_predictions(graph, layer, x):
     kernel = _array(layer.kernel)
@@ -491,6 +503,13 @@ def _convolution(graph, layer, x):
     if layer.padding == "causal":
         raise NotInOnnx(graph, "its `padding` is 'causal'")
     return _convolve(graph, layer, x, _turned(layer.kernel), layer.groups)
+
+
+@_writes(kernels.FourierFeatures2D)
+def _fourier_features(graph, layer, x):
+    x = graph.channels_first(x)
+    x = graph.node("Conv", x, _turned(layer.kernel), layer.phases)
+    return graph.node("Mul", graph.node("Cos", x), (2 / layer.filters) ** 0.5)
 
 
 @_writes(layers.DepthwiseConv2D)

@@ -21,6 +21,7 @@ from recipes.lab.training.normal_equations import NormalEquations
 from recipes.lab.training.progress import Progress
 
 HALVINGS = 30  # of a step of Newton's that went too far
+AT_ONCE = 5_000  # examples whose distances are computed together
 
 
 class Rule(NamedTuple):
@@ -263,6 +264,52 @@ def newton(model: keras.Model, penalty: float = 0.0) -> Rule:
         }
 
     return Rule(summands_of(model), step, measure, "cross-entropy")
+
+
+def k_means(model: keras.Model, layer: keras.Layer) -> Rule:
+    """Return Lloyd's rule for the centers of a layer.
+
+    Each center moves to the mean of the examples that are nearer to it than to
+    any other. One that no example is nearest to stays where it is.
+
+    Args:
+        model: A model of one input.
+        layer: A layer of it with `centers`, `(units, p)`.
+    """
+    before = keras.Model(model.input, layer.input)
+
+    def step(split):
+        nearest, _ = _nearest(split.inputs, layer.centers.numpy())
+        counts = np.bincount(nearest, minlength=layer.units)
+        order = np.argsort(nearest, kind="stable")
+        starts = np.append(0, counts.cumsum()[:-1])
+        some = counts > 0
+        sums = np.add.reduceat(split.inputs[order], starts[some], axis=0)
+        centers = layer.centers.numpy()
+        centers[some] = sums / counts[some, np.newaxis]
+        layer.centers.assign(centers)
+        return {"centers_without_examples": np.sum(~some)}
+
+    def measure(split):
+        _, distances = _nearest(split.inputs, layer.centers.numpy())
+        return {"loss": np.mean(distances)}
+
+    return Rule(
+        *(lambda split: features_of(before, split), step, measure),
+        "mean squared distance from the nearest center",
+    )
+
+
+def _nearest(rows, centers):
+    """Return the nearest center of each row, and its squared distance."""
+    norms = np.square(centers).sum(axis=1)
+    nearest, distances = [], []
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        found = norms - 2 * some @ centers.T
+        nearest.append(found.argmin(axis=1))
+        distances.append(found.min(axis=1) + np.square(some).sum(axis=1))
+    return np.concatenate(nearest), np.concatenate(distances).clip(0)
 
 
 def margin(rows: np.ndarray, labels: np.ndarray) -> float | None:
