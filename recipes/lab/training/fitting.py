@@ -210,6 +210,7 @@ _LOSSES = {
     "categorical_crossentropy": "cross-entropy",
     "energies": "energy of images and codes",
     "sparse_categorical_crossentropy": "cross-entropy",
+    "categorical_hinge": "hinge loss",
     "mse": "mean squared error",
     "mean_squared_error": "mean squared error",
 }
