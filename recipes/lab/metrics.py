@@ -100,6 +100,10 @@ MOTIF_SHARE = Metric(
     factor=100,
     better="max",
 )
+QUANTIZATION = Metric("quantization_error", "Quantization error", digits=3)
+TOPOGRAPHIC = Metric(
+    *("topographic_error", "Topographic error", "%", 2), factor=100
+)
 CENTROID_ERROR = Metric(
     *("test_centroid_error", "Error of the direction", "units", 2)
 )
@@ -138,6 +142,7 @@ _METRICS = {
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
+        *(QUANTIZATION, TOPOGRAPHIC),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
         MOTIF_SHARE,
     )

@@ -362,3 +362,62 @@ def test_centers_go_to_the_means_of_what_is_nearest():
         mean = rows.inputs[nearest == i].mean(axis=0)
         np.testing.assert_allclose(centers[i], mean, rtol=1e-5)
     assert losses[-1] == pytest.approx(squares.min(axis=1).mean(), rel=1e-4)
+
+
+# --- a self-organizing map -----------------------------------------------
+
+
+@pytest.fixture
+def sheet():
+    """A map of 2 by 3 units, its rule, and rows of a split for it."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (50, 2, 2, 1)).astype("uint8")
+    model = zoo.create_model(
+        "kohonen", input_shape=(2, 2, 1), rows=2, columns=3, radius=1.5
+    )
+    layer = model.get_layer("map")
+    rule = closed_form.self_organizing_map(
+        model, layer, images=40, shrinking=0.5
+    )
+    return layer, rule, rule.prepare(Split(images, np.zeros(50, "int32")))
+
+
+def test_prototypes_become_means_that_winners_weigh(sheet):
+    layer, rule, rows = sheet
+    before, seen = layer.prototypes.numpy(), rows.inputs[:40]
+    squares = np.square(seen[:, np.newaxis] - before).sum(axis=2)
+    winners = squares.argmin(axis=1)
+    places = np.array([divmod(i, 3) for i in range(6)])
+    assert rule.step(rows) == {"radius": 1.5}
+    for unit, place in enumerate(places):
+        apart = np.square(places[winners] - place).sum(axis=1)
+        weights = np.exp(-apart / (2 * 1.5**2))
+        mean = (weights[:, np.newaxis] * seen).sum(axis=0) / weights.sum()
+        np.testing.assert_allclose(layer.prototypes[unit], mean, rtol=1e-4)
+    assert layer.reach.numpy() == [0.75]
+
+
+def test_a_unit_that_is_far_from_all_winners_stays(sheet):
+    layer, rule, rows = sheet
+    layer.reach.assign([0.05])
+    far = np.full(4, 9.0, "float32")
+    layer.prototypes.assign(np.vstack([rows.inputs[:5], far]))
+    rule.step(rows)
+    np.testing.assert_array_equal(layer.prototypes[5], far)
+
+
+def test_errors_of_a_map_are_what_they_are_called(sheet):
+    layer, rule, rows = sheet
+    layer.prototypes.assign(0.8 * rows.inputs[:6] + 0.1)
+    found = rule.measure(rows)
+    distances = np.sqrt(
+        np.square(rows.inputs[:, np.newaxis] - layer.prototypes.numpy()).sum(
+            axis=2
+        )
+    )
+    first, second = distances.argsort(axis=1)[:, :2].T
+    places = np.array([divmod(i, 3) for i in range(6)])
+    steps = np.abs(places[first] - places[second]).max(axis=1)
+    assert found["loss"] == pytest.approx(distances.min(axis=1).mean())
+    assert found["topographic_error"] == np.mean(steps > 1)
+    assert 0 < found["topographic_error"] < 1

@@ -78,7 +78,7 @@ def test_last_layer_is_predictions(name):
             *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
             *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
             *("elm", "lenet5", "softmax_regression", "face_pose"),
-            *("radial_basis", "svm"),
+            *("radial_basis", "svm", "kohonen"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")

@@ -30,6 +30,7 @@ from zoo import (
     neurons,
     random_features,
     recurrent,
+    self_organizing,
     transfer,
 )
 
@@ -479,6 +480,15 @@ def _radial_basis(graph, layer, x):
     distances = graph.node("Max", distances, 0.0)
     scale = -0.5 / _array(layer.widths) ** 2
     return graph.node("Exp", graph.node("Mul", distances, scale))
+
+
+@_writes(self_organizing.SelfOrganizingMap)
+def _self_organizing_map(graph, layer, x):
+    prototypes, factor = _array(layer.prototypes), _array(layer.factor)
+    norms = np.square(prototypes).sum(axis=1)
+    x = graph.node("MatMul", x, 2 * factor * prototypes.T)
+    x = graph.node("Sub", x, factor * norms)
+    return graph.node("Softmax", x, axis=-1)
 
 
 @_writes(multicolumn.AveragedPredictions)

@@ -21,6 +21,7 @@ from recipes.lab.training.normal_equations import NormalEquations
 from recipes.lab.training.progress import Progress
 
 HALVINGS = 30  # of a step of Newton's that went too far
+MEASURED = 2_000  # examples of which the errors of a map are watched
 AT_ONCE = 5_000  # examples whose distances are computed together
 
 
@@ -298,6 +299,74 @@ def k_means(model: keras.Model, layer: keras.Layer) -> Rule:
         *(lambda split: features_of(before, split), step, measure),
         "mean squared distance from the nearest center",
     )
+
+
+def self_organizing_map(
+    model: keras.Model, layer: keras.Layer, *, images: int, shrinking: float
+) -> Rule:
+    """Return Kohonen's rule, for many examples at a time.
+
+    Each example has a winner, the unit with the nearest prototype. Then each
+    prototype becomes the mean of the examples, weighted by a Gaussian of how
+    far it is on the map from their winners. Step by step that gets narrower.
+
+    Args:
+        model: A model of one input.
+        layer: A layer of it, see `zoo.self_organizing`.
+        images: Examples of a step.
+        shrinking: By what the radius is multiplied after each.
+    """
+    before = keras.Model(model.input, layer.input)
+    apart = layer.squared_distances_on_the_map()
+
+    def step(split):
+        rows, units = split.inputs[:images], len(apart)
+        nearest, _ = _nearest(rows, layer.prototypes.numpy())
+        counts = np.bincount(nearest, minlength=units)
+        sums = np.zeros((units, rows.shape[1]), "float32")
+        order = np.argsort(nearest, kind="stable")
+        starts = np.append(0, counts.cumsum()[:-1])
+        some = counts > 0
+        sums[some] = np.add.reduceat(rows[order], starts[some], axis=0)
+        radius = float(layer.reach.numpy()[0])
+        near = np.exp(-apart / (2 * radius**2)).astype("float32")
+        weights = near @ counts
+        # Far from all winners, with a narrow Gaussian, a unit stays.
+        moved = weights > 1e-6
+        prototypes = layer.prototypes.numpy()
+        means = (near @ sums)[moved] / weights[moved, np.newaxis]
+        prototypes[moved] = means
+        layer.prototypes.assign(prototypes)
+        layer.reach.assign([radius * shrinking])
+        return {"radius": radius}
+
+    def measure(split):
+        quantization, topographic = map_errors(layer, split.inputs[:MEASURED])
+        return {"loss": quantization, "topographic_error": topographic}
+
+    return Rule(
+        *(lambda split: features_of(before, split), step, measure),
+        "quantization error",
+    )
+
+
+def map_errors(layer: keras.Layer, rows: np.ndarray) -> tuple[float, float]:
+    """Return the quantization and the topographic error of a map.
+
+    The first is the mean distance from the nearest prototype. The second is the
+    share of the rows whose two nearest units are no neighbors on the map; the
+    eight around a unit are.
+
+    Args:
+        layer: See `zoo.self_organizing`.
+        rows: What goes into it, `(n, p)`.
+    """
+    prototypes = layer.prototypes.numpy()
+    nearest, distances = _nearest(rows, prototypes)
+    found = np.square(prototypes).sum(axis=1) - 2 * rows @ prototypes.T
+    found[np.arange(len(rows)), nearest] = np.inf
+    apart = layer.squared_distances_on_the_map()[nearest, found.argmin(axis=1)]
+    return float(np.sqrt(distances).mean()), float(np.mean(apart > 2))
 
 
 def _nearest(rows, centers):
