@@ -57,6 +57,7 @@ if not _is_command():
     from zoo.kernels import radial_basis as radial_basis
     from zoo.kernels import svm as svm
     from zoo.self_organizing import kohonen as kohonen
+    from zoo.associative import hopfield as hopfield
     from zoo.lenet import lenet5 as lenet5
     from zoo.convolutional import conv1d as conv1d
     from zoo.convolutional import lecture_cnn as lecture_cnn

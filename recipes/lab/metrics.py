@@ -104,6 +104,12 @@ QUANTIZATION = Metric("quantization_error", "Quantization error", digits=3)
 TOPOGRAPHIC = Metric(
     *("topographic_error", "Topographic error", "%", 2), factor=100
 )
+STORED = Metric("stored", "Patterns stored", digits=0, better="max")
+RECALLED = Metric(
+    *("recalled", "Recalled without a mistake", "%", 2),
+    factor=100,
+    better="max",
+)
 CENTROID_ERROR = Metric(
     *("test_centroid_error", "Error of the direction", "units", 2)
 )
@@ -142,7 +148,7 @@ _METRICS = {
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
-        *(QUANTIZATION, TOPOGRAPHIC),
+        *(QUANTIZATION, TOPOGRAPHIC, RECALLED, STORED),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
         MOTIF_SHARE,
     )

@@ -23,6 +23,7 @@ from recipes.lab.export.onnx_layers import NotInOnnx
         [
             *("mcculloch_pitts", "perceptron", "lenet5", "gru"),
             *("convolutional_autoencoder", "mcdnn", "radial_basis", "svm"),
+            *("kohonen", "hopfield"),
         ],
     ),
 )

@@ -40,6 +40,7 @@ NEAR_COPIES = (
     "mnist_pixel_by_pixel",
 )
 FEWER = {
+    "mnist_radial_basis": ["--centers", 8],
     "mnist_dbn": ["--hidden-units", 16, 12],
     "mnist_pretraining": ["--hidden-units", 16, 12],
     "mnist_rbm": ["--hidden-units", 16],

@@ -78,14 +78,15 @@ def test_last_layer_is_predictions(name):
             *("gru", "lstm", "lecture_cnn", "deep_cnn", "conv1d"),
             *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
             *("elm", "lenet5", "softmax_regression", "face_pose"),
-            *("radial_basis", "svm", "kohonen"),
+            *("radial_basis", "svm", "kohonen", "hopfield"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")
         else name
         for name in IMAGE_CLASSIFIERS
-        # To this one a bright stripe is the same wherever it is.
-        if name != "ising_phases"
+        # To the first a bright stripe is the same wherever it is; no image is
+        # near the centers that the others have before there are images.
+        if name not in ("ising_phases", "radial_basis", "kohonen")
     ],
 )
 def test_training_lowers_the_loss_on_a_few_images(name):

@@ -16,6 +16,7 @@ import numpy as np
 from keras import activations, layers
 
 from zoo import (
+    associative,
     boltzmann,
     encoder_decoders,
     gans,
@@ -183,6 +184,17 @@ def _gelu(graph, x):
 def _scaled_tanh(graph, x):
     x = graph.node("Tanh", graph.node("Mul", x, 2 / 3))
     return graph.node("Mul", x, 1.7159)
+
+
+@_applies(associative.signs)
+def _signs(graph, x):
+    above = graph.cast(graph.node("Greater", x, 0.0), "float32")
+    return graph.node("Sub", graph.node("Mul", above, 2.0), 1.0)
+
+
+@_applies(associative.ink)
+def _ink(graph, x):
+    return _signs(graph, graph.node("Sub", x, 0.5))
 
 
 @_applies(neurons.step)
@@ -489,6 +501,14 @@ def _self_organizing_map(graph, layer, x):
     x = graph.node("MatMul", x, 2 * factor * prototypes.T)
     x = graph.node("Sub", x, factor * norms)
     return graph.node("Softmax", x, axis=-1)
+
+
+@_writes(associative.HopfieldUnits)
+def _hopfield_units(graph, layer, x):
+    for _ in range(layer.steps):
+        sums = graph.node("Sign", graph.node("MatMul", x, layer.kernel))
+        x = _signs(graph, graph.node("Add", sums, graph.node("Mul", x, 0.5)))
+    return x
 
 
 @_writes(multicolumn.AveragedPredictions)

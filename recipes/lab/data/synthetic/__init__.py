@@ -10,6 +10,7 @@ from recipes.lab.data.synthetic import (
     entities,
     faces,
     ising,
+    memories,
     methylation,
     patients,
     roads,
@@ -28,5 +29,6 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "patients": patients.load,
     "sentences": sentences.load,
     "written_dates_and_numbers": written.load,
+    "memories": memories.load,
     "methylation": methylation.load,
 }
