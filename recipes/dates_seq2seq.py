@@ -11,7 +11,7 @@ training, in whatever way it was written.
 The report shows where the decoder looks while it writes. Without attention all
 that was read must fit into one vector:
 
-    python -m recipes.dates_seq2seq --no-attention
+    python -m recipes.dates_seq2seq --without-attention
 
 Reference: Bahdanau, Cho and Bengio 2015; Cho et al. 2014 (without attention).
 """
@@ -33,8 +33,8 @@ class Config:
 
     hidden_units: Count = 64
     """Width of the recurrent layers, in each direction."""
-    attention: bool = True
-    """Whether the decoder attends to the letters that were read."""
+    without_attention: bool = False
+    """Whether the decoder has nothing but the last state of the encoder."""
     epochs: Epochs = 4
     batch_size: BatchSize = 128
     learning_rate: Rate = 0.005
@@ -58,7 +58,7 @@ def train(config: Config) -> dict[str, float]:
                 data,
                 "seq2seq",
                 hidden_units=config.hidden_units,
-                attention=config.attention,
+                attention=not config.without_attention,
             )
             # The same layers, but told what they should have written so far.
             told = zoo.teacher_forced(model)

@@ -89,7 +89,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
     """Return what to write for characters that a terminal does not have."""
     if not isinstance(error, UnicodeEncodeError):
         return codecs.replace_errors(error)
-    plain = {"×": "x", "±": "+-", "└": "`"}
+    plain = {"×": "x", "±": "+-", "└": "`", "√": "sqrt", "λ": "lambda"}
     text = error.object[error.start : error.end]
     for character in text:
         # An accent falls off its letter.

@@ -51,6 +51,13 @@ def test_help_names_every_flag_and_what_the_recipe_is(recipe, capsys):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_what_is_on_or_off_is_off_at_first(recipe):
+    """So that a flag says so, and stands alone in the recorded command."""
+    config = importlib.import_module(f"recipes.{recipe}").Config()
+    assert not any(value is True for _, value, _ in fields_of(config))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_an_unknown_flag_is_met_with_a_suggestion(recipe, capsys):
     said = is_a_usage_error(capsys, "--sed", 3, recipe=recipe)
     assert "Unrecognized options: --sed" in said

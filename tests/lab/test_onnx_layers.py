@@ -11,6 +11,7 @@ from keras import layers
 import zoo
 from recipes.lab.export import onnx_layers
 from recipes.lab.export.onnx_layers import NotInOnnx
+from zoo import associative
 
 # --- the models of the zoo -----------------------------------------------
 
@@ -174,7 +175,8 @@ def assert_written(layer, shape):
     "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu",
     "leaky_relu", "linear", "log_softmax", "mish", "relu", "relu6", "selu",
     "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
-    zoo.lenet.scaled_tanh, zoo.neurons.step,
+    zoo.lenet.scaled_tanh, zoo.neurons.step, associative.signs,
+    associative.ink,
 ])  # fmt: skip
 def test_activations(activation):
     assert_written(layers.Activation(activation), (30,))

@@ -79,7 +79,7 @@ def test_a_recipe_is_run_by_its_name(monkeypatch, capsys):
     ("words", "reason"),
     [
         (["mnist_cn"], "no recipe 'mnist_cn'. Did you mean mnist_cnn or"),
-        (["lstm"], "Did you mean mnist_lstm or fashion_mnist_lstm?"),
+        (["lstm"], "Did you mean mnist_lstm or fashion_mnist_lstm or"),
         (["mnist_sofmax_regression"], "mean mnist_softmax_regression?"),
         (["x", "--epochs", "1"], "no recipe 'x'. `python -m recipes` lists"),
         (["--epochs", "1"], "--epochs is a flag; the name of a recipe comes"),

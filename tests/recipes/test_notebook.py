@@ -172,8 +172,6 @@ def test_a_script_that_imports_a_recipe_keeps_its_flags(monkeypatch):
 )
 def test_no_kernel_is_no_notebook(ipython, here, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "IPython", ipython)
-    display = types.SimpleNamespace(HTML=str, display=shown.append)
-    monkeypatch.setitem(sys.modules, "IPython.display", display)
     assert terminal.in_notebook() is here
     assert terminal.shows_bars() is here
     assert terminal.start_anew() == "start a new process"
