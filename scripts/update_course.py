@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COURSE = ROOT / "scripts" / "course.toml"
 PAGE, TEXT = ROOT / "saved_models" / "COURSE.md", ROOT / "zoo" / "course.txt"
 NOTEBOOKS = ROOT / "saved_models" / "notebooks"
-IN_NOTEBOOK = 4  # recipes of a chapter that its notebook runs
+IN_NOTEBOOK = 2  # recipes of a chapter that its notebook runs
 WIDTH = 80  # of a terminal
 HEADING = """\
 # The course

@@ -15,6 +15,10 @@ import keras
 import numpy as np
 import pytest
 
+GARBAGE = (
+    1_000_000_000  # bytes that a process may grow by until it is tidied up
+)
+
 pytest.register_assert_rewrite("helpers")
 
 from helpers.commands import run_recipe  # noqa: E402
@@ -49,6 +53,30 @@ def verified_by_forks(two_cpus):
 def rarely_any_garbage():
     """Look for garbage rarely: most of a million objects stay."""
     gc.set_threshold(10_000)
+
+
+@pytest.fixture(scope="session")
+def footprint():
+    """What this process took when it was last tidied up, in bytes."""
+    return {"bytes": 0}
+
+
+@pytest.fixture(autouse=True)
+def never_much_garbage(footprint):
+    """Look for it in time: a graph that nobody needs holds its tensors."""
+    yield
+    if resident() > footprint["bytes"] + GARBAGE:
+        gc.collect()
+        footprint["bytes"] = resident()
+
+
+def resident() -> int:
+    """Return how much memory this process takes, in bytes; 0 if unknown."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # of another system than Linux
+        return 0
 
 
 @pytest.fixture(autouse=True)
