@@ -10,6 +10,7 @@ from helpers.commands import ROOT, run_python
 
 LARGEST = 50_000_000  # bytes
 READERS = (
+    ".ipynb",
     ".png",
     "/COURSE.md",
     "/RESULTS.md",
