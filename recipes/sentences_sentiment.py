@@ -9,8 +9,8 @@ word is there, a bag of words, knows no order and little more than guesses; a
 long short-term memory reads the words one after the other and finds the rule.
 
 A few writers mean the opposite of what they say, so that 99.5 % is the most to
-be reached, and expect 99.5 %. The export takes text. The report shows what the network thinks
-after each word.
+be reached: expect 99.5 %. The export takes text. The report shows what the
+network thinks after each word.
 
 Reference: Hochreiter and Schmidhuber 1997.
 """
