@@ -14,7 +14,12 @@ from recipes.lab import files
 from recipes.lab.errors import UsageError
 from recipes.lab.metrics import in_order, named
 from recipes.lab.report import page
-from recipes.lab.report.comparisons import Panel, by_epoch, panels_section
+from recipes.lab.report.comparisons import (
+    Panel,
+    by_epoch,
+    panels_section,
+    write_spread,
+)
 from recipes.lab.runs.folder import settings_of
 from recipes.lab.settings import UNSAID, said
 
@@ -233,10 +238,7 @@ def _values(group: list[Finished], name: str) -> list[float]:
 
 def _spread(group: list[Finished], name: str) -> str:
     """Return a metric of a group: the mean, and the deviation of seeds."""
-    metric, values = named(name), _values(group, name)
-    if len(values) == 1:
-        return metric.write(values[0])
-    return metric.write_mean(statistics.mean(values), statistics.stdev(values))
+    return write_spread(named(name), _values(group, name))
 
 
 def _headline(groups) -> str:
