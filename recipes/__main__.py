@@ -208,32 +208,29 @@ def read_recipes() -> dict:
 def print_list() -> None:
     """Print two lines for each recipe: result and time; what it is about."""
     results = of_plain_commands()
-    rows = [("recipe", "test result", "training", "")]
+    rows = [("recipe", "test result", "seeds", "training", "")]
     for name, recipe in read_recipes().items():
         about = recipe.__doc__.partition("\n")[0]
         rows.append((name, *_describe(results.get(name)), about))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, result, time, about in rows:
+    for name, result, seeds, time, about in rows:
         print(
             f"{name:<{widths[0]}}  {result:<{widths[1]}} "
-            f"{time:>{widths[2]}}".rstrip()
+            f"{seeds:>{widths[2]}} {time:>{widths[3]}}".rstrip()
         )
         print(textwrap.indent(textwrap.fill(about, _WIDTH - 2), "  "))
     print("\nRun one with `python -m recipes.NAME`; --help shows its flags.")
 
 
-def _describe(row) -> tuple[str, str]:
-    """Return a result with its seeds, and its time: `9 s`."""
+def _describe(row) -> tuple[str, str, str]:
+    """Return a result, the number of its seeds, and its time: `9 s`."""
     if row is None:
-        return "not measured yet", ""
+        return "not measured yet", "", ""
     metric = named(row["metric"]).words.removeprefix("Test ")
     metric = metric.replace("Training", "train")
     seconds = float(row["train_seconds"])
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-    return (
-        f"{metric} {describe_values(row)}, {row['seeds']} seeds",
-        time,
-    )
+    return f"{metric} {describe_values(row)}", row["seeds"], time
 
 
 if __name__ == "__main__":

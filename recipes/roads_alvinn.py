@@ -9,9 +9,10 @@ That is why each image is also shown as it would have looked from a little
 beside the middle, with the direction that leads back.
 
 Then the network drives: what it says moves the van, and so decides what the
-camera sees next, while gusts of wind turn the van aside. The report shows the
-drive as an animated picture, and how far from the middle the van was; beside it
-a network drives that learned without the views from beside.
+camera sees next, while gusts of wind turn the van aside. Expect a direction to
+be wrong by 0.30 of the thirty. The report shows the drive as an animated
+picture, and how far from the middle the van was; beside it a network drives
+that learned without the views from beside.
 
 Reference: Pomerleau 1989.
 """

@@ -80,12 +80,12 @@ MEAN_ACTIVATION = Metric(
 NEGATIVE_ELBO = Metric("test_negative_elbo", "Test negative ELBO", "nats", 2)
 NLL = Metric("test_nll", "Test NLL", "nats", 2)
 PSEUDO_LIKELIHOOD = Metric(
-    *("test_pseudo_log_likelihood", "Test pseudo-log-likelihood", "nats", 2),
+    *("test_pseudo_log_likelihood", "Test PLL", "nats", 2),  # as NLL
     better="max",
 )
 KL = Metric("test_kl", "Test KL divergence of the codes", "nats", 2)
 FACTOR_CORRELATION = Metric(
-    *("test_factor_correlation", "Correlation with the own factor", "", 3),
+    *("test_factor_correlation", "Factor correlation", "", 3),
     better="max",
 )
 OTHER_CORRELATION = Metric(
@@ -94,7 +94,7 @@ OTHER_CORRELATION = Metric(
 ENTITY_F1 = Metric(
     *("entity_f1", "Names found (F1)", "%", 2), factor=100, better="max"
 )
-AUC = Metric("auc", "Area under the curve", digits=4, better="max")
+AUC = Metric("auc", "AUC", digits=4, better="max")
 MOTIF_SHARE = Metric(
     *("motif_share", "Motif where the best filter answers", "%", 1),
     factor=100,
@@ -110,9 +110,7 @@ RECALLED = Metric(
     factor=100,
     better="max",
 )
-CENTROID_ERROR = Metric(
-    *("test_centroid_error", "Error of the direction", "units", 2)
-)
+CENTROID_ERROR = Metric(*("test_centroid_error", "Steering error", "units", 2))
 FARTHEST = Metric(
     *("drive_farthest", "Farthest from the middle of the road", "m", 2)
 )
@@ -133,7 +131,7 @@ DRAWN_AS_ASKED = Metric(
     better="max",
 )
 ACCURACY_FROM_DRAWN = Metric(
-    *("test_accuracy_from_drawn", "Test accuracy from drawn pictures", "%", 2),
+    *("test_accuracy_from_drawn", "TSTR accuracy", "%", 2),
     factor=100,
     better="max",
 )

@@ -299,7 +299,7 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
     row = results.of_plain_commands()[name]
     text = " ".join(importlib.import_module(f"recipes.{name}").__doc__.split())
     said = re.search(
-        r"[Ee]xpect [^\d]*(\d+(?:\.(\d+))?)(?: to (\d+(?:\.\d+)?))?", text
+        r"[Ee]xpect \D*?(-?\d+(?:\.(\d+))?)(?: to (-?\d+(?:\.\d+)?))?", text
     )
     assert said, "it does not say what to expect"
     low, digits, high = said.groups()
