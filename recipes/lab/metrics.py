@@ -114,9 +114,7 @@ CENTROID_ERROR = Metric(*("test_centroid_error", "Steering error", "units", 2))
 FARTHEST = Metric(
     *("drive_farthest", "Farthest from the middle of the road", "m", 2)
 )
-CRITICAL_ERROR = Metric(
-    *("critical_temperature_error", "Error of the critical temperature", "", 4)
-)
+CRITICAL_ERROR = Metric(*("critical_temperature_error", "Error of Tc", "", 4))
 CLASSIFIER_SCORE = Metric(
     *("test_classifier_score", "Classifier score", "", 2), better="max"
 )
