@@ -26,13 +26,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions, Share
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
 TARGETS = (Target(ACCURACY, 0.988),)
 VALIDATION = 10_000  # images, as in the paper; it trains with the other 50,000
 MEASURED = 512  # images that a gradient is of
+MOMENTUM = 0.9  # of the layers that are pre-trained
 
 WAYS = {  # to their names, and the test errors of the paper in %
     "machines": ("pre-trained as Boltzmann machines", 1.2),  # is exported
@@ -57,17 +58,17 @@ class Config:
     """Width of each hidden layer; the shallow network has the last."""
     layer_epochs: Epochs = 15
     """Of each layer that is pre-trained."""
-    layer_rate: Rate = 0.1
-    """SGD's, of the layers that are pre-trained."""
+    dropout: Share = 0.2
+    """Of each hidden layer, while all learn from the labels."""
     epochs: Epochs = 40
     batch_size: BatchSize = 100
-    learning_rate: Rate = 1.0
-    """SGD's, from the labels."""
+    learning_rate: Rate = 4.0
+    """SGD's, from the labels, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()
 
 
 def machine(inputs, units, classes):
-    """Return a layer of units, and the model that teaches it: of itself."""
+    """Return a layer of units, what teaches it, and the loss: its own."""
     from zoo.boltzmann import RestrictedBoltzmann
 
     layer = RestrictedBoltzmann(units, name="layer")
@@ -75,16 +76,16 @@ def machine(inputs, units, classes):
 
 
 def autoencoder(inputs, units, classes):
-    """Return a layer of units, and the model that teaches it: to undo it."""
+    """Return a layer of units, what teaches it, and the loss: of undoing it."""
     from keras import layers
 
     layer = layers.Dense(units, activation="sigmoid", name="layer")
     undo = layers.Dense(inputs.shape[-1], activation="sigmoid", name="decoder")
-    return layer, undo(layer(inputs)), "binary_crossentropy"
+    return layer, undo(layer(inputs)), nats
 
 
 def classifier(inputs, units, classes):
-    """Return a layer of units, and the model that teaches it: the classes."""
+    """Return a layer of units, what teaches it, and the loss: of classes."""
     from keras import layers
 
     layer = layers.Dense(units, activation="sigmoid", name="layer")
@@ -92,10 +93,18 @@ def classifier(inputs, units, classes):
     return layer, head(layer(inputs)), "sparse_categorical_crossentropy"
 
 
-TEACHERS = {
-    "machines": machine,
-    "autoencoders": autoencoder,
-    "classifiers": classifier,
+def nats(inputs, outputs):
+    """Return the cross-entropy of all inputs of an example, not their mean."""
+    import keras
+
+    mean = keras.losses.binary_crossentropy(inputs, outputs)
+    return outputs.shape[-1] * mean
+
+
+TEACHERS = {  # and the learning rates that suit them, at the beginning
+    "machines": (machine, 0.05),
+    "autoencoders": (autoencoder, 0.005),
+    "classifiers": (classifier, 0.05),
 }
 
 
@@ -106,16 +115,24 @@ def pretrain(run, way, train, validation):
     import keras
 
     from recipes.lab import tasks, training
+    from recipes.lab.data import splits
 
     config, weights, histories = run.config, [], []
+    teach, rate = TEACHERS[way]
+    steps = config.layer_epochs * splits.steps_per_epoch(
+        train, config.batch_size
+    )
     train, validation = (_flat(split) for split in (train, validation))
     for number, units in enumerate(config.hidden_units, start=1):
         inputs = keras.Input(train.inputs.shape[1:], name="inputs")
         classes = run.data.num_classes
         with run.scope():
-            layer, outputs, loss = TEACHERS[way](inputs, units, classes)
+            layer, outputs, loss = teach(inputs, units, classes)
             model = keras.Model(inputs, outputs, name=f"layer{number}")
-            model.compile(keras.optimizers.SGD(config.layer_rate), loss)
+            falling = keras.optimizers.schedules.PolynomialDecay(
+                rate, steps, rate / 100
+            )
+            model.compile(keras.optimizers.SGD(falling, MOMENTUM), loss)
         fitted, watched = train, validation
         if way == "autoencoders":
             fitted, watched = (
@@ -149,11 +166,11 @@ def _flat(split):
     return replace(split, inputs=rows)
 
 
-def build(data, way, hidden_units, weights):
+def build(data, way, hidden_units, dropout, weights):
     """Return the network of a way, with weights that were found before."""
     from recipes.lab import training
 
-    sizes = {"hidden_units": hidden_units, "dropout": 0.0}
+    sizes = {"hidden_units": hidden_units, "dropout": dropout}
     if way == "modern":
         sizes |= {"batch_norm": True, "kernel_initializer": "he_normal"}
     else:
@@ -170,6 +187,7 @@ def train(config: Config) -> dict[str, float]:
     import keras
 
     from recipes.lab import runs, tasks, training
+    from recipes.lab.data import augmentation
 
     with runs.open_run(config, DATASET) as run:
         data = run.data
@@ -177,6 +195,7 @@ def train(config: Config) -> dict[str, float]:
         whole = data.train + data.validation
         held = min(VALIDATION, len(whole) // 6)  # fewer of a sample
         fitted, watched = whole[:-held], whole[-held:]
+        steps = training.steps(run, fitted)
         networks, histories, pretraining = {}, {}, []
         scores, lengths = {}, {}
         for way in config.ways:
@@ -188,9 +207,12 @@ def train(config: Config) -> dict[str, float]:
                 pretraining += layers
             units = config.hidden_units[-1 if way == "shallow" else 0 :]
             with run.scope():
-                model = build(data, way, units, weights)
+                model = build(data, way, units, config.dropout, weights)
+                rate = training.one_cycle(
+                    config.learning_rate, steps, warmup=0.1
+                )
                 model.compile(
-                    optimizer=keras.optimizers.SGD(config.learning_rate),
+                    optimizer=keras.optimizers.SGD(rate),
                     loss="sparse_categorical_crossentropy",
                     metrics=["accuracy"],
                 )
@@ -198,6 +220,7 @@ def train(config: Config) -> dict[str, float]:
             histories[way] = training.fit(
                 *(run, model, fitted),
                 validation=watched,
+                augment=augmentation.random_ink,
                 phase="train" if way == config.ways[0] else way,
                 seed=seed,
             )
