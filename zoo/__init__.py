@@ -83,6 +83,7 @@ if not _is_command():
     from zoo.autoencoders import (
         convolutional_autoencoder as convolutional_autoencoder,
     )
+    from zoo.boltzmann import boltzmann_machine as boltzmann_machine
     from zoo.boltzmann import rbm as rbm
     from zoo.boltzmann import dbn as dbn
     from zoo.generators import vae as vae
@@ -102,6 +103,7 @@ if not _is_command():
     from zoo.encoder_decoders import captioner as captioner
     from zoo.encoder_decoders import generate_text as generate_text
     from zoo.encoder_decoders import teacher_forced as teacher_forced
+    from zoo.chains import markov_chain as markov_chain
     # isort: on
 
 __version__ = "0.1.0"
