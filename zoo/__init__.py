@@ -28,6 +28,8 @@ def _is_command() -> bool:
 
 if not _is_command():
     import zoo._keras  # noqa: F401  # imports Keras, before all that need it
+    from zoo._chart import Cell as Cell
+    from zoo._chart import ChartNetwork as ChartNetwork
     from zoo._counting import count_multiplications as count_multiplications
     from zoo._digits import prepare_digit as prepare_digit
     from zoo._loading import load_model as load_model

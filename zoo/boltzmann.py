@@ -536,6 +536,7 @@ def pseudo_log_likelihood(machine, visible):
     inputs="images",
     lecture="Boltzmann machines: all units joined, and chance decides",
     reference="Ackley, Hinton and Sejnowski 1985",
+    chart=("BM",),
 )
 def boltzmann_machine(
     input_shape=(28, 28, 1),
@@ -637,6 +638,7 @@ def boltzmann_machine(
     inputs="images",
     lecture="restricted Boltzmann machines: units on or off, by chance",
     reference="Smolensky 1986; Hinton 2002",
+    chart=("RBM",),
 )
 def rbm(
     input_shape=(28, 28, 1),
@@ -718,6 +720,7 @@ def rbm(
     inputs="images",
     lecture="deep belief networks: one machine learns upon another",
     reference="Hinton, Osindero and Teh 2006; Bengio et al. 2007",
+    chart=("DBN",),
 )
 def dbn(
     input_shape=(28, 28, 1),

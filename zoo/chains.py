@@ -115,6 +115,7 @@ class LastLetter(layers.Layer):
     inputs="tokens",
     lecture="Markov chains: what comes next depends on what is there now",
     reference="Markov 1913; Shannon 1948",
+    chart=("MC",),
 )
 def markov_chain(
     input_shape=(54,),

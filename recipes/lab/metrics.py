@@ -111,7 +111,7 @@ RECALLED = Metric(
     better="max",
 )
 DIVERGENCE = Metric(
-    "test_divergence", "KL divergence of the data from it", "nats", 4
+    "test_divergence", "Divergence from the data (KL)", "nats", 4
 )
 LOG_LIKELIHOOD = Metric(
     *("test_log_likelihood", "Test log-likelihood", "nats", 4), better="max"
