@@ -28,6 +28,8 @@ def _is_command() -> bool:
 
 if not _is_command():
     import zoo._keras  # noqa: F401  # imports Keras, before all that need it
+    from zoo._chart import Cell as Cell
+    from zoo._chart import ChartNetwork as ChartNetwork
     from zoo._counting import count_multiplications as count_multiplications
     from zoo._digits import prepare_digit as prepare_digit
     from zoo._loading import load_model as load_model
@@ -83,6 +85,7 @@ if not _is_command():
     from zoo.autoencoders import (
         convolutional_autoencoder as convolutional_autoencoder,
     )
+    from zoo.boltzmann import boltzmann_machine as boltzmann_machine
     from zoo.boltzmann import rbm as rbm
     from zoo.boltzmann import dbn as dbn
     from zoo.generators import vae as vae
@@ -102,6 +105,7 @@ if not _is_command():
     from zoo.encoder_decoders import captioner as captioner
     from zoo.encoder_decoders import generate_text as generate_text
     from zoo.encoder_decoders import teacher_forced as teacher_forced
+    from zoo.chains import markov_chain as markov_chain
     # isort: on
 
 __version__ = "0.1.0"

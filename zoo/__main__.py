@@ -2,7 +2,8 @@
 
 `python -m zoo --lectures` goes through the course: networks in the order of
 teaching, the command that trains each, what it reaches and what the lectures
-say of it.
+say of it. `python -m zoo --chart` lists the 27 networks of van Veen's chart,
+their cells, and the models that are such networks.
 """
 
 import codecs
@@ -15,8 +16,9 @@ import textwrap
 import unicodedata
 from pathlib import Path
 
+from zoo._chart import CHARTS
 from zoo._quiet import open_closed_streams, quiet
-from zoo._sources import read_models
+from zoo._sources import read_chart, read_models
 
 WIDTH = 80  # of a terminal
 COURSE = Path(__file__).with_name("course.txt")
@@ -42,6 +44,9 @@ def main(argv=None) -> int:
         return 0
     if names == ["--lectures"]:
         print(COURSE.read_text(encoding="utf-8"), end="")
+        return 0
+    if names == ["--chart"]:
+        print_chart()
         return 0
     if names and names[0].startswith("-"):
         print(f"Unknown flag {names[0]}. {__doc__}", file=sys.stderr)
@@ -83,6 +88,17 @@ def print_table() -> None:
         )
         if summary:
             print(textwrap.indent(textwrap.fill(summary, WIDTH - 4), "    "))
+
+
+def print_chart() -> None:
+    """Print the networks of the chart, with their cells and their models."""
+    models = read_chart()
+    for network in CHARTS["2016"]:
+        print(f"{network.short:<7}{network.name}")
+        cells = ", ".join(cell.value for cell in network.cells)
+        built = ", ".join(models.get(network.short, ["no model yet"]))
+        for line in (f"cells: {cells}", f"models: {built}"):
+            print(textwrap.indent(textwrap.fill(line, WIDTH - 7), " " * 7))
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

@@ -11,11 +11,13 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, overload
 
 import keras
 
 from zoo import _pixels, _settings
+from zoo._chart import CHARTS, SHORT_NAMES, ChartNetwork
 
 TASKS = (
     *("classification", "regression", "multi_task", "steering"),
@@ -35,6 +37,8 @@ class ModelInfo:
         builder: The function that returns the uncompiled `keras.Model`.
         lecture: Where an introductory course meets this network.
         reference: The paper that introduced it.
+        chart: Short names of the networks of the chart that it is, see
+            `list_models`.
     """
 
     name: str
@@ -43,6 +47,7 @@ class ModelInfo:
     builder: Callable[..., keras.Model]
     lecture: str
     reference: str
+    chart: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -53,7 +58,14 @@ class ModelInfo:
 _models: dict[str, ModelInfo] = {}
 
 
-def register_model(*, task: str, inputs: str, lecture: str, reference: str):
+def register_model(
+    *,
+    task: str,
+    inputs: str,
+    lecture: str,
+    reference: str,
+    chart: tuple[str, ...] = (),
+):
     """Enter the decorated builder into the registry under its own name.
 
     Args:
@@ -63,6 +75,7 @@ def register_model(*, task: str, inputs: str, lecture: str, reference: str):
             genome, or random numbers.
         lecture: Where an introductory course meets this network.
         reference: Authors and year of the paper, with a link if there is one.
+        chart: Short names of the networks that it is, of van Veen's chart.
 
     Returns:
         The decorator. The builder that it returns takes no half precision and
@@ -70,11 +83,13 @@ def register_model(*, task: str, inputs: str, lecture: str, reference: str):
         that this returns warns of pixels that were divided by 255.
 
     Raises:
-        ValueError: If the task or the inputs are unknown, or the name is
-            already taken.
+        ValueError: If the task, the inputs or a network of the chart are
+            unknown, or the name is already taken.
     """
     _check_is_one_of(TASKS, task=task)
     _check_is_one_of(INPUTS, inputs=inputs)
+    for short in chart:
+        _check_is_one_of(SHORT_NAMES, chart=short)
 
     def register(builder):
         name = builder.__name__
@@ -87,40 +102,76 @@ def register_model(*, task: str, inputs: str, lecture: str, reference: str):
                 return _pixels.watch(builder(*arguments, **options))
 
         _models[name] = ModelInfo(
-            *(name, task, inputs, build, lecture, reference)
+            *(name, task, inputs, build, lecture, reference, chart)
         )
         return build
 
     return register
 
 
+@overload
 def list_models(
-    pattern: str = "*", *, task: str | None = None, inputs: str | None = None
-) -> list[str]:
+    pattern: str = "*",
+    *,
+    task: str | None = None,
+    inputs: str | None = None,
+    chart: None = None,
+) -> list[str]: ...
+
+
+@overload
+def list_models(
+    pattern: str = "*",
+    *,
+    task: str | None = None,
+    inputs: str | None = None,
+    chart: Literal["2016"],
+) -> list[ChartNetwork]: ...
+
+
+def list_models(pattern="*", *, task=None, inputs=None, chart=None):
     """List the names of the registered models, in teaching order.
 
     Args:
         pattern: Shell-style wildcard, for example `"lenet*"`.
         task: Keep only the models for this task.
         inputs: Keep only the models that take these.
+        chart: A chart of networks: `"2016"`, that of F. van Veen with 27.
 
     Returns:
-        The names that match; an empty list if none does.
+        The names that match; an empty list if none does. Of a chart all of its
+        networks, in its order: each has a `name`, a `short` one, the `cells`
+        that it is made of, and as `models` the names that match.
+
+    Raises:
+        ValueError: If the task, the inputs or the chart are unknown.
 
     Example:
     >>> zoo.list_models("lenet*")
     ['lenet5']
+    >>> len(zoo.list_models(chart="2016"))
+    27
     """
     if task is not None:
         _check_is_one_of(TASKS, task=task)
     if inputs is not None:
         _check_is_one_of(INPUTS, inputs=inputs)
-    return [
+    names = [
         name
         for name, info in _models.items()
         if fnmatch.fnmatchcase(name, pattern)
         and task in (None, info.task)
         and inputs in (None, info.inputs)
+    ]
+    if chart is None:
+        return names
+    _check_is_one_of((*CHARTS,), chart=chart)
+    return [
+        replace(
+            network,
+            models=tuple(n for n in names if network.short in _models[n].chart),
+        )
+        for network in CHARTS[chart]
     ]
 
 

@@ -22,6 +22,36 @@ def read_models() -> list[tuple[str, str, str, str]]:
     return models
 
 
+def read_chart() -> dict[str, list[str]]:
+    """Return the names of the models of each network of the chart.
+
+    The keys are the short names of those networks that have one.
+    """
+    found = {}
+    for node in ast.walk(_parse(HERE / "__init__.py")):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        family = node.module.removeprefix("zoo.")
+        of_chart = _read_chart(HERE / f"{family}.py")
+        for alias in node.names:
+            for short in of_chart.get(alias.name, ()):
+                found.setdefault(short, []).append(alias.name)
+    return found
+
+
+def _read_chart(source: Path) -> dict[str, tuple[str, ...]]:
+    """Return what the builders of a file are on the chart, by their names."""
+    return {
+        node.name: ast.literal_eval(keyword.value)
+        for node in _parse(source).body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+        for keyword in decorator.keywords
+        if keyword.arg == "chart"
+    }
+
+
 def _read_builders(source: Path) -> dict[str, tuple[str, str, str, str]]:
     """Return what `read_models` returns of the models of one file."""
     builders = {}

@@ -102,6 +102,7 @@ def ink(x):
     inputs="images",
     lecture="Hopfield networks: all units joined, and a memory in the weights",
     reference="Hopfield 1982",
+    chart=("HN",),
 )
 def hopfield(
     input_shape=(28, 28, 1),

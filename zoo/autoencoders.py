@@ -23,6 +23,7 @@ from zoo._registry import register_model
     inputs="images",
     lecture="autoencoders: 784 pixels to 32 numbers and back",
     reference="Baldi and Hornik 1989",
+    chart=("AE", "SAE"),
 )
 def autoencoder(
     input_shape=(28, 28, 1),
@@ -97,6 +98,7 @@ def autoencoder(
     inputs="images",
     lecture="deep autoencoders: several layers each way",
     reference="Hinton and Salakhutdinov 2006",
+    chart=("AE", "DAE"),
 )
 def deep_autoencoder(
     input_shape=(28, 28, 1),
@@ -177,6 +179,7 @@ def deep_autoencoder(
     inputs="images",
     lecture="autoencoders, with the convolutions of the course",
     reference="Masci, Meier, Ciresan and Schmidhuber 2011",
+    chart=("AE",),
 )
 def convolutional_autoencoder(
     input_shape=(28, 28, 1),

@@ -88,6 +88,7 @@ def conv1d(
     inputs="images",
     lecture="convolutional networks in Keras: the 12-epoch example",
     reference="Chollet et al., Keras examples: mnist_cnn, 2015",
+    chart=("DCN",),
 )
 def lecture_cnn(
     input_shape=(28, 28, 1),
@@ -145,6 +146,7 @@ def lecture_cnn(
     inputs="images",
     lecture="convolution, pooling and batch normalisation, put to work",
     reference="Ioffe and Szegedy 2015",
+    chart=("DCN",),
 )
 def cnn(
     input_shape=(28, 28, 1),
@@ -246,6 +248,7 @@ def cnn_features(image, filters, hidden_units, synchronized, rescale):
     inputs="images",
     lecture="convolutions upon convolutions, with strides in place of pooling",
     reference="Springenberg et al. 2015",
+    chart=("DCN",),
 )
 def deep_cnn(
     input_shape=(28, 28, 1),

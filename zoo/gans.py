@@ -87,6 +87,7 @@ def _chosen(codes, count):
     inputs="noise",
     lecture="generative adversarial networks",
     reference="Goodfellow et al. 2014",
+    chart=("GAN",),
 )
 def gan(
     image_shape=(28, 28, 1),
@@ -166,6 +167,7 @@ def gan(
     inputs="noise",
     lecture="generative adversarial networks, with convolutions",
     reference="Radford, Metz and Chintala 2016",
+    chart=("GAN",),
 )
 def dcgan(
     image_shape=(28, 28, 1),
@@ -254,6 +256,7 @@ def dcgan(
     inputs="noise",
     lecture="generative adversarial networks that are told what to draw",
     reference="Mirza and Osindero 2014; Miyato and Koyama 2018",
+    chart=("GAN",),
 )
 def conditional_gan(
     image_shape=(28, 28, 1),

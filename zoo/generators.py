@@ -159,6 +159,7 @@ def kl_divergence(mean, log_variance):
     inputs="images",
     lecture="generative models: autoencoders with a distribution of codes",
     reference="Kingma and Welling 2014",
+    chart=("VAE",),
 )
 def vae(
     input_shape=(28, 28, 1),

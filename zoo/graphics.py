@@ -22,6 +22,7 @@ from zoo.neurons import Standardization
     inputs="tables",
     lecture="the chart of networks: deconvolutional networks",
     reference="Dosovitskiy, Springenberg and Brox 2015",
+    chart=("DN",),
 )
 def deconvolution(
     input_shape=(14,),
@@ -165,6 +166,7 @@ class ClampedCodes(layers.Layer):
     inputs="images",
     lecture="the chart of networks: deep convolutional inverse graphics",
     reference="Kulkarni, Whitney, Kohli and Tenenbaum 2015",
+    chart=("DCIGN",),
 )
 def dcign(
     input_shape=(28, 28, 1),

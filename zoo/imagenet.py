@@ -81,6 +81,7 @@ class LocalResponseNormalization(layers.Layer):
     inputs="images",
     lecture="convolutional networks in practice: ImageNet's winner of 2012",
     reference="Krizhevsky, Sutskever and Hinton 2012",
+    chart=("DCN",),
 )
 def alexnet(
     input_shape=(28, 28, 1),
@@ -171,6 +172,7 @@ def alexnet(
     inputs="images",
     lecture="convolutional networks in practice: small kernels, many layers",
     reference="Simonyan and Zisserman 2015",
+    chart=("DCN",),
 )
 def vgg(
     input_shape=(28, 28, 1),
@@ -270,6 +272,7 @@ _INCEPTIONS = {
     inputs="images",
     lecture="convolutional networks in practice: ImageNet's winner of 2014",
     reference="Szegedy et al. 2015",
+    chart=("DCN",),
 )
 def googlenet(
     input_shape=(28, 28, 1),
@@ -381,6 +384,7 @@ def _inception(x, conv, maps, name):
     inputs="images",
     lecture="residual networks: ImageNet's winner of 2015",
     reference="He, Zhang, Ren and Sun 2016",
+    chart=("DRN",),
 )
 def resnet(
     input_shape=(28, 28, 1),

@@ -70,6 +70,7 @@ class RadialBasis(layers.Layer):
     inputs="images",
     lecture="radial basis function networks: near which examples?",
     reference="Broomhead and Lowe 1988; Moody and Darken 1989",
+    chart=("RBF",),
 )
 def radial_basis(
     input_shape=(28, 28, 1),
@@ -186,6 +187,7 @@ class FourierFeatures2D(layers.Layer):
     inputs="images",
     lecture="support vector machines: the widest margin, in a kernel's space",
     reference="Cortes and Vapnik 1995; Rahimi and Recht 2007",
+    chart=("SVM",),
 )
 def svm(
     input_shape=(28, 28, 1),

@@ -198,6 +198,7 @@ class DigitCodeDistances(layers.Layer):
     inputs="images",
     lecture="convolutional networks: LeNet-5 and its C3 table",
     reference="LeCun, Bottou, Bengio and Haffner 1998",
+    chart=("DCN",),
 )
 def lenet5(
     input_shape=(28, 28, 1),

@@ -161,6 +161,7 @@ def mcculloch_pitts(
     inputs="tables",
     lecture="the perceptron and its rule; linear separability",
     reference="Rosenblatt 1958",
+    chart=("P",),
 )
 def perceptron(
     input_shape=(4,),
@@ -303,6 +304,7 @@ def logistic_neuron(
     inputs="tables",
     lecture="a network of one hidden layer: M(P+1) + K(M+1) parameters",
     reference="Rumelhart, Hinton and Williams 1986",
+    chart=("FF",),
 )
 def ann(
     input_shape=(3,),
@@ -362,6 +364,7 @@ def ann(
     inputs="tables",
     lecture="decision regions: what hidden units and layers can tell apart",
     reference="Rumelhart, Hinton and Williams 1986",
+    chart=("FF",),
 )
 def table_mlp(
     input_shape=(2,),

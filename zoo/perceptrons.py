@@ -11,6 +11,7 @@ from zoo._registry import register_model
     inputs="images",
     lecture="feed-forward networks, back-propagation, dropout",
     reference="Rumelhart, Hinton and Williams 1986",
+    chart=("DFF",),
 )
 def mlp(
     input_shape=(28, 28, 1),
@@ -174,6 +175,7 @@ def jump_mlp(
     inputs="images",
     lecture="residue connections, layer normalization",
     reference="He, Zhang, Ren and Sun 2016; Ba, Kiros and Hinton 2016",
+    chart=("DRN",),
 )
 def residual_mlp(
     input_shape=(28, 28, 1),

@@ -47,6 +47,7 @@ class SquareRootPooling2D(layers.Layer):
     inputs="images",
     lecture="extreme learning machines: a hidden layer drawn at random",
     reference="Huang, Zhu and Siew 2006; Huang, Bai, Kasun and Vong 2015",
+    chart=("ELM",),
 )
 def elm(
     input_shape=(28, 28, 1),

@@ -59,6 +59,7 @@ class Permutation(layers.Layer):
     inputs="images",
     lecture="recurrent networks, rolled over time",
     reference="Elman 1990",
+    chart=("RNN",),
 )
 def simple_rnn(
     input_shape=(28, 28, 1),
@@ -125,6 +126,7 @@ def simple_rnn(
     inputs="images",
     lecture="recurrent networks, and gradients that vanish over time",
     reference="Le, Jaitly and Hinton 2015",
+    chart=("RNN",),
 )
 def irnn(
     input_shape=(28, 28, 1),
@@ -197,6 +199,7 @@ def irnn(
     inputs="images",
     lecture="long short-term memory",
     reference="Hochreiter and Schmidhuber 1997",
+    chart=("LSTM",),
 )
 def lstm(
     input_shape=(28, 28, 1),
@@ -266,6 +269,7 @@ def lstm(
     inputs="images",
     lecture="gated recurrent units, a lighter long short-term memory",
     reference="Cho et al. 2014",
+    chart=("GRU",),
 )
 def gru(
     input_shape=(28, 28, 1),

@@ -74,6 +74,7 @@ class SelfOrganizingMap(layers.Layer):
     inputs="images",
     lecture="Kohonen networks: a map that organizes itself",
     reference="Kohonen 1982",
+    chart=("KN",),
 )
 def kohonen(
     input_shape=(28, 28, 1),

@@ -110,6 +110,21 @@ RECALLED = Metric(
     factor=100,
     better="max",
 )
+DIVERGENCE = Metric(
+    "test_divergence", "Divergence from the data (KL)", "nats", 4
+)
+LOG_LIKELIHOOD = Metric(
+    *("test_log_likelihood", "Test log-likelihood", "nats", 4), better="max"
+)
+MARGINALS = Metric(
+    *("marginals_error", "Largest error of a marginal", "%", 2), factor=100
+)
+BITS = Metric("test_bits_per_letter", "Test bits per letter", "bits", 4)
+ENTROPY_RATE = Metric("entropy_rate", "Entropy rate", "bits per letter", 4)
+VISITS = Metric(
+    *("test_visits_error", "Stationary distribution, off the letters", "%", 2),
+    factor=100,
+)
 CENTROID_ERROR = Metric(*("test_centroid_error", "Steering error", "units", 2))
 FARTHEST = Metric(
     *("drive_farthest", "Farthest from the middle of the road", "m", 2)
@@ -145,6 +160,8 @@ _METRICS = {
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
         *(QUANTIZATION, TOPOGRAPHIC, RECALLED, STORED),
+        *(BITS, ENTROPY_RATE, VISITS),
+        *(DIVERGENCE, LOG_LIKELIHOOD, MARGINALS),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
         MOTIF_SHARE,
     )

@@ -1,5 +1,7 @@
 """A small model of each kind, and its task."""
 
+import numpy as np
+
 import zoo
 from helpers.builders import small_cnn
 from helpers.seeds import set_seed
@@ -8,12 +10,14 @@ from recipes.lab import tasks, training
 from recipes.lab.data import captions, degradation, digit_tasks, tables
 from recipes.lab.data.synthetic import (
     adding,
+    bars,
     methylation,
     patients,
     roads,
     written,
 )
 from recipes.lab.inputs.noise import LabeledNoise, Noise
+from zoo import chains
 
 WIDTHS = {"hidden_units": (8,), "latent_dim": 3}
 
@@ -127,3 +131,19 @@ def spelling():
         hidden_units=8,
     )
     return tasks.Translation(data), model
+
+
+def letter_chain():
+    data = written.load(small=True)
+    model = training.create_model(data, "markov_chain")
+    random = np.random.default_rng(0)
+    states = 1 + len(data.inputs.vocabulary)
+    matrix = random.dirichlet(np.ones(states), states)
+    chains.set_transitions(model, matrix)
+    return tasks.NextLetter(data), model
+
+
+def counted_machine():
+    data = bars.load(small=True)
+    model = training.create_model(data, "boltzmann_machine", chains=4)
+    return tasks.CountedGeneration(data), model

@@ -14,9 +14,11 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    counted_machine,
     driver,
     generator,
     genome,
+    letter_chain,
     of_two_classes,
     reader,
     regression,
@@ -74,6 +76,11 @@ KINDS = {
         {"serving_default": TEXT, "text": TEXT, "sample": TEXT},
     ),
     spelling: (("serving_default",), {**FILES, "sample": DRAWS}),
+    letter_chain: (
+        ("tokens", "probabilities"),
+        {"serving_default": TEXT, "text": TEXT, "sample": DRAWS},
+    ),
+    counted_machine: (("serving_default", "complete"), {"sample": DRAWS}),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))
 

@@ -8,9 +8,11 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    counted_machine,
     driver,
     generator,
     genome,
+    letter_chain,
     of_two_classes,
     reader,
     regression,
@@ -66,6 +68,8 @@ KINDS = {
     restorer: {"model": PICTURES},
     translator: {"model": LETTERS},
     spelling: {"model": LETTERS},
+    letter_chain: {"model": {"probabilities": "float32"}},
+    counted_machine: {"model": PICTURES},
     several_heads: {
         "model": {head.name: "float32" for head in digit_tasks.HEADS}
     },
@@ -95,7 +99,7 @@ def test_a_file_answers_as_the_signatures_do(kind):
             if arguments.keys() == names:
                 asked |= arguments
                 expected |= signature.expect(inputs)
-        for text in ("class_name", "text"):
+        for text in ("class_name", "letter", "text"):
             expected.pop(text, None)
         for count in (1, 64):
             found = answers(file, **{k: v[:count] for k, v in asked.items()})

@@ -29,6 +29,16 @@ def answers(model, rows):
     return outputs(model, np.float32(rows).reshape(len(rows), -1, 1, 1))
 
 
+# --- the chart of networks -----------------------------------------------
+
+
+@fact("A73", 3, "A mostly complete chart of neural networks, of 13 cell types")
+def the_chart_has_27_networks_of_13_kinds_of_cells():
+    networks = zoo.list_models(chart="2016")
+    assert len(networks) == 27
+    assert len({cell for one in networks for cell in one.cells}) == 13
+
+
 # --- the constant term ---------------------------------------------------
 
 

@@ -13,6 +13,7 @@ READERS = (
     ".ipynb",
     ".png",
     "/COURSE.md",
+    "/chart.html",
     "/RESULTS.md",
     "/RUNTIMES.md",
 )  # what pages show

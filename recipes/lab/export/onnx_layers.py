@@ -18,6 +18,7 @@ from keras import activations, layers
 from zoo import (
     associative,
     boltzmann,
+    chains,
     encoder_decoders,
     gans,
     generators,
@@ -270,6 +271,34 @@ def _restricted_boltzmann(graph, layer, visible):
     return [hidden, graph.node("Sigmoid", inputs)]
 
 
+@_writes(boltzmann.Boltzmann)
+def _boltzmann(graph, layer, visible):
+    weights = _array(layer.weights_between())
+    bias, split = _array(layer.bias), layer.visible
+    hidden = boltzmann.states_of(layer.units)
+    # -E of the visible units alone, of the hidden ones, and between them.
+    among = graph.node("MatMul", visible, weights[:split, :split])
+    alone = graph.node("Add", graph.node("Mul", among, 0.5), bias[:split])
+    alone = graph.node("ReduceSum", graph.node("Mul", visible, alone), [1])
+    of_hidden = hidden @ bias[split:] + 0.5 * np.sum(
+        hidden * (hidden @ weights[split:, split:]), axis=1
+    )
+    between = graph.node("MatMul", visible, weights[:split, split:] @ hidden.T)
+    exponents = graph.node("Add", graph.node("Add", between, of_hidden), alone)
+    # What each unit hears, with each state of the hidden ones.
+    inputs = graph.node("Add", among, bias[:split])
+    inputs = graph.node("Unsqueeze", inputs, [1])
+    inputs = graph.node("Add", inputs, hidden @ weights[split:, :split])
+    heard = graph.node("Mul", graph.node("Unsqueeze", visible, [1]), inputs)
+    without = graph.node("Unsqueeze", exponents, [2])
+    without = graph.node("Sub", without, heard)
+    on, off = (
+        graph.node("ReduceLogSumExp", x, [1], keepdims=0)
+        for x in (graph.node("Add", without, inputs), without)
+    )
+    return graph.node("Sigmoid", graph.node("Sub", on, off))
+
+
 @_writes(graphics.ClampedCodes)
 def _clamped_codes(graph, layer, distributions):
     return distributions
@@ -455,6 +484,12 @@ def _embedding(graph, layer, x):
         raise NotInOnnx(graph, "it masks zeros")
     rows = graph.node("Gather", layer.embeddings, x)
     return replace(rows, dtype="float32")
+
+
+@_writes(chains.LastLetter)
+def _last_letter(graph, layer, tokens):
+    [length] = tokens.shape
+    return graph.node("Gather", tokens, length - 1, axis=1)
 
 
 @_writes(layers.Dense)

@@ -466,9 +466,11 @@ def task_of(record: dict, version: Path, data: Data):
     # Several have the mean squared error of pictures, too, but not first.
     for kind in (
         tasks.EnergyBasedGeneration,
+        tasks.CountedGeneration,
         tasks.ConditionalGeneration,
         tasks.MultiTask,
         tasks.Translation,
+        tasks.NextLetter,
         tasks.Steering,
         tasks.Classification,
         tasks.Regression,

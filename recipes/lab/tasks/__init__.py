@@ -6,12 +6,14 @@ export, and says what card and report say of it.
 
 from recipes.lab.tasks.classification import Classification
 from recipes.lab.tasks.conditional import ConditionalGeneration
+from recipes.lab.tasks.counted import CountedGeneration
 from recipes.lab.tasks.drawing import Drawing
 from recipes.lab.tasks.energy_based import EnergyBasedGeneration, run_chains
 from recipes.lab.tasks.generation import Generation, load_judge
 from recipes.lab.tasks.inverse_graphics import InverseGraphics
 from recipes.lab.tasks.logistic_pca import score_logistic_pca
 from recipes.lab.tasks.multi_task import MultiTask, name_of_score
+from recipes.lab.tasks.next_letter import NextLetter
 from recipes.lab.tasks.reconstruction import (
     Denoising,
     Reconstruction,
@@ -29,12 +31,14 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 __all__ = [
     "Classification",
     "ConditionalGeneration",
+    "CountedGeneration",
     "Denoising",
     "Drawing",
     "EnergyBasedGeneration",
     "Generation",
     "InverseGraphics",
     "MultiTask",
+    "NextLetter",
     "Reconstruction",
     "Regression",
     "Restoration",

@@ -6,6 +6,7 @@ from functools import partial
 from recipes.lab.data.splits import Data
 from recipes.lab.data.synthetic import (
     adding,
+    bars,
     collisions,
     entities,
     faces,
@@ -30,5 +31,6 @@ SETS: dict[str, Callable[[bool], Data]] = {
     "sentences": sentences.load,
     "written_dates_and_numbers": written.load,
     "memories": memories.load,
+    "bars_3": bars.load,
     "methylation": methylation.load,
 }
