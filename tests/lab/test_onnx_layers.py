@@ -125,6 +125,16 @@ VARIANTS = {
         "echo_state",
         {"units": 12, "leak": 1.0, "readings": ("left",)},
     ),
+    "spikes of rows in color": (
+        "liquid_state",
+        {
+            "input_shape": (9, 7, 3),
+            "grid": (2, 4, 3),
+            "windows": 2,
+            "repeats": 3,
+            "strength": 0.25,
+        },
+    ),
     "backbone with a loop": ("transfer_classifier", {"backbone": "gru"}),
     "linear recurrence of pixels": (
         "lru",
@@ -157,6 +167,7 @@ VARIANTS = {
         [
             *("noise", "resized", "lstm, both ways"),
             "echoes from all sides, in windows that differ",
+            "spikes of rows in color",
             "linear recurrence of pixels",
         ],
     ),

@@ -72,6 +72,7 @@ EVERY_PHASE = {
     "mnist_dcign": {"importance_samples": 5},
     "mnist_echo_state": {"units": 40},
     "mnist_energy_autoencoder": {"agreements": (10.0,)},
+    "mnist_liquid_state": {"layers": 1},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
         "images": (),
@@ -184,7 +185,7 @@ RESUME_AS_OTHERS = (
     "mnist_svm",
     *("mnist_captioner", "mnist_pixel_by_pixel"),
     "sentences_sentiment",
-    *("mnist_echo_state", "series_echo_state"),
+    *("mnist_echo_state", "mnist_liquid_state", "series_echo_state"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
@@ -194,6 +195,7 @@ SHORTER = {
     "mnist_pretraining": ("--hidden-units", 16, 12),
     "mnist_dcign": ("--importance-samples", 5),
     "mnist_echo_state": ("--units", 40),
+    "mnist_liquid_state": ("--layers", 1),
     "series_echo_state": ("--units", 40),
     "mnist_learning_curve": ("--images", 100, "--networks", "softmax", "small"),
     "mnist_optimizers": ("--optimizers", "SGD", "Muon"),

@@ -33,6 +33,7 @@ from zoo import (
     recurrent,
     reservoirs,
     self_organizing,
+    spiking,
     transfer,
 )
 
@@ -924,6 +925,44 @@ def _window_moments(graph, layer, x):
         squares = graph.node("Mul", window, window)
         means.append(graph.node("ReduceMean", squares, [1], keepdims=0))
     return graph.node("Concat", *means, axis=-1)
+
+
+@_writes(spiking.LiquidPool)
+def _liquid_pool(graph, layer, x):
+    def rounded_down(x):
+        x = graph.node("Floor", graph.node("Mul", x, 1024.0))
+        return graph.node("Div", x, 1024.0)
+
+    def fires(voltage):
+        above = graph.node("Greater", voltage, 1.0)
+        return graph.cast(above, "float32")
+
+    steps = layer.repeats * x.shape[0]
+    x = graph.node("Add", graph.node("Mul", x, 16.0), 0.5)
+    levels = graph.node("Div", graph.node("Floor", x), 16.0)
+    rows = graph.node("MatMul", levels, layer.kernel)
+    row = graph.node("Gather", rows, 0, axis=1)
+    voltage, current = rounded_down(row), None
+    fired = [fires(voltage)]
+    for step in range(1, steps):
+        sent = graph.node("MatMul", fired[-1], layer.recurrent_kernel)
+        if current is not None:
+            left = graph.node("Mul", current, layer.current_decay)
+            sent = graph.node("Add", sent, rounded_down(left))
+        current = sent
+        quiet = graph.node("Sub", 1.0, fired[-1])
+        left = graph.node("Mul", voltage, quiet)
+        left = graph.node("Mul", left, layer.voltage_decay)
+        if step % layer.repeats == 0:
+            row = graph.node("Gather", rows, step // layer.repeats, axis=1)
+        voltage = graph.node("Add", rounded_down(left), row)
+        voltage = graph.node("Add", voltage, current)
+        fired.append(fires(voltage))
+    counts, start = [], 0
+    for end in layer.ends:
+        counts.append(graph.node("Sum", *fired[start:end]))
+        start = end
+    return graph.node("Concat", *counts, axis=-1)
 
 
 @_writes(encoder_decoders.Decoder)
