@@ -100,7 +100,10 @@ if not _is_command():
     from zoo.recurrent import lstm as lstm
     from zoo.recurrent import gru as gru
     from zoo.linear_recurrences import lru as lru
+    from zoo.reservoirs import echo_state as echo_state
+    from zoo.spiking import liquid_state as liquid_state
     from zoo.regressors import sequence_regressor as sequence_regressor
+    from zoo.reservoirs import echo_state_regressor as echo_state_regressor
     from zoo.encoder_decoders import seq2seq as seq2seq
     from zoo.encoder_decoders import captioner as captioner
     from zoo.encoder_decoders import generate_text as generate_text

@@ -65,6 +65,7 @@ MSE = Metric("test_mse", "Test MSE", loss="mean squared error")
 RMSE = Metric("test_rmse", "Test RMSE", digits=3)
 MAE = Metric("test_mae", "Test MAE", digits=3)
 R2 = Metric("test_r2", "Test R²", digits=3, better="max")
+NORMALIZED_RMSE = Metric("normalized_rmse", "Normalized RMSE", digits=4)
 PSNR = Metric("test_psnr", "Test PSNR", "dB", 2, better="max")
 SSIM = Metric("test_ssim", "Test SSIM", digits=4, better="max")
 SHARPNESS = Metric("test_sharpness", "Test sharpness", digits=3, better="max")
@@ -159,6 +160,7 @@ _METRICS = {
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),
         *(DRAWN_AS_ASKED, ACCURACY_FROM_DRAWN),
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
+        NORMALIZED_RMSE,
         *(QUANTIZATION, TOPOGRAPHIC, RECALLED, STORED),
         *(BITS, ENTROPY_RATE, VISITS),
         *(DIVERGENCE, LOG_LIKELIHOOD, MARGINALS),

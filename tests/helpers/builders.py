@@ -20,7 +20,7 @@ NEAR_COPIES = (
     *("hydranet", "multi_task_cnn", "table_mlp", "dbn", "deconvolution"),
     *("dcign", "gan", "conditional_gan", "deblurring_gan"),
     *("face_pose", "ising_phases", "irnn", "captioner", "sentiment"),
-    "radial_basis",
+    *("radial_basis", "echo_state_regressor"),
 )
 
 

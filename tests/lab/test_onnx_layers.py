@@ -24,7 +24,7 @@ from zoo import associative
         [
             *("mcculloch_pitts", "perceptron", "lenet5", "gru"),
             *("convolutional_autoencoder", "mcdnn", "radial_basis", "svm"),
-            *("kohonen", "hopfield"),
+            *("kohonen", "hopfield", "echo_state_regressor"),
         ],
     ),
 )
@@ -112,6 +112,29 @@ VARIANTS = {
         "seq2seq",
         {"attention": False, "input_shape": (9,), "hidden_units": 8},
     ),
+    "echoes from all sides, in windows that differ": (
+        "echo_state",
+        {
+            "input_shape": (10, 7, 3),
+            "units": 12,
+            "windows": 3,
+            "readings": ("down", "up", "right", "left"),
+        },
+    ),
+    "echoes without a leak": (
+        "echo_state",
+        {"units": 12, "leak": 1.0, "readings": ("left",)},
+    ),
+    "spikes of rows in color": (
+        "liquid_state",
+        {
+            "input_shape": (9, 7, 3),
+            "grid": (2, 4, 3),
+            "windows": 2,
+            "repeats": 3,
+            "strength": 0.25,
+        },
+    ),
     "backbone with a loop": ("transfer_classifier", {"backbone": "gru"}),
     "linear recurrence of pixels": (
         "lru",
@@ -143,6 +166,8 @@ VARIANTS = {
         VARIANTS,
         [
             *("noise", "resized", "lstm, both ways"),
+            "echoes from all sides, in windows that differ",
+            "spikes of rows in color",
             "linear recurrence of pixels",
         ],
     ),

@@ -70,7 +70,9 @@ EVERY_PHASE = {
     "mnist_autoencoder": {"code_lengths": (4,)},
     "mnist_dbn": {"hidden_units": (16, 12)},
     "mnist_dcign": {"importance_samples": 5},
+    "mnist_echo_state": {"units": 40},
     "mnist_energy_autoencoder": {"agreements": (10.0,)},
+    "mnist_liquid_state": {"layers": 1},
     "mnist_learning_curve": {
         "networks": ("softmax", "small"),
         "images": (),
@@ -96,6 +98,7 @@ EVERY_PHASE = {
     "mnist_transfer": {"mode": "partial", "labels_per_class": (200,)},
     "mnist_iwae": {"importance_samples": 20},
     "mnist_vae": {"importance_samples": 20},
+    "series_echo_state": {"units": 40, "repeats": 2},
 }
 
 
@@ -182,6 +185,7 @@ RESUME_AS_OTHERS = (
     "mnist_svm",
     *("mnist_captioner", "mnist_pixel_by_pixel"),
     "sentences_sentiment",
+    *("mnist_echo_state", "mnist_liquid_state", "series_echo_state"),
 )
 # Where the sample is more than a dry run needs.
 SHORTER = {
@@ -190,6 +194,9 @@ SHORTER = {
     "mnist_dbn": ("--hidden-units", 16, 12),
     "mnist_pretraining": ("--hidden-units", 16, 12),
     "mnist_dcign": ("--importance-samples", 5),
+    "mnist_echo_state": ("--units", 40),
+    "mnist_liquid_state": ("--layers", 1),
+    "series_echo_state": ("--units", 40),
     "mnist_learning_curve": ("--images", 100, "--networks", "softmax", "small"),
     "mnist_optimizers": ("--optimizers", "SGD", "Muon"),
 }

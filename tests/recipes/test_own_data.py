@@ -38,9 +38,13 @@ NEAR_COPIES = (
     *("mnist_dcign", "fashion_mnist_deblurring_gan"),
     "mnist_bidirectional_lstm",
     "mnist_pixel_by_pixel",
+    "mnist_echo_state",
+    "mnist_liquid_state",
 )
 FEWER = {
     "mnist_radial_basis": ["--centers", 8],
+    "mnist_echo_state": ["--units", 20],
+    "mnist_liquid_state": ["--layers", 1],
     "mnist_dbn": ["--hidden-units", 16, 12],
     "mnist_pretraining": ["--hidden-units", 16, 12],
     "mnist_rbm": ["--hidden-units", 16],

@@ -79,6 +79,7 @@ def test_last_layer_is_predictions(name):
             *("jump_mlp", "residual_mlp", "mcdnn", "hydranet", "dbn"),
             *("elm", "lenet5", "softmax_regression", "face_pose"),
             *("radial_basis", "svm", "kohonen", "hopfield"),
+            *("echo_state", "liquid_state"),
         )
         else pytest.param(name, marks=pytest.mark.slow)
         if name in ("alexnet", "vgg", "googlenet", "resnet")

@@ -32,7 +32,9 @@ from zoo import (
     neurons,
     random_features,
     recurrent,
+    reservoirs,
     self_organizing,
+    spiking,
     transfer,
 )
 
@@ -355,6 +357,13 @@ def _flatten(graph, layer, x):
 def _reshape(graph, layer, x):
     sizes = [0, *layer.compute_output_shape((None, *x.shape))[1:]]
     return graph.node("Reshape", graph.channels_last(x), sizes)
+
+
+@_writes(layers.Permute)
+def _permute(graph, layer, x):
+    return graph.node(
+        "Transpose", graph.channels_last(x), perm=(0, *layer.dims)
+    )
 
 
 @_writes(layers.Concatenate)
@@ -916,6 +925,79 @@ def _linear_recurrence(graph, layer, x):
     if layer.return_sequences:
         return x
     return graph.node("Reshape", x, [0, 2 * layer.units])
+
+
+@_writes(reservoirs.Reservoir)
+def _reservoir(graph, layer, x):
+    steps = range(x.shape[0])
+    sums = graph.node("MatMul", x, layer.kernel)
+    sums = graph.node("Add", sums, layer.bias)
+    states = []
+    for step in reversed(steps) if layer.go_backwards else steps:
+        new = graph.node("Gather", sums, step, axis=1)
+        if states:
+            joined = graph.node("MatMul", states[-1], layer.recurrent_kernel)
+            new = graph.node("Add", new, joined)
+        new = graph.node("Tanh", new)
+        if layer.leak != 1:
+            new = graph.node("Mul", new, layer.leak)
+            if states:
+                old = graph.node("Mul", states[-1], 1 - layer.leak)
+                new = graph.node("Add", old, new)
+        states.append(new)
+    if not layer.return_sequences:
+        return states[-1]
+    states = [graph.node("Unsqueeze", state, [1]) for state in states]
+    return graph.node("Concat", *states, axis=1)
+
+
+@_writes(reservoirs.WindowMoments)
+def _window_moments(graph, layer, x):
+    means = []
+    for start, end in layer.places:
+        window = graph.node("Slice", x, [start], [end], [1])
+        means.append(graph.node("ReduceMean", window, [1], keepdims=0))
+        squares = graph.node("Mul", window, window)
+        means.append(graph.node("ReduceMean", squares, [1], keepdims=0))
+    return graph.node("Concat", *means, axis=-1)
+
+
+@_writes(spiking.LiquidPool)
+def _liquid_pool(graph, layer, x):
+    def rounded_down(x):
+        x = graph.node("Floor", graph.node("Mul", x, 1024.0))
+        return graph.node("Div", x, 1024.0)
+
+    def fires(voltage):
+        above = graph.node("Greater", voltage, 1.0)
+        return graph.cast(above, "float32")
+
+    steps = layer.repeats * x.shape[0]
+    x = graph.node("Add", graph.node("Mul", x, 16.0), 0.5)
+    levels = graph.node("Div", graph.node("Floor", x), 16.0)
+    rows = graph.node("MatMul", levels, layer.kernel)
+    row = graph.node("Gather", rows, 0, axis=1)
+    voltage, current = rounded_down(row), None
+    fired = [fires(voltage)]
+    for step in range(1, steps):
+        sent = graph.node("MatMul", fired[-1], layer.recurrent_kernel)
+        if current is not None:
+            left = graph.node("Mul", current, layer.current_decay)
+            sent = graph.node("Add", sent, rounded_down(left))
+        current = sent
+        quiet = graph.node("Sub", 1.0, fired[-1])
+        left = graph.node("Mul", voltage, quiet)
+        left = graph.node("Mul", left, layer.voltage_decay)
+        if step % layer.repeats == 0:
+            row = graph.node("Gather", rows, step // layer.repeats, axis=1)
+        voltage = graph.node("Add", rounded_down(left), row)
+        voltage = graph.node("Add", voltage, current)
+        fired.append(fires(voltage))
+    counts, start = [], 0
+    for end in layer.ends:
+        counts.append(graph.node("Sum", *fired[start:end]))
+        start = end
+    return graph.node("Concat", *counts, axis=-1)
 
 
 @_writes(encoder_decoders.Decoder)

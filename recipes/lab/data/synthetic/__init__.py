@@ -16,6 +16,7 @@ from recipes.lab.data.synthetic import (
     patients,
     roads,
     sentences,
+    series,
     written,
 )
 
@@ -25,6 +26,7 @@ SETS: dict[str, Callable[[bool], Data]] = {
     **{f"ising_{size}": partial(ising.load, size) for size in ising.SIZES},
     **{f"adding_{n}": partial(adding.load, n) for n in adding.STEPS},
     **{f"entities_{t}": partial(entities.load, t) for t in entities.TEMPLATES},
+    **{name: partial(series.load, name) for name in series.TITLES},
     "roads": roads.load,
     "collisions": collisions.load,
     "patients": patients.load,
