@@ -221,6 +221,7 @@ class WindowMoments(layers.Layer):
     inputs="images",
     lecture="echo state networks: a memory drawn at random",
     reference="Jaeger 2001; Schaetti, Salomon and Couturier 2016",
+    chart=("ESN",),
 )
 def echo_state(
     input_shape=(28, 28, 1),

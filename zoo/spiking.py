@@ -261,6 +261,7 @@ class LiquidPool(layers.Layer):
     inputs="images",
     lecture="liquid state machines: spikes, and what they stir up",
     reference="Maass, Natschläger and Markram 2002",
+    chart=("LSM",),
 )
 def liquid_state(
     input_shape=(28, 28, 1),
