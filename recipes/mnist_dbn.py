@@ -7,6 +7,7 @@ Three restricted Boltzmann machines learn one after another: the first sees the
 images, each of the others what those below it make of them. Then a layer of
 classes comes on top, and back-propagation moves all weights a little further,
 from where they have understood the images to where they tell the digits apart.
+Expect 98.8 %.
 
 Before that the stack can draw. A chain of the uppermost machine goes from noise
 to states that are probable there, and the machines below turn these into

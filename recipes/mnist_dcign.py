@@ -10,8 +10,9 @@ of the four alone, and there one number of the code may differ and all others
 are clamped to their mean. So that number is left to explain the difference.
 
 The test digits are posed at random, and the report says how well each number
-follows its factor and how little the others do: as correlations. Moving one
-number turns a digit, and leaves it the digit that it is.
+follows its factor and how little the others do: as correlations. Expect 0.85
+for the own factor, in the mean over the four. Moving one number turns a digit,
+and leaves it the digit that it is.
 
 Reference: Kulkarni, Whitney, Kohli and Tenenbaum 2015; Kingma and Welling 2014.
 """

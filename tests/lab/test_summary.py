@@ -215,3 +215,9 @@ def test_penalties_of_a_model_within_a_model_are_named():
     model = zoo.create_model("autoencoder", sparsity=0.1)
     model.compile(loss="mse")
     assert fitting._loss_in_words(model) == "mean squared error with penalties"
+
+
+def test_what_one_seed_reached_has_no_spread():
+    row = {"metric": "test_accuracy", "mean": "0.98820", "std": "0.00000"}
+    assert results.describe_values(row | {"seeds": "1"}) == "98.82 %"
+    assert results.describe_values(row | {"seeds": "3"}) == "98.82 ± 0.00 %"
