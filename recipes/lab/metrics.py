@@ -118,6 +118,12 @@ LOG_LIKELIHOOD = Metric(
 MARGINALS = Metric(
     *("marginals_error", "Largest error of a marginal", "%", 2), factor=100
 )
+BIT_ERROR = Metric(*("test_bit_error", "Wrong bits", "%", 3), factor=100)
+WHOLE_SEQUENCES = Metric(
+    *("test_whole_sequences", "Sequences without a mistake", "%", 2),
+    factor=100,
+    better="max",
+)
 BITS = Metric("test_bits_per_letter", "Test bits per letter", digits=4)
 ENTROPY_RATE = Metric("entropy_rate", "Entropy rate", "bits per letter", 4)
 VISITS = Metric(
@@ -160,7 +166,7 @@ _METRICS = {
         *(AUC, ENTITY_F1, CRITICAL_ERROR, CENTROID_ERROR, FARTHEST),
         NORMALIZED_RMSE,
         *(QUANTIZATION, TOPOGRAPHIC, RECALLED, STORED),
-        *(BITS, ENTROPY_RATE, VISITS),
+        *(BITS, ENTROPY_RATE, VISITS, BIT_ERROR, WHOLE_SEQUENCES),
         *(DIVERGENCE, LOG_LIKELIHOOD, MARGINALS),
         *(MEAN_ACTIVATION, FACTOR_CORRELATION, OTHER_CORRELATION),
         MOTIF_SHARE,

@@ -11,6 +11,7 @@ from recipes.lab.data import captions, degradation, digit_tasks, tables
 from recipes.lab.data.synthetic import (
     adding,
     bars,
+    copies,
     methylation,
     patients,
     roads,
@@ -147,3 +148,10 @@ def counted_machine():
     data = bars.load(small=True)
     model = training.create_model(data, "boltzmann_machine", chains=4)
     return tasks.CountedGeneration(data), model
+
+
+def copier():
+    data = copies.load(5, small=True)
+    sizes = {"controller_units": 8, "locations": 8, "width": 4}
+    model = training.create_model(data, "neural_turing_machine", **sizes)
+    return tasks.Copying(data), model

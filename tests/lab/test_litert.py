@@ -14,6 +14,7 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    copier,
     counted_machine,
     driver,
     generator,
@@ -81,6 +82,7 @@ KINDS = {
         {"serving_default": TEXT, "text": TEXT, "sample": DRAWS},
     ),
     counted_machine: (("serving_default", "complete"), {"sample": DRAWS}),
+    copier: (("serving_default",), {}),
 }
 each_kind = pytest.mark.parametrize("kind", only_thorough(KINDS, (recurrent,)))
 

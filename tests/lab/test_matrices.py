@@ -46,3 +46,15 @@ def test_shares_are_told(tmp_path):
     assert "b: 75.0% chain, 70.0% texts; a: 25.0% chain, 30.0% texts" in html
     with Image.open(tmp_path / "shares.png") as picture:
         assert picture.width > picture.height
+
+
+def test_matrices_of_the_same_columns_are_stacked(tmp_path):
+    places = np.eye(4)[[0, 2, 1]].T
+    html = matrices.stacked_html(
+        tmp_path / "stacked.png",
+        {"writes": places, "reads": places[::-1]},
+        column="step",
+    )
+    assert "step by step. writes: 1 3 2; reads: 4 2 3." in html
+    with Image.open(tmp_path / "stacked.png") as picture:
+        assert picture.width > picture.height

@@ -8,6 +8,7 @@ from helpers.kinds import (
     autoencoder,
     classifier,
     conditional_generator,
+    copier,
     counted_machine,
     driver,
     generator,
@@ -70,6 +71,7 @@ KINDS = {
     spelling: {"model": LETTERS},
     letter_chain: {"model": {"probabilities": "float32"}},
     counted_machine: {"model": PICTURES},
+    copier: {"model": {"probabilities": "float32"}},
     several_heads: {
         "model": {head.name: "float32" for head in digit_tasks.HEADS}
     },

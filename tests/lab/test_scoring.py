@@ -144,7 +144,7 @@ def test_an_export_of_images_has_the_numbers_of_its_card(name, capsys):
     "kind",
     [
         *("autoencoder", "classifier", "machine", "regression"),
-        *("spelling", "letter_chain", "counted_machine"),
+        *("spelling", "letter_chain", "counted_machine", "copier"),
         pytest.param("restorer", marks=pytest.mark.thorough),
         pytest.param("translator", marks=pytest.mark.thorough),
     ],

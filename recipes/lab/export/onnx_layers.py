@@ -29,6 +29,7 @@ from zoo import (
     lenet,
     linear_recurrences,
     multicolumn,
+    neural_turing,
     neurons,
     random_features,
     recurrent,
@@ -894,6 +895,102 @@ def _states(graph, directions, name, x, merge_mode="concat"):
         return graph.node(_MERGED[merge_mode], x, [-2], keepdims=0)
     sizes = [0] * (len(order) - 2) + [len(directions) * layer.units]
     return graph.node("Reshape", x, sizes)
+
+
+@_writes(layers.RNN)
+def _turing_machine(graph, layer, x):
+    """Write all steps of a neural Turing machine, one after the other."""
+    cell, (steps, _) = layer.cell, x.shape
+    if not isinstance(cell, neural_turing.TuringCell):
+        raise NotInOnnx(graph, f"cells such as {_name_of(type(cell))}")
+    # Zeros for each example, of which the states before the first step are.
+    none = graph.node(
+        "Mul", graph.node("ReduceSum", x, [1, 2], keepdims=0), 0.0
+    )
+    none = graph.node("Unsqueeze", none, [1])
+    states = [
+        graph.node("Add", none, _array(state).astype("float32"))
+        for state in cell.get_initial_state(1)
+    ]
+    answers = []
+    for step in range(steps):
+        row = graph.node("Gather", x, step, axis=1)
+        answer, states = _turing_step(graph, cell, row, states)
+        answers.append(graph.node("Unsqueeze", answer, [1]))
+    return graph.node("Concat", *answers, axis=1)
+
+
+def _turing_step(graph, cell, row, states):
+    """Write a step of it; see `zoo.neural_turing.TuringCell`."""
+    hidden, carry, before, read, memory = states
+    node, (rows, width) = graph.node, (cell.locations, cell.width)
+
+    def dense(layer, x):
+        return node("Gemm", x, layer.kernel, layer.bias)
+
+    def part(x, start, end, axis=-1):
+        return node("Slice", x, [start], [end], [axis])
+
+    def unit(x):
+        squares = node("ReduceSum", node("Mul", x, x), [-1])
+        squares = node("Add", squares, neural_turing.SHORT**2)
+        return node("Div", x, node("Sqrt", squares))
+
+    memory = node("Reshape", memory, [0, rows, width])
+    before = node("Reshape", before, [0, 2, rows])
+    unit_cell = cell.controller
+    gates = node("Concat", row, read, axis=1)
+    gates = node("Gemm", gates, unit_cell.kernel, unit_cell.bias)
+    gates = node(
+        "Add", gates, node("MatMul", hidden, unit_cell.recurrent_kernel)
+    )
+    enter, forget, new, out = (
+        part(gates, i * cell.units, (i + 1) * cell.units) for i in range(4)
+    )
+    new = node("Mul", node("Sigmoid", enter), node("Tanh", new))
+    carry = node("Add", node("Mul", node("Sigmoid", forget), carry), new)
+    hidden = node("Mul", node("Sigmoid", out), node("Tanh", carry))
+
+    shifts = len(neural_turing.SHIFTS)
+    said = dense(cell.heads, hidden)
+    said = node("Reshape", said, [0, 2, width + 3 + shifts])
+    key = unit(node("Tanh", part(said, 0, width)))
+    strength, gate, power = (
+        part(said, width + i, width + i + 1) for i in range(3)
+    )
+    shift = node("Softmax", part(said, width + 3, width + 3 + shifts), axis=-1)
+    turned = node("Transpose", unit(memory), perm=[0, 2, 1])
+    content = node(
+        "Mul", node("MatMul", key, turned), node("Softplus", strength)
+    )
+    content = node("Softmax", content, axis=-1)
+    gate = node("Sigmoid", gate)
+    kept = node("Sub", before, node("Mul", gate, before))
+    weights = node("Add", node("Mul", gate, content), kept)
+    near = node("Gather", weights, cell.neighbors(), axis=2)
+    near = node("Mul", near, node("Unsqueeze", shift, [2]))
+    weights = node("ReduceSum", near, [-1], keepdims=0)
+    logs = node("Log", node("Add", weights, neural_turing.SMALL))
+    power = node("Add", node("Softplus", power), 1.0)
+    weights = node("Softmax", node("Mul", power, logs), axis=-1)
+
+    erase, add = (
+        node("Unsqueeze", part(dense(cell.writing, hidden), start, end), [1])
+        for start, end in ((0, width), (width, 2 * width))
+    )
+    written = node("Transpose", part(weights, 1, 2, axis=1), perm=[0, 2, 1])
+    lost = node("Mul", written, node("Sigmoid", erase))
+    memory = node("Sub", memory, node("Mul", memory, lost))
+    memory = node("Add", memory, node("Mul", written, node("Tanh", add)))
+    read = node("MatMul", part(weights, 0, 1, axis=1), memory)
+    read = node("Squeeze", read, [1])
+    answer = dense(cell.answer, node("Concat", hidden, read, axis=1))
+    return answer, [
+        *(hidden, carry),
+        node("Reshape", weights, [0, 2 * rows]),
+        read,
+        node("Reshape", memory, [0, rows * width]),
+    ]
 
 
 @_writes(recurrent.Permutation)

@@ -471,6 +471,7 @@ def task_of(record: dict, version: Path, data: Data):
         tasks.MultiTask,
         tasks.Translation,
         tasks.NextLetter,
+        tasks.Copying,
         tasks.Steering,
         tasks.Classification,
         tasks.Regression,

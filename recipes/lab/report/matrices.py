@@ -75,6 +75,46 @@ def matrix_html(
     return page.figure_html(path, figure, alt)
 
 
+def stacked_html(path: Path, parts: dict, column: str) -> str:
+    """Return matrices of as many columns, one below the other.
+
+    Args:
+        path: Where the picture goes.
+        parts: Name of each and its numbers from 0 to 1, `(rows, columns)`.
+        column: What a column is.
+    """
+    from matplotlib.figure import Figure
+
+    heights = [max(len(matrix), 8) for matrix in parts.values()]
+    figure = Figure(
+        figsize=(WIDE, 0.075 * sum(heights) + 0.9), layout="constrained"
+    )
+    plots = figure.subplots(
+        *(len(parts), 1), sharex=True, height_ratios=heights, squeeze=False
+    )
+    told = []
+    for axes, (name, matrix) in zip(plots.flat, parts.items(), strict=True):
+        matrix = np.asarray(matrix)
+        axes.imshow(
+            matrix,
+            cmap="Blues",
+            vmin=0,
+            vmax=1,
+            aspect="auto",
+            interpolation="nearest",
+            extent=(0.5, matrix.shape[1] + 0.5, len(matrix) + 0.5, 0.5),
+        )
+        axes.set_ylabel(name)
+        axes.set_yticks([1, len(matrix)])
+        axes.tick_params(length=0, labelsize=8)
+        axes.spines[:].set_color(page.FAINT)
+        most = 1 + matrix.argmax(axis=0)
+        told.append(f"{name}: {' '.join(map(str, most))}")
+    axes.set_xlabel(column)
+    alt = f"The row with the largest number, {column} by {column}. "
+    return page.figure_html(path, figure, alt + "; ".join(told) + ".")
+
+
 def _largest(matrix, row, column, rows, columns) -> str:
     """Say in words where the largest numbers of a matrix are."""
     order = np.argsort(-np.abs(matrix), axis=None, kind="stable")[:TOLD]

@@ -6,6 +6,12 @@ export, and says what card and report say of it.
 
 from recipes.lab.tasks.classification import Classification
 from recipes.lab.tasks.conditional import ConditionalGeneration
+from recipes.lab.tasks.copying import (
+    Copying,
+    addresses_section,
+    asked_cross_entropy,
+    wrong_bits,
+)
 from recipes.lab.tasks.counted import CountedGeneration
 from recipes.lab.tasks.drawing import Drawing
 from recipes.lab.tasks.energy_based import EnergyBasedGeneration, run_chains
@@ -31,6 +37,7 @@ from recipes.lab.tasks.variational import VariationalGeneration, binarized
 __all__ = [
     "Classification",
     "ConditionalGeneration",
+    "Copying",
     "CountedGeneration",
     "Denoising",
     "Drawing",
@@ -46,6 +53,8 @@ __all__ = [
     "Translation",
     "VariationalGeneration",
     "add_noise",
+    "addresses_section",
+    "asked_cross_entropy",
     "binarized",
     "centroid",
     "features_of",
@@ -55,4 +64,5 @@ __all__ = [
     "run_chains",
     "score_logistic_pca",
     "score_pca",
+    "wrong_bits",
 ]
