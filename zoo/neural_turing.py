@@ -125,7 +125,9 @@ class TuringCell(layers.Layer):
         )
         strength, gate, power = ops.split(numbers, 3, axis=-1)
         key, shift = ops.tanh(key), ops.softmax(shift)
-        cosines = ops.matmul(_unit(key), ops.swapaxes(_unit(memory), 1, 2))
+        cosines = ops.matmul(key, ops.swapaxes(memory, 1, 2))
+        cosines *= _over_length(key)
+        cosines *= ops.swapaxes(_over_length(memory), 1, 2)
         content = ops.softmax(ops.softplus(strength) * cosines)
         gate = ops.sigmoid(gate)
         weights = gate * content + (1 - gate) * before
@@ -150,10 +152,15 @@ class TuringCell(layers.Layer):
         }
 
 
-def _unit(rows):
-    """Return rows of the length 1, or of less if they are short."""
+def _over_length(rows):
+    """Return 1 / the length of each row, `(..., rows, 1)`.
+
+    It is for a product of rows. LiteRT's converter takes `x * rsqrt(Σx² + ε)`
+    for its own normalization, which has no such ε: there blank rows would be as
+    long as all others.
+    """
     squares = ops.sum(ops.square(rows), axis=-1, keepdims=True)
-    return rows * ops.rsqrt(squares + SHORT**2)
+    return ops.rsqrt(squares + SHORT**2)
 
 
 @register_model(
