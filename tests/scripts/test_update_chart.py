@@ -99,6 +99,7 @@ def test_all_kinds_of_cells_look_different():
 def test_what_is_measured_is_a_number_and_the_rest_is_said():
     network = types.SimpleNamespace(**vars(NETWORKS[0]), cells=())
     row = {"metric": "test_accuracy", "mean": "0.987", "std": "0.001"}
+    row["seeds"] = "5"
     html = update_chart.article(network, "iris_perceptron", {})
     assert "not measured yet" in html
     rows = {"iris_perceptron": row}
