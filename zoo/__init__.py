@@ -101,12 +101,12 @@ if not _is_command():
     from zoo.recurrent import gru as gru
     from zoo.linear_recurrences import lru as lru
     from zoo.reservoirs import echo_state as echo_state
+    from zoo.reservoirs import echo_state_regressor as echo_state_regressor
     from zoo.spiking import liquid_state as liquid_state
     from zoo.neural_turing import (
         neural_turing_machine as neural_turing_machine,
     )
     from zoo.regressors import sequence_regressor as sequence_regressor
-    from zoo.reservoirs import echo_state_regressor as echo_state_regressor
     from zoo.encoder_decoders import seq2seq as seq2seq
     from zoo.encoder_decoders import captioner as captioner
     from zoo.encoder_decoders import generate_text as generate_text

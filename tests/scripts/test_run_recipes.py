@@ -86,8 +86,8 @@ def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
         ("mnist_cnn", 0.98),
         ("mnist_mlp", 0.5),
     ]
-    assert "| Test accuracy 98.00 ± 0.00 % |" in update_readme.table(rows)
-    assert "| Test accuracy 50.00 ± 0.00 % |" in update_readme.table(rows)
+    assert "| Test accuracy 98.00 % |" in update_readme.table(rows)
+    assert "| Test accuracy 50.00 % |" in update_readme.table(rows)
 
 
 def test_readme_shows_the_best_plain_command_of_a_kind():

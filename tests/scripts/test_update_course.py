@@ -13,6 +13,7 @@ ROW = {
     "metric": "test_accuracy",
     "mean": "0.99",
     "std": "0.001",
+    "seeds": "5",
     "train_seconds": "0.4",
 }
 
