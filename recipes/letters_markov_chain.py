@@ -7,7 +7,7 @@ how often does each letter follow each other one? These shares are all that the
 chain knows. Nothing is left to a gradient, for no other probabilities make the
 texts more likely. Expect 2.38 bits per letter.
 
-The chain goes on from the end of a text to the beginning of the next one. In
+From the end of a text the chain steps to the beginning of the next one. In
 the long run it is in each state for a share of its steps that the matrix alone
 decides, the stationary distribution: the report has it beside the letters of
 the test texts. It also draws texts, and shows how fast counts of a chain come

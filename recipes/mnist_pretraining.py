@@ -3,16 +3,21 @@
     python -m recipes.mnist_pretraining
     python -m recipes.mnist_pretraining --ways machines none modern
 
-The networks of 2007: layers of sigmoid units and plain stochastic gradient
-descent. A deep one learns badly from random weights, for the gradient of its
-lower layers is small. What helps is to train one layer after another first,
-upon what those below it make of the images, and then all of them from the
-labels. A layer may learn as a Boltzmann machine, as an autoencoder, or as the
-hidden layer of a small classifier that is taken apart again.
+The networks of 2007: layers of sigmoid units and stochastic gradient descent. A
+deep one learns badly from random weights, for the gradient of its lower layers
+is small. What helps is to train one layer after another first, upon what those
+below it make of the images, and then all of them from the labels. A layer may
+learn as a Boltzmann machine, as an autoencoder, or as the hidden layer of a
+small classifier that is taken apart again.
 
 Beside these are the same network without any of it, a shallow one, and what is
 done today: units that do not saturate, initial weights that suit them, and
 normalization. That one needs no pre-training at all.
+
+What the paper did not have, all of them have here: while they learn from the
+labels each pixel is ink as often as its brightness says, a few units are
+dropped, and the learning rate rises and falls. Layers that are pre-trained have
+momentum.
 
 The report has the errors beside those of the paper, and the length of the
 gradient in each layer, before the labels were seen.

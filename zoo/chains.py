@@ -1,7 +1,7 @@
 """Markov chains: what comes next depends on what is there now, and no more.
 
 The states here are letters. The number 0 stands for none: a text begins there,
-and ends there, so that a chain goes on from one text to the next.
+and ends there, so that a chain steps from one text to the next.
 """
 
 import keras
