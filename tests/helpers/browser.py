@@ -191,7 +191,8 @@ def browser(*flags):
     """Start Chromium, and yield a page in it until the block ends."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
+    # A child of the browser may outlive it for a moment, and write meanwhile.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [sys.executable, "-S", "-c", LAUNCH, str(to_read), str(from_write)]
             + [CHROMIUM, *FLAGS, *flags]
