@@ -53,3 +53,14 @@ def assert_same_answers(model, x, tolerance=1e-5):
             assert y.shape == (count, *truth.shape[1:])
             scale = max(1.0, np.max(np.abs(truth)))
             assert np.max(np.abs(y - truth[:count])) <= tolerance * scale
+
+
+def assert_written(layer, shape):
+    """Compare a layer with weights of chance, biases and statistics, too."""
+    x = keras.Input(shape)
+    model = keras.Model(x, layer(x))
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        low = 0.1 if "variance" in weight.path else -0.5
+        weight.assign(random.uniform(low, 0.8, weight.shape))
+    assert_same_answers(model, random.normal(size=(64, *shape)).astype("f4"))

@@ -8,7 +8,7 @@ import pytest
 from helpers.tasks import classification
 
 import zoo
-from recipes.lab.export import exporting, formats, onnx_layers, verification
+from recipes.lab.export import exporting, formats, onnx_graph, verification
 from zoo import _runtimes
 
 
@@ -72,7 +72,7 @@ def test_without_a_validation_set_eight_bits_are_left_out(tmp_path, model):
 
 
 def test_a_layer_that_onnx_has_not_is_named(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(onnx_layers, "_LAYERS", {})
+    monkeypatch.setattr(onnx_graph, "_WRITERS", {})
     absent = write(tmp_path, model)
     assert not (tmp_path / "model.onnx").exists()
     reason = absent["`model.onnx`"]

@@ -1,8 +1,8 @@
 """ONNX files, written from the layers of a Keras model.
 
 What a file takes and answers is decided by the task, see `graphs` in
-`recipes.lab.tasks`; how a layer is written, by `onnx_layers`. The same model
-gives the same bytes each time.
+`recipes.lab.tasks`; how a layer is written, by `onnx_layers` and the two files
+beside it. The same model gives the same bytes each time.
 """
 
 from dataclasses import dataclass, replace
@@ -14,11 +14,20 @@ import onnx
 from onnx import helper, numpy_helper
 
 import zoo
-from recipes.lab.export import onnx_layers
+from recipes.lab.export import (
+    onnx_convolutions,
+    onnx_layers,
+    onnx_recurrence,
+)
 
 # What browsers and devices can read, too; later versions of the format bring
 # nothing that these models need.
 OPSET, IR_VERSION = 18, 8
+_WRITERS = {
+    **onnx_layers.writes,
+    **onnx_convolutions.writes,
+    **onnx_recurrence.writes,
+}
 # Operations whose outputs must have names, also those that nobody reads.
 _WITH_ALL_OUTPUTS = ("TopK",)
 
@@ -206,14 +215,14 @@ class Graph:
 
         def call(layer, *arguments, **options):
             self.path = f"{outside}/{layer.name}".removeprefix("/")
-            onnx_layers.check_call(self, options)
+            _check_call(self, options)
             given = keras.tree.map_structure(
                 lambda x: known.get(id(x), x), arguments
             )
             if isinstance(layer, keras.Model):
                 found = self.add(layer, *keras.tree.flatten(given))
             else:
-                found = onnx_layers.write(self, layer, *given)
+                found = _write_layer(self, layer, *given)
             # What Keras answers has the shapes.
             answer = layer(*arguments, **options)
             answers = keras.tree.flatten(answer)
@@ -285,6 +294,25 @@ class Graph:
             array = array.astype("float32")
         key = array.dtype.str, array.shape, array.tobytes()
         return self._constants.setdefault(key, (name, array))[0]
+
+
+def _write_layer(graph, layer, *inputs):
+    """Write a layer; return what it gives, as tensors of the graph."""
+    # Its type and no other: a subclass may do something else.
+    kind = type(layer)
+    if kind not in _WRITERS:
+        raise onnx_layers.NotInOnnx(
+            graph, f"layers of the type {kind.__name__} are not known"
+        )
+    return _WRITERS[kind](graph, layer, *inputs)
+
+
+def _check_call(graph, options: dict) -> None:
+    """Refuse what a layer may be called with besides its inputs."""
+    for option, value in options.items():
+        values = keras.tree.flatten(value)  # a mask of several is a list
+        if any(value is not None and value is not False for value in values):
+            raise onnx_layers.NotInOnnx(graph, f"it is called with `{option}`")
 
 
 def _single(tensors: list):
