@@ -142,9 +142,9 @@ def draw(machines, seed: int, count: int = DRAWN, steps: int = STEPS):
 
 def _pictures_section(pictures):
     """Return the report's section on what the stack of machines draws."""
-    from recipes.lab.report import figures
+    from recipes.lab.report import generated
 
-    return lambda plots: figures.samples_section(plots, pictures)
+    return lambda plots: generated.samples_section(plots, pictures)
 
 
 main = command(train, Config, TARGETS)

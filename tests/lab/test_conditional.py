@@ -119,7 +119,9 @@ def test_a_way_between_two_codes_keeps_the_label(album, monkeypatch):
         return np.zeros((len(codes), 28, 28, 1))
 
     monkeypatch.setattr(conditional, "predict", predict)
-    monkeypatch.setattr(conditional.figures, "between_section", lambda *_: None)
+    monkeypatch.setattr(
+        conditional.generated, "between_section", lambda *_: None
+    )
     codes = task.inputs.examples(None, 12)
     task._between_section(model, codes, None)
     [ways] = seen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recipes.lab import files
 from recipes.lab.metrics import named, remark_on_losses
-from recipes.lab.report import figures, page
+from recipes.lab.report import generated, page
 from recipes.lab.training.watching import watched_pictures
 
 
@@ -78,7 +78,7 @@ def _watched(run) -> list:
     drawn = {phase: watched_pictures(run, phase) for phase in run.trainings}
     return [
         functools.partial(
-            figures.watched_section, phase=phase, pictures=pictures
+            generated.watched_section, phase=phase, pictures=pictures
         )
         for phase, pictures in drawn.items()
         if pictures

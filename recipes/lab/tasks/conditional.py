@@ -16,7 +16,7 @@ from recipes.lab.metrics import (
     FID,
     REAL_FID,
 )
-from recipes.lab.report import figures
+from recipes.lab.report import figures, generated
 from recipes.lab.tasks.generation import (
     SEED,
     Generation,
@@ -153,7 +153,7 @@ takes codes, too.
             "many were to be of it (precision)."
         )
         before = [
-            figures.labeled_samples_section(
+            generated.labeled_samples_section(
                 plots, [scores.outputs[chosen] for chosen in shown]
             ),
             ("Drawn as asked", caption, table),
@@ -166,6 +166,6 @@ takes codes, too.
         ways = between_codes(styles[:6], styles[6:], spherical=True)
         steps = len(ways) // 6
         codes = np.hstack([np.repeat(labels[:6], steps, axis=0), ways])
-        return figures.between_section(
+        return generated.between_section(
             plots, predict(model, codes), "two codes of one label"
         )

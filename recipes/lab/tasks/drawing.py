@@ -11,7 +11,7 @@ from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.inputs.tables import Tables
 from recipes.lab.metrics import MSE, PSNR
-from recipes.lab.report import figures
+from recipes.lab.report import figures, generated
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import psnr, squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
@@ -181,7 +181,7 @@ print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
             for rows in (self._typical_rows(), self._rows_of_style())
         )
         before = [
-            figures.labels_section(
+            generated.labels_section(
                 plots, of_labels, of_style, [c.title for c in self._style()]
             ),
             figures.strips_section(

@@ -15,7 +15,7 @@ from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.noise import ASKED, drawn_from_seed
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import MSE, PSEUDO_LIKELIHOOD
-from recipes.lab.report import figures
+from recipes.lab.report import figures, generated
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
@@ -241,8 +241,8 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
         errors = squared_errors(scores.outputs, in_unit_range(scores.inputs))
         kernel = np.reshape(machine.kernel, (*self.inputs.shape, -1))
         before = [
-            figures.samples_section(plots, drawn.numpy().reshape(shape)),
-            figures.chains_section(plots, chains.reshape(shape), SHOWN),
+            generated.samples_section(plots, drawn.numpy().reshape(shape)),
+            generated.chains_section(plots, chains.reshape(shape), SHOWN),
             figures.strips_section(plots, rows, errors, labels),
         ]
         after = [

@@ -19,7 +19,7 @@ from recipes.lab.metrics import (
     FID,
     REAL_FID,
 )
-from recipes.lab.report import figures
+from recipes.lab.report import figures, generated
 from recipes.lab.tasks.frechet import frechet_distance
 from recipes.lab.tasks.reconstruction import pixels_in
 from recipes.lab.tasks.scores import Parts, Scores, predict
@@ -259,15 +259,15 @@ takes codes, too.
         )
         nearest = nearest_images(pictures[: figures.STRIP], self.data.train)
         before = [
-            figures.samples_section(plots, pictures[: 10 * figures.STRIP]),
-            figures.shares_section(
+            generated.samples_section(plots, pictures[: 10 * figures.STRIP]),
+            generated.shares_section(
                 *(names, shares_of(probabilities)),
                 np.bincount(self.data.train.targets, minlength=len(names)),
             ),
         ]
         after = [
             self._between_section(model, codes, plots),
-            figures.nearest_section(
+            generated.nearest_section(
                 plots, pictures[: figures.STRIP], in_unit_range(nearest)
             ),
         ]
@@ -275,7 +275,7 @@ takes codes, too.
 
     def _between_section(self, model, codes, plots):
         between = between_codes(codes[:6], codes[6:12], spherical=True)
-        return figures.between_section(
+        return generated.between_section(
             plots, predict(model, between), "two codes, on a great circle"
         )
 

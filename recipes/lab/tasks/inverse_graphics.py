@@ -10,7 +10,7 @@ import numpy as np
 import zoo
 from recipes.lab.data.splits import Split
 from recipes.lab.metrics import FACTOR_CORRELATION, NLL, OTHER_CORRELATION
-from recipes.lab.report import figures, page
+from recipes.lab.report import figures, generated, page
 from recipes.lab.tasks.scores import Parts, Scores, predict
 from recipes.lab.tasks.variational import Likelihoods, VariationalGeneration
 
@@ -73,7 +73,7 @@ class InverseGraphics(VariationalGeneration):
         codes = predict(zoo.feature_extractor(model), scores.inputs)
         moved = moved_codes(codes, len(self.factors), codes[:SHOWN])
         pictures = predict(model.get_layer("decoder"), moved)
-        section = figures.factors_section(
+        section = generated.factors_section(
             plots, pictures, self.factors, page.table(rows, header)
         )
         correlation = FACTOR_CORRELATION.write(

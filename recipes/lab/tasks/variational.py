@@ -17,7 +17,7 @@ from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.noise import Noise
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import KL, NEGATIVE_ELBO, NLL
-from recipes.lab.report import figures, page
+from recipes.lab.report import figures, generated, page
 from recipes.lab.tasks.generation import (
     answer_in,
     between_codes,
@@ -263,19 +263,19 @@ codes, `model.get_layer("decoder")` takes codes.
         _, firsts = np.unique(labels, return_index=True)
         ends = codes[firsts], codes[np.roll(firsts, -1)]
         if codes.shape[1] == 2:
-            whole = figures.plane_section(plots, predict(decoder, plane()))
+            whole = generated.plane_section(plots, predict(decoder, plane()))
         else:
             most = np.argsort(-activity, kind="stable")[: figures.STRIP]
-            whole = figures.traversal_section(
+            whole = generated.traversal_section(
                 plots, predict(decoder, traversal(codes, most)), codes.shape[1]
             )
         before = [
-            figures.samples_section(plots, predict(decoder, drawn)),
+            generated.samples_section(plots, predict(decoder, drawn)),
             figures.strips_section(plots, rows, -bounds[1], labels),
         ]
         after = [
             _bounds_section(plots, bounds),
-            figures.between_section(
+            generated.between_section(
                 *(plots, predict(decoder, between_codes(*ends))),
                 "the codes of two test images, on a straight line",
             ),
