@@ -44,8 +44,6 @@ class Config:
 
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
-    import numpy as np
-
     import zoo
     from recipes.lab import runs, tasks, training
     from recipes.lab.training import closed_form, normal_equations
@@ -60,38 +58,18 @@ def train(config: Config) -> dict[str, float]:
             spectral_radius=config.spectral_radius,
             leak=config.leak,
         )
-        one_hot = np.eye(data.num_classes)
         extractor = zoo.feature_extractor(model)
 
-        def equations_of(split):
-            """Add up, batch by batch, what ridge regression has to solve."""
-            equations = normal_equations.NormalEquations()
-            for batch in split.in_batches(5_000):
-                batch = tasks.features_of(extractor, batch)
-                equations.add(batch.inputs, one_hot[batch.targets])
-            return equations
+        def features(split):
+            return tasks.features_of(extractor, split).inputs
 
         def solution():
             """Compute the weights of the last layer; return the metrics."""
-            fitted = equations_of(data.train)
-            watched = equations_of(data.validation)
-            solved = {penalty: fitted.solve(penalty) for penalty in PENALTIES}
-            penalty = min(solved, key=lambda p: watched.error(*solved[p]))
-            kernel, bias = solved[penalty]
-            validation = tasks.features_of(extractor, data.validation)
-            scores = validation.inputs @ kernel + bias
-            factor = normal_equations.sharpness(scores, validation.targets)
-            model.get_layer("predictions").set_weights(
-                [factor * kernel, factor * bias]
+            *weights, metrics = normal_equations.regress_classes(
+                features, data, PENALTIES
             )
-            right = scores.argmax(axis=1) == validation.targets
-            return {
-                "loss": fitted.error(kernel, bias),
-                "val_loss": watched.error(kernel, bias),
-                "val_accuracy": np.mean(right),
-                "penalty": penalty,
-                "factor": factor,
-            }
+            model.get_layer("predictions").set_weights(weights)
+            return metrics
 
         history = closed_form.solve(
             run, model, solution, loss="mean squared error"

@@ -60,7 +60,6 @@ def train(config: Config) -> dict[str, float]:
             grid=(config.layers, 8, 8),
             strength=config.strength,
         )
-        one_hot = np.eye(data.num_classes)
         extractor = zoo.feature_extractor(model)
 
         def spikes(split):
@@ -69,39 +68,13 @@ def train(config: Config) -> dict[str, float]:
         def pixels(split):
             return split.inputs.reshape(len(split), -1) / np.float32(255)
 
-        def equations_of(split, features):
-            """Add up, batch by batch, what ridge regression has to solve."""
-            equations = normal_equations.NormalEquations()
-            for batch in split.in_batches(5_000):
-                equations.add(features(batch), one_hot[batch.targets])
-            return equations
-
-        def regression(features):
-            """Return kernel and bias from features to classes, and errors."""
-            fitted = equations_of(data.train, features)
-            watched = equations_of(data.validation, features)
-            solved = {penalty: fitted.solve(penalty) for penalty in PENALTIES}
-            penalty = min(solved, key=lambda p: watched.error(*solved[p]))
-            return *solved[penalty], {
-                "loss": fitted.error(*solved[penalty]),
-                "val_loss": watched.error(*solved[penalty]),
-                "penalty": penalty,
-            }
-
-        def accuracy(split, scores):
-            return np.mean(scores.argmax(axis=1) == split.targets)
-
         def solution():
             """Compute the weights of the last layer; return the metrics."""
-            kernel, bias, found = regression(spikes)
-            scores = spikes(data.validation) @ kernel + bias
-            labels = data.validation.targets
-            factor = normal_equations.sharpness(scores, labels)
-            model.get_layer("predictions").set_weights(
-                [factor * kernel, factor * bias]
+            *weights, metrics = normal_equations.regress_classes(
+                spikes, data, PENALTIES
             )
-            found["val_accuracy"] = accuracy(data.validation, scores)
-            return {**found, "factor": factor}
+            model.get_layer("predictions").set_weights(weights)
+            return metrics
 
         history = closed_form.solve(
             run, model, solution, loss="mean squared error"
@@ -109,9 +82,12 @@ def train(config: Config) -> dict[str, float]:
 
         task = tasks.Classification(data)
         scores = task.score(model, data.test)
-        kernel, bias, _ = regression(pixels)
-        of_pixels = accuracy(data.test, pixels(data.test) @ kernel + bias)
-        scores.metrics[f"ridge_on_pixels_{ACCURACY.name}"] = float(of_pixels)
+        kernel, bias, _ = normal_equations.regress_classes(
+            pixels, data, PENALTIES
+        )
+        answers = (pixels(data.test) @ kernel + bias).argmax(axis=1)
+        of_pixels = float(np.mean(answers == data.test.targets))
+        scores.metrics[f"ridge_on_pixels_{ACCURACY.name}"] = of_pixels
         return run.finish(
             *(task, model, scores, history),
             sections=[_raster(model, data.test), _separation(model, data.test)],

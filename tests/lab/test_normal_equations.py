@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
+from helpers.tasks import classification
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
 
 from recipes.lab.errors import RecipeError
 from recipes.lab.training.closed_form import ridge
-from recipes.lab.training.normal_equations import NormalEquations, sharpness
+from recipes.lab.training.normal_equations import (
+    NormalEquations,
+    regress_classes,
+    sharpness,
+)
 
 
 @pytest.fixture
@@ -97,3 +102,27 @@ def test_sharpness_is_finite_where_every_answer_is_right():
 
 def test_sharpness_of_scores_that_are_worse_than_none_is_zero():
     assert sharpness(-np.eye(4), np.arange(4)) == pytest.approx(0)
+
+
+def test_classes_are_regressed_with_the_best_of_the_penalties():
+    data = classification().data
+
+    def features(split):
+        return split.inputs.reshape(len(split), -1) / 255
+
+    penalties = [1e-3, 1.0, 1e3]
+    kernel, bias, metrics = regress_classes(features, data, penalties)
+    one_hot = np.eye(data.num_classes)
+    errors = {}
+    for penalty in penalties:
+        model = Ridge(penalty).fit(
+            features(data.train), one_hot[data.train.targets]
+        )
+        scores = model.predict(features(data.validation))
+        wrong = scores - one_hot[data.validation.targets]
+        errors[penalty] = np.mean(wrong**2)
+    assert metrics["penalty"] == min(errors, key=errors.get)
+    assert metrics["val_loss"] == pytest.approx(min(errors.values()), 1e-6)
+    answers = (features(data.validation) @ kernel + bias).argmax(axis=1)
+    right = np.mean(answers == data.validation.targets)
+    assert metrics["val_accuracy"] == right > 0.8

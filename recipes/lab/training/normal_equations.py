@@ -1,11 +1,15 @@
 """Ridge regression as sums over batches, and what makes its scores logits."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import tensorflow as tf
 
+from recipes.lab.data.splits import Data, Split
 from recipes.lab.errors import RecipeError
 
 SMALLEST_SHARE = 1e-12  # of a feature; what is less, rounding may have left
+AT_ONCE = 5_000  # examples whose features are computed together
 
 
 class NormalEquations:
@@ -112,3 +116,52 @@ def sharpness(scores: np.ndarray, labels: np.ndarray) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return (low + high) / 2
+
+
+def regress_classes(
+    features: Callable[[Split], np.ndarray],
+    data: Data,
+    penalties: Sequence[float],
+) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Compute a softmax layer by ridge regression from features to classes.
+
+    Validation chooses the penalty, and the factor that makes scores logits.
+
+    Args:
+        features: Function of a part of a split, its features `(n, p)`.
+        data: Its training split is fitted.
+        penalties: Weights of the kernel's squares to choose from.
+
+    Returns:
+        The kernel `(p, k)`, the bias `(k,)` and metrics: the mean squared
+        errors of the scores as `loss` and `val_loss`, `val_accuracy`, and the
+        `penalty` and the `factor` that were chosen.
+    """
+    one_hot = np.eye(data.num_classes)
+
+    def equations_of(split):
+        equations = NormalEquations()
+        for batch in split.in_batches(AT_ONCE):
+            equations.add(features(batch), one_hot[batch.targets])
+        return equations
+
+    fitted, watched = equations_of(data.train), equations_of(data.validation)
+    solved = {penalty: fitted.solve(penalty) for penalty in penalties}
+    penalty = min(solved, key=lambda p: watched.error(*solved[p]))
+    kernel, bias = solved[penalty]
+
+    # Scores are no probabilities. Softmax makes them some, once they are
+    # multiplied by a number.
+    scores = features(data.validation) @ kernel + bias
+    factor = sharpness(scores, data.validation.targets)
+    right = scores.argmax(axis=1) == data.validation.targets
+    return (
+        *(factor * kernel, factor * bias),
+        {
+            "loss": fitted.error(kernel, bias),
+            "val_loss": watched.error(kernel, bias),
+            "val_accuracy": np.mean(right),
+            "penalty": penalty,
+            "factor": factor,
+        },
+    )
