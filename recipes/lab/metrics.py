@@ -173,7 +173,7 @@ _METRICS = {
     )
 }
 _ABBREVIATIONS = {
-    "cpg": "CpG",
+    **{"cpg": "CpG", "mackey": "Mackey", "glass": "Glass"},
     **{
         word: word.upper()
         for word in (
@@ -206,7 +206,8 @@ def named(name: str) -> Metric:
     words = [_ABBREVIATIONS.get(word, word) for word in owner.split("_")]
     words[0] = words[0][0].upper() + words[0][1:]
     if metric.words:
-        words.append(metric.words[0].lower() + metric.words[1:])
+        first, *others = metric.words.split()
+        words += [first if first.isupper() else first.lower(), *others]
     return replace(metric, name=name, words=" ".join(words))
 
 

@@ -12,6 +12,7 @@ from recipes.lab.metrics import ACCURACY, MSE, Metric, in_order, named
         ("test_loss", 0.12345, "Test cross-entropy", "0.1235 nats"),
         ("test_mse", 0.0092719, "Test MSE", "0.00927"),
         ("pca_test_mse", 0.0092719, "PCA test MSE", "0.00927"),
+        ("dna_auc", 0.71, "DNA AUC", "0.7100"),
         ("noisy_test_psnr", 9.4321, "Noisy test PSNR", "9.43 dB"),
         ("scratch_test_accuracy", 1.0, "Scratch test accuracy", "100.00 %"),
         ("modes", 10, "Modes", "10.00000"),

@@ -185,8 +185,9 @@ def test_no_mistakes(tmp_path):
 
 @pytest.mark.parametrize("epochs", [1, 30])
 def test_any_number_of_epochs(tmp_path, epochs):
-    write(tmp_path, epochs=epochs)
+    html = write(tmp_path, epochs=epochs).read_text()
     assert (tmp_path / "plots" / "curves.png").stat().st_size > 5_000
+    assert ("There was one epoch" in html) == (epochs == 1)
 
 
 def test_history_without_validation(tmp_path):

@@ -314,6 +314,8 @@ def curves_section(plots: Path, history: dict):
         "keeps improving and validation does not, it has begun to learn by "
         "heart. Validation may be ahead at first, as a training value is the "
         "mean over an epoch of learning."
+        if len(epochs) > 1
+        else "There was one epoch, and there is one value of each."
     )
     if any_cut:
         caption += " The steep beginning runs off the scale."

@@ -113,7 +113,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
     """Return the rows that every table of facts ends with."""
     record = run.record(model, metrics)
     environment = record["environment"]
-    versions = environment["versions"]
+    versions, epochs = environment["versions"], len(history["seconds"])
     continued = record["settings"].get("continued")
     return {
         **{
@@ -123,7 +123,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
         },
         "Model": f"{model.name}, {record['params']:,} parameters",
         "Data": data.describe(),
-        "Training": f"{len(history['seconds'])} epochs, "
+        "Training": f"{epochs} epoch{'s' * (epochs != 1)}, "
         f"{metrics['train_seconds']:.1f} s "
         f"({metrics['train_cpu_seconds']:.1f} CPU seconds)",
         **(
