@@ -18,11 +18,15 @@ SCRIPTS = ROOT / "zoo" / "_playground"
 KINDS = {
     "float32": "Float32Array",
     "float64": "Float64Array",
+    "int32": "Int32Array",
     "int64": "Float64Array",  # as the page has them
     "bool": "Uint8Array",
     "uint8": "Uint8Array",
 }
-TYPES = {"Float32Array": "f4", "Float64Array": "f8", "Uint8Array": "u1"}
+TYPES = {
+    **{"Float32Array": "f4", "Float64Array": "f8"},
+    **{"Int32Array": "i4", "Uint8Array": "u1"},
+}
 
 # Reads {scripts, function, arguments}, and writes what the function returns.
 # Typed arrays are {kind, bytes} on the way, and tensors have a shape besides.

@@ -52,6 +52,8 @@ def inputs_of(model):
         kind = value.type.tensor_type.elem_type
         dtype = helper.tensor_dtype_to_np_dtype(kind)
         inputs[value.name] = rng.normal(size=(3, *shape[1:])).astype("float32")
+        if dtype == np.int32:  # numbers of words or letters
+            inputs[value.name] = rng.integers(0, 6, (3, *shape[1:]), "int32")
         if dtype == np.uint8:
             inputs[value.name] = rng.integers(0, 256, (3, *shape[1:]), "uint8")
             if shape[1:] == [28, 28, 1]:  # two digits, and noise

@@ -51,6 +51,7 @@ CASES = [
     ("HardSigmoid", [WIDE], {"alpha": 1 / 6, "beta": 0.5}),
     *(("Log", [X**2 + 0.01], {}), ("Sqrt", [X**2], {})),
     ("Round", [HALVES], {}),
+    ("Cast", [HALVES], {"to": TensorProto.INT32}),
     ("Cast", [HALVES], {"to": TensorProto.INT64}),
     ("Cast", [np.abs(HALVES)], {"to": TensorProto.UINT8}),
     ("Cast", [np.arange(250, 256, dtype="uint8")], {"to": TensorProto.FLOAT}),
@@ -69,6 +70,10 @@ CASES = [
     ("Squeeze", [normal(2, 1, 3, 1)], {}),
     ("Squeeze", [normal(2, 1, 3, 1), ints(-1)], {}),
     ("Unsqueeze", [X, ints(0, -1)], {}),
+    ("Shape", [X], {}),
+    ("Shape", [X], {"start": -2, "end": -1}),
+    ("Expand", [normal(3, 1), ints(2, 1, 4)], {}),
+    ("Expand", [X, ints(3, 1)], {}),
     ("Transpose", [IMAGES], {"perm": [0, 2, 3, 1]}),
     ("Transpose", [X], {}),
     ("Concat", [X, normal(2, 5, 4)], {"axis": 1}),
@@ -95,6 +100,7 @@ CASES = [
     ("LRN", [IMAGES], {"size": 3, "alpha": 0.3, "beta": 0.5, "bias": 2.0}),
     ("LRN", [IMAGES], {"size": 5}),
     ("Softmax", [30 * X], {"axis": -1}),
+    ("Softmax", [X], {"axis": 1}),
     ("LogSoftmax", [30 * X], {"axis": -1}),
     ("BatchNormalization", [IMAGES, *NORMAL], {"epsilon": 1e-3}),
     ("BatchNormalization", [normal(5, 4), *NORMAL], {}),
@@ -155,6 +161,14 @@ CASES = [
             "linear_before_reset": 1,
             "direction": "bidirectional",
             "activations": ["Sigmoid", "Tanh", "Softsign", "Softplus"],
+        },
+    ),
+    (
+        *("GRU", [STEPS, *recurrent(3, 2), None, normal(2, 2, 3)]),
+        {
+            "hidden_size": 3,
+            "linear_before_reset": 1,
+            "direction": "bidirectional",
         },
     ),
     ("LSTM", [STEPS, *recurrent(4)], {"hidden_size": 3}),
@@ -251,7 +265,10 @@ def test_what_is_not_known_is_refused_by_its_name():
 # Operations that are known, in ways that are not, and what is said of them.
 REFUSED = [
     ("Pad", [X, ints(*[1] * 6)], {"mode": "edge"}, "The mode edge of Pad is"),
-    ("Softmax", [X], {"axis": 1}, "Softmax along axis 1 of [2,3,4] is not"),
+    (
+        *("LSTM", [STEPS, *recurrent(4), None, None, normal(1, 2, 3)]),
+        *({"hidden_size": 3}, "LSTM with cells from before is not known here"),
+    ),
     (
         *("GRU", [STEPS, *recurrent(3)], {"hidden_size": 3}),
         "GRU without linear_before_reset is not known here",

@@ -122,6 +122,9 @@ function erf(x) {
 operator("Cast", ["to"], ([x], {to}) => {
   if (to === 1) return {shape: x.shape, data: Float32Array.from(x.data)};
   if (to === 2) return {shape: x.shape, data: Uint8Array.from(x.data)};
+  if (to === 6) {
+    return {shape: x.shape, data: Int32Array.from(x.data, Math.trunc)};
+  }
   if (to === 7) {
     return {shape: x.shape, data: Float64Array.from(x.data, Math.trunc)};
   }
@@ -233,6 +236,17 @@ function taken(x, shape, where) {
 function axisOf(axis, shape) {
   return axis < 0 ? axis + shape.length : axis;
 }
+
+operator("Shape", ["start", "end"], ([x], {start = 0, end}) => {
+  const sizes = x.shape.slice(start, end);
+  return {shape: [sizes.length], data: Float64Array.from(sizes)};
+});
+
+operator("Expand", [], ([x, sizes]) => {
+  const shape = broadcast(x.shape, Array.from(sizes.data));
+  const where = placesIn(x.shape, shape);
+  return where ? taken(x, shape, where) : {shape, data: x.data};
+});
 
 operator("Reshape", [], ([x, sizes]) => {
   const shape = Array.from(sizes.data, (size, i) => size || x.shape[i]);
@@ -394,16 +408,18 @@ operator("TopK", ["axis", "largest", "sorted"],
     return [taken(x, shape, places), {shape, data: indices}];
   });
 
-/** Add an operation on each row along the last axis. */
+/** Add an operation on each row along an axis. */
 function ofRows(name, compute) {
   operator(name, ["axis"], ([x], {axis = -1}) => {
-    if (axisOf(axis, x.shape) !== x.shape.length - 1) {
-      refuse(`${name} along axis ${axis} of [${x.shape}]`);
-    }
-    const y = zeros(x.shape, x), length = x.shape.at(-1);
-    for (let at = 0; at < x.data.length; at += length) {
-      const row = x.data.subarray(at, at + length);
-      y.data.set(compute(Float64Array.from(row)), at);
+    const along = axisOf(axis, x.shape), length = x.shape[along];
+    const step = sizeOf(x.shape.slice(along + 1)); // to the next of a row
+    const y = zeros(x.shape, x);
+    for (let i = 0; i < x.data.length; i += length * step) {
+      for (let at = i; at < i + step; at++) {
+        const place = (j) => at + j * step;
+        const row = Float64Array.from({length}, (_, j) => x.data[place(j)]);
+        compute(row).forEach((number, j) => { y.data[place(j)] = number; });
+      }
     }
     return y;
   });
@@ -723,8 +739,9 @@ function recurrence(name, step) {
   const attributes = ["activations", "direction", "hidden_size"];
   if (name === "GRU") attributes.push("linear_before_reset");
   operator(name, attributes, (tensors, options) => {
-    const [x, kernel, recurrent, bias, ...more] = tensors;
-    if (more.some((input) => input)) refuse(`${name} that starts elsewhere`);
+    const [x, kernel, recurrent, bias, lengths, start, ...more] = tensors;
+    if (lengths) refuse(`${name} of sequences of several lengths`);
+    if (more.some((input) => input)) refuse(`${name} with cells from before`);
     const [steps, batch, inputs] = x.shape;
     const [directions, width, units] = recurrent.shape;
     const states = zeros([steps, directions, batch, units], x);
@@ -740,6 +757,8 @@ function recurrence(name, step) {
       const biases = bias ? part(bias) : new Float32Array(2 * width);
       for (let n = 0; n < batch; n++) {
         const state = new Float64Array(units), cells = new Float64Array(units);
+        const at = (d * batch + n) * units;
+        if (start) state.set(start.data.subarray(at, at + units));
         for (let i = 0; i < steps; i++) {
           const t = backward ? steps - 1 - i : i;
           const from = (t * batch + n) * inputs;
@@ -750,7 +769,7 @@ function recurrence(name, step) {
             state, cells, activations, options);
           states.data.set(state, ((t * directions + d) * batch + n) * units);
         }
-        last.data.set(state, (d * batch + n) * units);
+        last.data.set(state, at);
       }
     }
     return [states, last];

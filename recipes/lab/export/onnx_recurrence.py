@@ -319,8 +319,8 @@ def _decoder(graph, layer, encoded):
     weights = _recurrent_weights(layer.cell, [0, 1, 2])
     logits = []
     for step in range(layer.length):
-        squeezed = graph.node("Squeeze", state, [0])
         if attends:
+            squeezed = graph.node("Squeeze", state, [0])
             context = _attended(graph, layer, keys, squeezed, encoded)
         inputs = graph.node("Concat", written, context, axis=-1)
         state = graph.node(
