@@ -81,6 +81,12 @@ def main(argv=None) -> int:
             flush=True,
         )
         if arguments.ship:
+            if (version := Path(records[0]["export"]).name) != "1":
+                raise SystemExit(
+                    f"error: the export of the first seed is version {version} "
+                    "of its folder, and its card says so. What ships is "
+                    "version 1: run this with another --output-dir"
+                )
             family = "-".join([recipe, *others])
             shipped = ROOT / "saved_models" / family / "1"
             shutil.rmtree(shipped, ignore_errors=True)

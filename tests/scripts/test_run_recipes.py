@@ -189,6 +189,9 @@ def test_what_is_shipped_is_listed(tmp_path, monkeypatch, export):
         *("mnist_cnn-fashion_mnist/1", "mnist_cnn/1"),
         *("mnist_lstm/1", "mnist_mlp/2"),
     ]
+    made["export"] = str(tmp_path / "saved_models" / "mnist_gru" / "6")
+    with pytest.raises(SystemExit, match="the first seed is version 6"):
+        run_recipes.main(["mnist_gru", "--seeds", "1", "--ship"])
 
 
 def test_runs_on_data_of_ones_own_are_no_results(capsys):
