@@ -29,3 +29,15 @@ def sample():
 
     with contextlib.redirect_stdout(None):
         return sources.load("mnist", RunOptions(dry_run=True))
+
+
+@functools.cache
+def few_of(name):
+    """A few data of the kind that an export was made of, by their name."""
+    from recipes.lab.data import sources
+    from recipes.lab.flags import RunOptions
+
+    if name in sources.SOURCES:  # nobody has to have these: the digits are like
+        return sample()
+    with contextlib.redirect_stdout(None):
+        return sources.load(name, RunOptions(dry_run=True))

@@ -8,7 +8,7 @@ import pytest
 from helpers import kinds
 from helpers.exports import with_new_sums
 from helpers.folders import write_folder
-from helpers.tasks import sample
+from helpers.tasks import few_of, sample
 
 from recipes.__main__ import main
 from recipes.lab import tasks
@@ -225,8 +225,7 @@ def test_the_task_of_what_ships_is_found(export):
     folder = _loading.SHIPPED / export
     record = json.loads((folder / "metrics.json").read_text())
     name = record["dataset"]
-    own = sources.EMBEDDED.get(name, sample)
-    data = own()
+    data = few_of(name)
     if name in sources.SOURCES:
         source = sources.SOURCES[name]
         data = dataclasses.replace(data, class_names=source.class_names)
