@@ -8,12 +8,12 @@ import numpy as np
 
 from zoo import _loading, _runtimes
 
+# What is asked: of what reads text a runtime without strings has the others.
+USUAL = ("serving_default", "tokens", "bases")
 AT_ONCE = 64  # examples that go through a network together; more leave caches
 
 
-def load_predictor(
-    name, *, format="litert", signature="serving_default"
-) -> "Predictor":
+def load_predictor(name, *, format="litert", signature=None) -> "Predictor":
     """Load a trained model from an export to ask it, and nothing else.
 
     A predictor is much faster than the Keras model on few examples, holds
@@ -26,7 +26,10 @@ def load_predictor(
         format: `"litert"`, which answers like the Keras model but for
             rounding; `"litert-int8"`, whose weights are rounded to eight bits,
             smaller and faster; or `"onnx"`.
-        signature: What to ask, such as `"encode"` of an autoencoder.
+        signature: What to ask, such as `"encode"` of an autoencoder; None for
+            `"serving_default"`. A model that reads text is asked by the numbers
+            of its words, `"tokens"`: these runtimes have no strings. Of a model
+            that has none of these it is the first.
 
     Returns:
         A `Predictor`.
@@ -49,7 +52,11 @@ def load_predictor(
         )
     export = _loading.find_export(name)
     _loading.check_sums(export)
-    return Predictor(_runtimes.open_format(export, format), signature)
+    runtime = _runtimes.open_format(export, format)
+    if signature is None:
+        known = runtime.signatures
+        signature = next(x for x in (*USUAL, *known) if x in known)
+    return Predictor(runtime, signature)
 
 
 class Predictor:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers.marks import only_thorough
 from helpers.tasks import sample
 
 import zoo
@@ -168,6 +169,25 @@ def test_a_changed_file_is_not_opened(tmp_path):
         file.write(b" ")
     with pytest.raises(ValueError, match="model.tflite was changed"):
         zoo.load_predictor(tmp_path / "1")
+
+
+@pytest.mark.parametrize("format", only_thorough(_runtimes.FORMATS, ["litert"]))
+def test_what_reads_text_is_asked_for_the_numbers_of_its_words(format):
+    predict = zoo.load_predictor("sentences_sentiment@shipped", format=format)
+    [tokens] = predict.arguments
+    assert tokens == "tokens"
+    answer = predict(np.ones((3, 13), "int32"))
+    assert answer["probabilities"].shape == (3, 2)
+    assert answer["class_id"].shape == (3,)
+
+
+def test_a_file_of_codes_alone_is_asked_for_pictures():
+    predict = zoo.load_predictor("mnist_gan@shipped", format="onnx")
+    [(name, argument)] = predict.arguments.items()
+    assert name == "code"
+    codes = np.zeros((2, *argument.shape[1:]), "float32")
+    pictures = predict(codes)["picture"]
+    assert pictures.shape == (2, 28, 28, 1)
 
 
 def test_every_format_that_is_shipped_is_described():
