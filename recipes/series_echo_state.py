@@ -10,7 +10,8 @@ what it said before, and is compared with the series.
 
 A reservoir is drawn at random, so each error is of one seed. Five reservoirs of
 each series are drawn, and the report has the errors of all. An error is divided
-by the deviation of the series: always saying the mean has an error of 1.
+by the deviation of the series: always saying the mean has an error of 1. Expect
+a normalized error of 0.22 of NARMA10, and of 0.01 to 0.06 of Mackey-Glass.
 
 The report also shows the echo state property: in which state a reservoir began,
 it forgets, unless its spectral radius is large. And it shows how the spectral
