@@ -4,7 +4,7 @@
 
 In each of two layers one LSTM reads the rows from the top and another one from
 the bottom, so the second layer knows at each row of the whole image. Images are
-turned, stretched and bent at random. Expect 99.6 % after 20 to 40 minutes.
+turned, stretched and bent at random. Expect 99.6 % after 40 minutes.
 
 Reference: Schuster and Paliwal 1997 (bidirectional networks); Graves and
 Schmidhuber 2005 (with long short-term memories).
