@@ -34,6 +34,8 @@ LENGTHS = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)  # of walks
 class Config:
     """What there is to choose."""
 
+    texts: Count = 30_000
+    """Training texts that are counted, the first ones."""
     draws: Count = 10
     """Walks of each length that the error of counting is the mean of."""
     run: RunOptions = RunOptions(strategy="none")
@@ -49,6 +51,7 @@ def train(config: Config) -> dict[str, float]:
         data = run.data
         model = training.create_model(data, "markov_chain")
         task = tasks.NextLetter(data)
+        texts = data.train[: config.texts]
 
         def bits(split):
             """Return what a letter of some texts takes, in bits."""
@@ -56,7 +59,7 @@ def train(config: Config) -> dict[str, float]:
 
         def counting():
             """Count the transitions; return the metrics."""
-            counts = chains.count_transitions(data.train.inputs, task.states)
+            counts = chains.count_transitions(texts.inputs, task.states)
             found = {}
             for smoothing in SMOOTHINGS:
                 matrix = chains.transition_matrix(counts, smoothing)
@@ -66,7 +69,7 @@ def train(config: Config) -> dict[str, float]:
             smoothing, matrix = found[best]
             chains.set_transitions(model, matrix)
             return {
-                "loss": bits(data.train),
+                "loss": bits(texts),
                 "val_loss": best,
                 "smoothing": smoothing,
             }
