@@ -1,12 +1,23 @@
 """Benchmarks measure what they say, on real data alone."""
 
+import concurrent.futures
+import importlib.util
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import benchmark
 import numpy as np
 import pytest
+from benchmarks import (
+    clocks,
+    growth,
+    peers,
+    recipe_runs,
+    scaling,
+    serving,
+)
 from helpers.records import record
 
 
@@ -77,7 +88,7 @@ def test_errors_and_other_answers_are_counted(failing, monkeypatch, capsys):
         ("good", lambda size: {"p": np.zeros(size)}, check),
         ("bad", failing, check),
     ]
-    results, errors = benchmark.call_together(questions, 2, 0)
+    results, errors = serving.call_together(questions, 2, 0)
     assert len(results["good"][0]) == len(errors) == 2
     assert len(results["bad"][0]) == 0
     assert all(error.startswith("bad: ") for error in errors)
@@ -91,8 +102,8 @@ def test_errors_and_growing_memory_are_a_failure(
     grown, errors, code, export, monkeypatch, capsys
 ):
     memory = iter([100, 200, 200 + grown])
-    monkeypatch.setattr(benchmark, "resident_megabytes", lambda: next(memory))
-    monkeypatch.setattr(benchmark, "call_together", lambda *_: ({}, errors))
+    monkeypatch.setattr(serving, "resident_megabytes", lambda: next(memory))
+    monkeypatch.setattr(serving, "call_together", lambda *_: ({}, errors))
     assert benchmark.main(["serving", "--export", str(export)]) == code
     assert f"+{grown} MB at the end" in capsys.readouterr().out
 
@@ -116,10 +127,8 @@ def recipe_that_takes(monkeypatch):
                 rows += [f"2,{seconds},{cpu_seconds}"] * 3
                 (folder / "history.csv").write_text("\n".join(rows))
 
-        monkeypatch.setattr(benchmark.subprocess, "run", run)
-        monkeypatch.setattr(
-            benchmark, "loopback_bytes", iter((0, 440)).__next__
-        )
+        monkeypatch.setattr(subprocess, "run", run)
+        monkeypatch.setattr(scaling, "loopback_bytes", iter((0, 440)).__next__)
 
     return install
 
@@ -136,14 +145,14 @@ def test_throughput_is_that_of_all_processes_after_the_first_epoch(
     launcher, runs, images, cpu, recipe_that_takes
 ):
     recipe_that_takes(10, 20, runs)
-    found = benchmark.throughput(launcher, "mnist_cnn")
+    found = scaling.throughput(launcher, "mnist_cnn")
     assert found == pytest.approx((images, cpu, 1_234, 440 / (220 * runs)))
 
 
 def test_throughput_is_of_real_data_only(recipe_that_takes):
     recipe_that_takes(10, 20, dataset="digits")
     with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
-        benchmark.throughput((), "mnist_cnn")
+        scaling.throughput((), "mnist_cnn")
 
 
 def test_scaling_says_what_talking_costs(monkeypatch, capsys):
@@ -152,7 +161,7 @@ def test_scaling_says_what_talking_costs(monkeypatch, capsys):
         images = {"none": 20_000, "mirrored": 16_000, "multi_worker": 10_000}
         return images[strategy] * (2 if "512" in flags else 1), 1e-4, 1_000, 5.0
 
-    monkeypatch.setattr(benchmark, "throughput", throughput)
+    monkeypatch.setattr(scaling, "throughput", throughput)
     assert benchmark.main(["scaling", "--rounds", "2"]) == 0
     said = capsys.readouterr().out
     assert "two workers       10,000 images/s  0.50  " in said
@@ -166,7 +175,7 @@ def test_scaling_says_what_talking_costs(monkeypatch, capsys):
 def test_training_is_measured_on_real_data_only(recipe_that_takes):
     recipe_that_takes(10, 20, dataset="digits")
     with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
-        benchmark.measure("mnist_cnn")
+        recipe_runs.measure("mnist_cnn")
 
 
 @pytest.mark.parametrize(
@@ -187,11 +196,11 @@ def test_growth_is_measured_from_step_to_step(
         images = 1_000 * factor
         return images, 3 + images / 1e4, 1e9 + bytes_an_image * images, 784
 
-    monkeypatch.setattr(benchmark, "train_on_more", train_on_more)
+    monkeypatch.setattr(growth, "train_on_more", train_on_more)
     monkeypatch.setattr(
-        benchmark.concurrent.futures,
+        concurrent.futures,
         "ProcessPoolExecutor",
-        lambda *_, **__: benchmark.concurrent.futures.ThreadPoolExecutor(1),
+        lambda *_, **__: concurrent.futures.ThreadPoolExecutor(1),
     )
     assert benchmark.main(["growth", "--largest", "5"]) == code
     said = capsys.readouterr().out
@@ -215,7 +224,7 @@ def test_peers_refuses_what_it_does_not_know(arguments, said, capsys):
 
 
 def test_peers_says_how_to_install_pytorch(monkeypatch):
-    monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(SystemExit) as end:
         benchmark.main(["peers"])
     assert "pip install --editable '.[peers]'" in end.value.code
@@ -227,16 +236,16 @@ def test_peers_compares_medians_and_the_medians_of_ratios(monkeypatch, capsys):
 
         def measure(name, seed):
             wall = next(walls)
-            return benchmark.Measured(wall, 2 * wall, 0.99, way)
+            return clocks.Measured(wall, 2 * wall, 0.99, way)
 
         return measure
 
-    monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
     # The second round met another program, that disturbed both sides.
     ours = takes([6.0, 60.0, 9.0, 2e-5, 3e-5, 3e-5])
-    monkeypatch.setattr(benchmark, "measure_ours", ours)
+    monkeypatch.setattr(peers, "measure_ours", ours)
     peer = takes([10.0, 120.0, 10.0, 1e-4, 1.5e-3, 1e-4], way="traced")
-    monkeypatch.setattr(benchmark, "measure_peer", peer)
+    monkeypatch.setattr(peers, "measure_peer", peer)
     arguments = ["--only", "mnist_cnn", "one_image"]
     assert benchmark.main(["peers", *arguments]) == 0
     *progress, titles, trained, asked = capsys.readouterr().out.splitlines()
@@ -268,7 +277,7 @@ def test_answers_are_timed_and_scored():
         sizes.append(len(images))
         return np.eye(6)[images.ravel()]
 
-    found = benchmark.time_answers(answer, 2, (images, [0, 1, 2, 3, 4, 0]))
+    found = peers.time_answers(answer, 2, (images, [0, 1, 2, 3, 4, 0]))
     assert found.score == pytest.approx(5 / 6)
     assert found.wall > 0
     assert {*sizes} == {2}
@@ -279,13 +288,13 @@ def test_peers_are_the_recipes_networks():
     """Where PyTorch is installed: parameters, answers and learning rates."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     import keras
-    import peers
+    from benchmarks import torch_networks
 
     import zoo
     from recipes.lab import training
 
-    assert peers.NETWORKS.keys() == benchmark.TRAININGS.keys()
-    for recipe, network in peers.NETWORKS.items():
+    assert torch_networks.NETWORKS.keys() == peers.TRAININGS.keys()
+    for recipe, network in torch_networks.NETWORKS.items():
         name = {"fashion_mnist_cnn": "deep_cnn"}.get(
             recipe, recipe.removeprefix("mnist_")
         )
@@ -296,13 +305,14 @@ def test_peers_are_the_recipes_networks():
         )
     model = zoo.create_model("cnn")
     images = np.random.default_rng(0).integers(256, size=(2, 28, 28, 1))
-    peer = peers.cnn().eval()
-    peers.load_weights(peer, {w.path: w.numpy() for w in model.weights})
+    weights = {w.path: w.numpy() for w in model.weights}
+    peer = torch_networks.cnn().eval()
+    torch_networks.load_weights(peer, weights)
     answers = peer(torch.from_numpy(images[..., 0])).softmax(1)
     expected = model(keras.ops.convert_to_tensor(images))
     np.testing.assert_allclose(answers.detach(), expected, atol=1e-6)
     rate = training.one_cycle(1.0, 642, warmup=0.25)
     for step in (0, 80, 160, 161, 400, 641):
-        assert peers.one_cycle(step, 642, 0.25) == pytest.approx(
+        assert torch_networks.one_cycle(step, 642, 0.25) == pytest.approx(
             float(rate(step)), abs=1e-6
         )
