@@ -99,7 +99,7 @@ def _tables(data, fitted, wide, left_out):
     """Return the report's section with the lecture's table, and ours."""
     import numpy as np
 
-    from recipes.lab.report import figures, page
+    from recipes.lab.report import classified, page
 
     def row(name, counts):
         (yes, false), (missed, found) = counts
@@ -107,7 +107,7 @@ def _tables(data, fitted, wide, left_out):
 
     def count(scores):
         answers = scores.outputs.argmax(axis=1)
-        return figures.count_confusions(scores.split.targets, answers, 2)
+        return classified.count_confusions(scores.split.targets, answers, 2)
 
     _, cells = np.unique(data.train.inputs, axis=0, return_inverse=True)
     cells = np.bincount(2 * cells + data.train.targets).reshape(-1, 2)

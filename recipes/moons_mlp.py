@@ -129,7 +129,7 @@ def _formation(run, model):
     import keras
     import numpy as np
 
-    from recipes.lab.report import figures
+    from recipes.lab.report import classified
 
     twin = keras.models.clone_model(model)
 
@@ -148,7 +148,7 @@ def _formation(run, model):
             title = f"epoch {epoch}" if epoch else "before training"
             panels[title] = network_of(path)
         train = run.data.train
-        return figures.regions_section(
+        return classified.regions_section(
             *(plots, "formation", panels, train.inputs, train.targets),
             heading="How the decision regions form",
             caption="The dots are the training points, the color behind them "
@@ -161,7 +161,7 @@ def _formation(run, model):
 
 def _comparison(task, networks):
     """Return the report's section with networks of several sizes."""
-    from recipes.lab.report import figures
+    from recipes.lab.report import classified
 
     panels = {}
     for units, model in networks.items():
@@ -170,7 +170,7 @@ def _comparison(task, networks):
         size = " + ".join(map(str, units)) or "no"
         panels[f"{size} hidden: {accuracy:.1%}"] = model
     train = task.data.train
-    return lambda plots: figures.regions_section(
+    return lambda plots: classified.regions_section(
         *(plots, "comparison", panels, train.inputs, train.targets),
         heading="What fewer neurons can do",
         caption="Networks with so many hidden neurons, and what they get right "

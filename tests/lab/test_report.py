@@ -12,7 +12,7 @@ from helpers.tasks import classification, reconstruction
 from PIL import Image
 
 from recipes.lab.data.splits import Split
-from recipes.lab.report import figures
+from recipes.lab.report import classified, encoded
 from recipes.lab.runs.report import compose
 from recipes.lab.tasks.scores import Scores
 
@@ -246,7 +246,7 @@ def test_codes_of_any_length(tmp_path, length):
 def test_classes_of_any_name_stand_beside_a_map(tmp_path):
     """Mathematics, a hidden label and letters of no font among them."""
     names, codes = ["$a_{$", "_b", "数字"], np.eye(3)
-    _, _, html = figures.code_map_section(tmp_path, codes, np.arange(3), names)
+    _, _, html = encoded.code_map_section(tmp_path, codes, np.arange(3), names)
     assert "in 3 colors" in html
 
 
@@ -317,7 +317,7 @@ def test_regions_have_the_colors_of_what_is_answered(tmp_path, panels, classes):
         left = points[:, 0] < rows[:, 0].mean()
         return np.eye(classes)[np.where(left, 0, classes - 1)]
 
-    heading, _, html = figures.regions_section(
+    heading, _, html = classified.regions_section(
         *(tmp_path, "regions", {f"panel {i}": answer for i in range(panels)}),
         *(rows, random.integers(0, classes, 30)),
         heading="a heading",

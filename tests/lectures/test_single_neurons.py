@@ -11,7 +11,7 @@ import zoo
 from recipes.lab import tasks
 from recipes.lab.data import tables
 from recipes.lab.flags import RunOptions
-from recipes.lab.report.figures import count_confusions
+from recipes.lab.report.classified import count_confusions
 from recipes.lab.runs import open_run
 from recipes.lab.training import minimize
 

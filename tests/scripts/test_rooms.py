@@ -175,13 +175,16 @@ THROUGH_OTHERS = {
         "views": "browser",
     },
     "lab": {
+        "classified": "report",
+        "encoded": "report",
         "errors": "command",
         "evidence": "explaining",
         "examples": "card",
-        "figures": "report",
         "images": "signatures",
+        "numbers": "report",
         "results": "summary",
         "schedules": "fitting",
+        "seen": "report",
         "settings": "record",
     },
 }

@@ -15,7 +15,7 @@ from recipes.lab.inputs.signatures import (
     Signature,
     signature,
 )
-from recipes.lab.report import figures, page
+from recipes.lab.report import page, seen
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
             model: The trained model.
             names: Names of its outputs.
         """
-        layer = figures.first_with_kernel(model)
+        layer = seen.first_with_kernel(model)
         if layer is None:
             return None
         kernel = keras.ops.convert_to_numpy(layer.kernel)
@@ -207,7 +207,7 @@ printf '{{"signature_name": "image_bytes", "instances": [{{"b64": "%s"}}]}}' \\
             kernel = kernel.reshape(*self.shape, -1)
         if kernel.ndim != 4:
             return None
-        return figures.filters_section(plots, kernel, names, self.shape[:2])
+        return seen.filters_section(plots, kernel, names, self.shape[:2])
 
 
 def _png_files(images) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.lab.inputs.signatures import Signature, signature
-from recipes.lab.report import figures, page
+from recipes.lab.report import page, seen
 
 NOT_STATED = "not stated"  # a unit that the source of the data does not give
 
@@ -180,10 +180,10 @@ printf '%s' '{{"signature_name": "columns", "instances": [{{{example}}}]}}' |
 
     def weights_section(self, plots: Path, model, names: list[str]):
         """Return the section with the weights of the first layer, if any."""
-        layer = figures.first_with_kernel(model)
+        layer = seen.first_with_kernel(model)
         if layer is None or layer.kernel.shape[0] != len(self.columns):
             return None
-        return figures.bars_section(
+        return seen.bars_section(
             plots / "weights.png",
             heading="The weights of the first layer",
             caption="What a standard deviation more of a column adds to the "

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from recipes.lab.report import page
-from recipes.lab.report.figures import STRIP
+from recipes.lab.report.page import STRIP
 
 
 def samples_section(plots: Path, pictures):

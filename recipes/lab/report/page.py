@@ -19,6 +19,7 @@ import zoo
 from recipes.lab import files, terminal
 from recipes.lab.files import SCHEMA
 
+STRIP = 10  # pictures in a row
 FRAME_MS = 600  # of an animated picture
 MAILED_BYTES = 500_000  # of a PNG in the page; photographs go as JPEG
 

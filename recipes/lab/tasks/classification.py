@@ -12,7 +12,7 @@ from recipes.lab.data.splits import Data, Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.inputs.signatures import Signature, in_a_call
 from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
-from recipes.lab.report import figures, page
+from recipes.lab.report import classified, page
 from recipes.lab.tasks import evidence
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
@@ -225,20 +225,22 @@ print(answer["class_name"], answer["probabilities"])
             for metric in self.metrics
         }
         sections = [
-            figures.classes_section(labels, predicted, names, examples),
-            figures.mistakes_section(
+            classified.classes_section(labels, predicted, names, examples),
+            classified.mistakes_section(
                 *(plots, inputs, scores.split.inputs),
                 *(labels, predicted, confidences, names),
             ),
         ]
-        if len(names) <= figures.DRAWN_CLASSES:
-            counts = figures.count_confusions(labels, predicted, len(names))
+        if len(names) <= classified.DRAWN_CLASSES:
+            counts = classified.count_confusions(labels, predicted, len(names))
             sections.insert(
-                0, figures.confusion_section(plots, counts, names, examples)
+                0, classified.confusion_section(plots, counts, names, examples)
             )
         if weights := inputs.weights_section(plots, model, names):
             sections.append(weights)
-        headline = figures.headline(labels == predicted, confidences, examples)
+        headline = classified.headline(
+            labels == predicted, confidences, examples
+        )
         return Parts(headline, facts, [], sections)
 
     def explain(

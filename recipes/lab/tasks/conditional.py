@@ -16,7 +16,7 @@ from recipes.lab.metrics import (
     FID,
     REAL_FID,
 )
-from recipes.lab.report import figures, generated
+from recipes.lab.report import classified, generated, page
 from recipes.lab.tasks.generation import (
     SEED,
     Generation,
@@ -141,10 +141,10 @@ takes codes, too.
             "has seen drawn pictures only.</p>"
         )
         shown = [
-            np.flatnonzero(labels == label)[: figures.STRIP]
-            for label in np.unique(labels)[: figures.STRIP]
+            np.flatnonzero(labels == label)[: page.STRIP]
+            for label in np.unique(labels)[: page.STRIP]
         ]
-        _, _, table = figures.classes_section(
+        _, _, table = classified.classes_section(
             labels, self._taken_for(scores.outputs), names, "pictures drawn"
         )
         caption = (

@@ -11,7 +11,7 @@ from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.inputs.tables import Tables
 from recipes.lab.metrics import MSE, PSNR
-from recipes.lab.report import figures, generated
+from recipes.lab.report import encoded, generated, page
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import psnr, squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
@@ -184,7 +184,7 @@ print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
             generated.labels_section(
                 plots, of_labels, of_style, [c.title for c in self._style()]
             ),
-            figures.strips_section(
+            encoded.strips_section(
                 plots, [truth, scores.outputs], errors, labels
             ),
         ]
@@ -196,7 +196,7 @@ print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
     def _typical_rows(self) -> np.ndarray:
         """Return the mean training row of each class."""
         rows, labels = self.data.train.inputs, self._labels(self.data.train)
-        count = min(self.data.num_classes, figures.STRIP)
+        count = min(self.data.num_classes, page.STRIP)
         return np.stack([rows[labels == i].mean(axis=0) for i in range(count)])
 
     def _rows_of_style(self) -> np.ndarray:
@@ -206,7 +206,7 @@ print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
         for i in range(self.data.num_classes, rows.shape[1]):
             ends = np.quantile(rows[:, i], (0.02, 0.98))
             label = (i - self.data.num_classes) * 3 % len(typical)
-            moved = np.tile(typical[label], (figures.STRIP, 1))
-            moved[:, i] = np.linspace(*ends, figures.STRIP)
+            moved = np.tile(typical[label], (page.STRIP, 1))
+            moved[:, i] = np.linspace(*ends, page.STRIP)
             found.append(moved)
         return np.concatenate(found).astype("float32")

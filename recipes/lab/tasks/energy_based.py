@@ -15,7 +15,7 @@ from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.noise import ASKED, drawn_from_seed
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import MSE, PSEUDO_LIKELIHOOD
-from recipes.lab.report import figures, generated
+from recipes.lab.report import encoded, generated, page, seen
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
@@ -204,7 +204,7 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
     def draw_few(self, model: keras.Model) -> np.ndarray:
         """Return where a few chains come to that begin at the same noise."""
         machine = model.get_layer("machine")
-        pictures, _ = run_chains(machine, SEED, figures.STRIP)
+        pictures, _ = run_chains(machine, SEED, page.STRIP)
         return pictures.numpy().reshape(-1, *self.inputs.shape)
 
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
@@ -229,7 +229,7 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
             "knows of each pixel, given all others.</p>"
         )
         shape = (-1, *self.inputs.shape)
-        drawn, _ = run_chains(machine, SEED, 10 * figures.STRIP)
+        drawn, _ = run_chains(machine, SEED, 10 * page.STRIP)
         chains = [
             run_chains(machine, SEED + 1, CHAINS, steps)[0] for steps in SHOWN
         ]
@@ -243,11 +243,11 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
         before = [
             generated.samples_section(plots, drawn.numpy().reshape(shape)),
             generated.chains_section(plots, chains.reshape(shape), SHOWN),
-            figures.strips_section(plots, rows, errors, labels),
+            encoded.strips_section(plots, rows, errors, labels),
         ]
         after = [
-            figures.filters_section(plots, kernel, [], ()),
-            figures.code_map_section(plots, codes, labels, names),
+            seen.filters_section(plots, kernel, [], ()),
+            encoded.code_map_section(plots, codes, labels, names),
         ]
         return Parts(headline, facts, before, after)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from recipes.lab.report import explaining, figures
+from recipes.lab.report import explaining, page, seen
 from recipes.lab.tasks.scores import Scores
 
 FEW_PIXELS = 96 * 96  # larger images take their time: fewer are looked at
@@ -49,7 +49,7 @@ def sections(
         caption = f"Nobody can tell. {escape(str(error))}"
         return [("What the answers come from", caption, "")]
     images = scores.split.inputs
-    columns = figures.STRIP if max(map(len, names)) <= figures.SHORT else 8
+    columns = page.STRIP if max(map(len, names)) <= seen.SHORT else 8
     if np.prod(images.shape[1:3]) > FEW_PIXELS:
         columns = 5
     # What is usual is no evidence: black around digits, not in photos.
@@ -98,7 +98,7 @@ def _evidence(model, answer, scores, names, plots, columns, color):
         if len(chosen[part]):
             shown = {label: values[part] for label, values in maps.items()}
             strips[name] = given[0][part], texts[part], shown
-    return figures.evidence_section(plots, strips, remark)
+    return seen.evidence_section(plots, strips, remark)
 
 
 def _classes(model, answer, names, plots, columns, color, seed):
@@ -109,7 +109,7 @@ def _classes(model, answer, names, plots, columns, color, seed):
     ).images
     sure = answer(pictures)[shown, shown]
     texts = [f"{names[i]}\n{sure[i]:.1%}" for i in shown]
-    return figures.preferred_section(plots, pictures, texts, columns)
+    return seen.preferred_section(plots, pictures, texts, columns)
 
 
 def _units(model, layers, plots, seed):
@@ -121,7 +121,7 @@ def _units(model, layers, plots, seed):
         name: explaining.maximize(model, shown, name, seed=seed).images
         for name in layers
     }
-    layer = figures.first_with_kernel(model)
+    layer = seen.first_with_kernel(model)
     selectivity = None
     kernel = layer and keras.ops.convert_to_numpy(layer.kernel)
     if layer and kernel.ndim == 4 and min(kernel.shape[:2]) > 1:
@@ -131,4 +131,4 @@ def _units(model, layers, plots, seed):
             explaining.orientation_selectivity(filters).mean()
             for filters in (kernel, random)
         )
-    return [figures.units_section(plots, pictures, selectivity)]
+    return [seen.units_section(plots, pictures, selectivity)]

@@ -19,7 +19,7 @@ from recipes.lab.metrics import (
     FID,
     REAL_FID,
 )
-from recipes.lab.report import figures, generated
+from recipes.lab.report import generated, page
 from recipes.lab.tasks.frechet import frechet_distance
 from recipes.lab.tasks.reconstruction import pixels_in
 from recipes.lab.tasks.scores import Parts, Scores, predict
@@ -224,7 +224,7 @@ takes codes, too.
 
     def draw_few(self, model: keras.Model) -> np.ndarray:
         """Return what a model draws of a few codes, always the same ones."""
-        few = self.data.validation[: figures.STRIP]
+        few = self.data.validation[: page.STRIP]
         return predict(model, self._codes_for(few))
 
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
@@ -257,9 +257,9 @@ takes codes, too.
             "picture and takes them for all classes alike: "
             f"{len(names)} at most.</p>"
         )
-        nearest = nearest_images(pictures[: figures.STRIP], self.data.train)
+        nearest = nearest_images(pictures[: page.STRIP], self.data.train)
         before = [
-            generated.samples_section(plots, pictures[: 10 * figures.STRIP]),
+            generated.samples_section(plots, pictures[: 10 * page.STRIP]),
             generated.shares_section(
                 *(names, shares_of(probabilities)),
                 np.bincount(self.data.train.targets, minlength=len(names)),
@@ -268,7 +268,7 @@ takes codes, too.
         after = [
             self._between_section(model, codes, plots),
             generated.nearest_section(
-                plots, pictures[: figures.STRIP], in_unit_range(nearest)
+                plots, pictures[: page.STRIP], in_unit_range(nearest)
             ),
         ]
         return Parts(headline, facts, before, after)

@@ -10,7 +10,7 @@ import numpy as np
 import zoo
 from recipes.lab.data.splits import Split
 from recipes.lab.metrics import FACTOR_CORRELATION, NLL, OTHER_CORRELATION
-from recipes.lab.report import figures, generated, page
+from recipes.lab.report import generated, page
 from recipes.lab.tasks.scores import Parts, Scores, predict
 from recipes.lab.tasks.variational import Likelihoods, VariationalGeneration
 
@@ -108,7 +108,7 @@ def correlations(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return values.T @ codes / len(values)
 
 
-def moved_codes(codes, count: int, some, steps: int = figures.STRIP):
+def moved_codes(codes, count: int, some, steps: int = page.STRIP):
     """Return codes with one number moved, `(count * len(some) * steps, ...)`.
 
     Each goes through the range that it has, but for a hundredth at each end.

@@ -13,7 +13,7 @@ from recipes.lab.data.splits import Data, Head, Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import ACCURACY, MEAN_SCORE, R2, named
-from recipes.lab.report import figures, page
+from recipes.lab.report import page
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
 SHOWN = 12  # examples with all of their answers
@@ -220,7 +220,7 @@ installed, `zoo.load_model("{name}")` returns the Keras model, and
         numbers = [head for head in heads if not _has_classes(head)]
         if numbers:
             sections.append(
-                figures.truths_section(
+                numbers.truths_section(
                     plots,
                     {
                         f"{head.name}, {head.unit}": (

@@ -12,7 +12,7 @@ import zoo
 from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.inputs.signatures import Signature, signature
 from recipes.lab.metrics import EXCESS_CROSS_ENTROPY, MSE, PSNR
-from recipes.lab.report import figures
+from recipes.lab.report import encoded, seen
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 
 SEED = 0  # of the noise of what is scored, the same for every run
@@ -246,10 +246,10 @@ pixels in [0, 1], for what rescales them comes before it.
             "<p>is the mean squared error of a pixel, on a scale from 0 to 1, "
             f"over the {len(test):,} test images: {decibels}.</p>"
         )
-        before = [figures.strips_section(plots, rows, errors, labels)]
+        before = [encoded.strips_section(plots, rows, errors, labels)]
         after = [
-            figures.code_map_section(plots, codes, labels, names),
-            figures.drawings_section(plots, drawings),
+            encoded.code_map_section(plots, codes, labels, names),
+            seen.drawings_section(plots, drawings),
         ]
         return Parts(headline, facts, before, after)
 

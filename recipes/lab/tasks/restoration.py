@@ -13,7 +13,7 @@ from recipes.lab.data.splits import Data, Split, in_unit_range
 from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import PSNR, SHARPNESS, SSIM
-from recipes.lab.report import figures, page
+from recipes.lab.report import encoded, page
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import psnr, squared_errors
 from recipes.lab.tasks.scores import (
@@ -169,7 +169,7 @@ With the package installed, `zoo.load_model("{name}")` is the Keras model.
 
     def draw_few(self, model: keras.Model) -> np.ndarray:
         """Return what a model makes of a few validation images."""
-        return predict(model, self.data.validation.inputs[: figures.STRIP])
+        return predict(model, self.data.validation.inputs[: page.STRIP])
 
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
         """Return what the report says of the model; see `Classification`."""
@@ -217,7 +217,7 @@ With the package installed, `zoo.load_model("{name}")` is the Keras model.
             f"{said['wiener_'][0]} of that.</p>"
         )
         errors = squared_errors(scores.outputs, truth)
-        before = [figures.restorations_section(plots, rows, errors, table)]
+        before = [encoded.restorations_section(plots, rows, errors, table)]
         return Parts(headline, facts, before, [])
 
 

@@ -17,7 +17,7 @@ from recipes.lab.inputs.images import Images
 from recipes.lab.inputs.noise import Noise
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import KL, NEGATIVE_ELBO, NLL
-from recipes.lab.report import figures, generated, page
+from recipes.lab.report import encoded, generated, page
 from recipes.lab.tasks.generation import (
     answer_in,
     between_codes,
@@ -227,7 +227,7 @@ codes, `model.get_layer("decoder")` takes codes.
     def draw_few(self, model: keras.Model) -> np.ndarray:
         """Return what a model draws of a few codes, always the same ones."""
         decoder = model.get_layer("decoder")
-        codes = Noise(decoder.input_shape[1]).draw(SEED, figures.STRIP)
+        codes = Noise(decoder.input_shape[1]).draw(SEED, page.STRIP)
         return predict(decoder, codes.numpy())
 
     def report(self, model: keras.Model, scores: Scores, plots: Path) -> Parts:
@@ -255,7 +255,7 @@ codes, `model.get_layer("decoder")` takes codes.
             f"{self.importance_samples:,} codes. The bound that training "
             f"improves is {elbo}.</p>"
         )
-        drawn = Noise(codes.shape[1]).draw(SEED, 10 * figures.STRIP).numpy()
+        drawn = Noise(codes.shape[1]).draw(SEED, 10 * page.STRIP).numpy()
         rows = [
             *(in_unit_range(test.inputs), in_unit_range(scores.inputs)),
             scores.outputs,
@@ -265,13 +265,13 @@ codes, `model.get_layer("decoder")` takes codes.
         if codes.shape[1] == 2:
             whole = generated.plane_section(plots, predict(decoder, plane()))
         else:
-            most = np.argsort(-activity, kind="stable")[: figures.STRIP]
+            most = np.argsort(-activity, kind="stable")[: page.STRIP]
             whole = generated.traversal_section(
                 plots, predict(decoder, traversal(codes, most)), codes.shape[1]
             )
         before = [
             generated.samples_section(plots, predict(decoder, drawn)),
-            figures.strips_section(plots, rows, -bounds[1], labels),
+            encoded.strips_section(plots, rows, -bounds[1], labels),
         ]
         after = [
             _bounds_section(plots, bounds),
@@ -280,7 +280,7 @@ codes, `model.get_layer("decoder")` takes codes.
                 "the codes of two test images, on a straight line",
             ),
             whole,
-            figures.code_map_section(plots, codes, labels, names),
+            encoded.code_map_section(plots, codes, labels, names),
         ]
         return Parts(headline, facts, before, after)
 
