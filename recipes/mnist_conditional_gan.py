@@ -8,8 +8,9 @@ Generator and discriminator both know the label: a good picture of another digit
 does not pass. How good are pictures that one can ask for? Good enough to learn
 from, if they are as good as real ones. So a small CNN is trained on as many
 drawn pictures as there are training images, and scored on the real test images:
-train on synthetic, test on real (TSTR). Expect 98.4 %. The same network,
-trained on the real ones, is beside it.
+train on synthetic, test on real (TSTR). Expect 98.4 %, and 85.3 % of clothes
+with the second command. The same network, trained on the real ones, is beside
+it.
 
 Reference: Mirza and Osindero 2014; Miyato and Koyama 2018 (projection);
 Mescheder, Geiger and Nowozin 2018 (penalty); Esteban, Hyland and Raetsch 2017
