@@ -71,6 +71,7 @@ def train(config: Config) -> dict[str, float]:
             return model, history
 
         model, history = fit(config.hidden_units, data.train, "train")
+        model = _bounded(model)
         fitted = task.score(model, data.train, quiet=True)
         wide, wide_history = fit(config.wide_units, data.train, "wide")
         wide = task.score(wide, data.train, quiet=True)
@@ -89,6 +90,17 @@ def train(config: Config) -> dict[str, float]:
             *(task, model, scores, history, wide_history, *histories),
             sections=[_tables(data, fitted, wide, scores)],
         )
+
+
+def _bounded(model):
+    """Return a network whose answers are probabilities, however many units.
+
+    Squares are least with an output that knows no bounds.
+    """
+    import keras
+
+    outputs = keras.layers.ReLU(max_value=1.0, name="bounds")(model.output)
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def _accuracy(scores):

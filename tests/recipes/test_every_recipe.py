@@ -66,7 +66,7 @@ EVERY_PHASE = {
         "widths": (0.05,),
     },
     "fashion_mnist_hydranet": {"also": (2,)},
-    "infert_ann": {"folds": 2, "wide_units": 2},
+    "infert_ann": {"folds": 2, "hidden_units": 4, "wide_units": 2},
     "mnist_autoencoder": {"code_lengths": (4,)},
     "mnist_dbn": {"hidden_units": (16, 12)},
     "mnist_dcign": {"importance_samples": 5},
