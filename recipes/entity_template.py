@@ -137,7 +137,7 @@ def _sentences(run, scores, alone):
         f"The first {len(rows)} names of the test set: what they name, and "
         "what the template and the word alone take them for."
     )
-    html = f'<div class="wide">{page.table(rows, header)}</div>'
+    html = page.table(rows, header)
     return lambda plots: ("Names in their sentences", caption, html)
 
 

@@ -121,8 +121,50 @@ def test_recipes_with_other_metrics_share_a_page(change, tmp_path):
     text = (tmp_path / "runs/comparison.html").read_text(encoding="utf-8")
     assert "These runs have no metric in common." in text
     assert "other&lt;i&gt;" in text and "<i>" not in text
-    alts = Tables(tmp_path / "runs/comparison.html").alts
-    assert alts and not any("other" in alt for alt in alts)
+    page = Tables(tmp_path / "runs/comparison.html")
+    assert page.alts and not any("other" in alt for alt in page.alts)
+    header, one, other = page.tables[0]
+    numbers = {n: (one[i], other[i]) for i, n in enumerate(header)}
+    assert numbers["Test MSE"] == ("–", "0.50000")
+    assert "%" in numbers["Test accuracy"][0]
+    assert numbers["Test accuracy"][1] == "–"
+    assert "<h2>Loss of mnist_cnn</h2>" in text  # another's is no such loss
+
+
+def test_a_sample_is_no_result(change, tmp_path):
+    change("mnist_cnn-sample/1", accuracy=0.5, errors=[0.1])
+    change("mnist_cnn-sample/2", accuracy=0.6, errors=[0.1], seed=1)
+    assert main(["compare", "mnist_cnn-sample"]) == 0
+    text = (tmp_path / "runs/comparison.html").read_text(encoding="utf-8")
+    assert '<p class="notice">A demonstration, not a result' in text
+    assert "On the test set of digits" in text
+
+
+def test_a_run_that_goes_on_is_drawn_from_where_it_began(change, tmp_path):
+    change("a/1", errors=[0.2, 0.1])
+    continued = {"run": "a/1", "epochs": 2, "commit": "x", "checkpoint": "y"}
+    change("a/2", errors=[0.05, 0.04], continued=continued)
+    change("a/3", errors=[0.05, 0.06], continued=continued, seed=1)
+    assert main(["compare", "a"]) == 0
+    page = Tables(tmp_path / "runs/comparison.html")
+    errors = next(alt for alt in page.alts if "validation by epoch" in alt)
+    assert "10 at 2" in errors and " 5 at 4" in errors
+    results, differing, _ = page.tables
+    assert results[1][0] == "from the beginning"
+    assert ["continued", "", "a/1 after 2 epochs"] in differing
+    text = (tmp_path / "runs/comparison.html").read_text(encoding="utf-8")
+    assert "through the means of up to 2 seeds" in text
+
+
+def test_devices_make_no_other_training(change, tmp_path):
+    change("a/1", accuracy=0.98, errors=[0.1])
+    change("a/2", accuracy=0.99, errors=[0.1], seed=1, cpu_devices=2)
+    change("b/1", accuracy=0.97, errors=[0.1], epochs=7)
+    change("b/2", accuracy=0.97, errors=[0.1], epochs=7, learning_rate=1e-6)
+    assert main(["compare", "a", "b"]) == 0
+    text = (tmp_path / "runs/comparison.html").read_text(encoding="utf-8")
+    assert "98.50 ± 0.71 %" in text
+    assert "Devices are not among them" in text
 
 
 @pytest.mark.parametrize(

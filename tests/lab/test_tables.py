@@ -205,7 +205,7 @@ def test_rows_are_shown_as_a_table(tmp_path):
     html = Tables(COLUMNS).gallery(
         tmp_path / "a.png", np.array([[1.5, 2]]), ["yes →\nno"], "a row"
     )
-    for text in ("<table>", "length (cm)", "yes → no", "1.5"):
+    for text in ("<table", "length (cm)", "yes → no", "1.5"):
         assert text in html
     assert [*tmp_path.iterdir()] == []
 

@@ -41,6 +41,7 @@ figcaption { color: var(--soft); font-size: 14px; }
 article img { width: 100%; max-height: 300px; object-fit: contain; }
 article table { width: 100%; margin-top: 12px; font-size: 14px; }
 article th, article td { padding-right: 12px; }
+article tbody th { white-space: normal; }
 code { font-size: 14px; overflow-wrap: anywhere; }
 """
 
@@ -131,7 +132,10 @@ def _exhibit(
         )
         for format, facts in record["formats"].items()
     ]
-    table = page.table(formats, ["", "size", "one answer", scored.words])
+    header = ["", "size", "one answer", scored.words]
+    if not any(score for *_, score in formats):
+        formats, header = [row[:-1] for row in formats], header[:-1]
+    table = page.table(formats, header)
     return task.hub_task.replace("-", " ").capitalize(), (
         f"<article>\n<h3>{escape(name)}</h3>\n"
         f'<p class="caption">{escape(about(record["recipe"]))}</p>\n'

@@ -256,7 +256,7 @@ which takes a dictionary of `dna` and `cpg`.
             for text, dna, row in zip(texts, letters, cells, strict=True)
         ]
         header = ("", "DNA", "nearest sites of each cell, ● methylated")
-        return f'<div class="wide">{page.table(rows, header)}</div>'
+        return page.table(rows, header)
 
     def weights_section(self, plots: Path, model, names: list[str]):
         """Return None: what the first layer looks for is for the recipe."""

@@ -176,7 +176,7 @@ printf '%s' '{{"signature_name": "columns", "instances": [{{{example}}}]}}' |
             for text, row in zip(texts, rows, strict=True)
         ]
         header = ["", *(column.title for column in self.columns)]
-        return f'<div class="wide">{page.table(body, header)}</div>'
+        return page.table(body, header)
 
     def weights_section(self, plots: Path, model, names: list[str]):
         """Return the section with the weights of the first layer, if any."""

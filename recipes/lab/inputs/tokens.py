@@ -238,7 +238,7 @@ printf '%s' '{{"instances": ["{example}"]}}' |
             (" ".join(text.split()), words)
             for text, words in zip(texts, self.write(tokens), strict=True)
         ]
-        return f'<div class="wide">{page.table(rows, ("", "text"))}</div>'
+        return page.table(rows, ("", "text"))
 
     def weights_section(self, plots: Path, model, names: list[str]):
         """Return None: a first layer of words is no picture."""

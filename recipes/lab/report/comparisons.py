@@ -46,7 +46,7 @@ class Panel:
 
 
 def by_epoch(
-    histories: Sequence[dict], metric: str, factor: float = 1
+    histories: Sequence[dict], metric: str, factor: float = 1, after: int = 0
 ) -> dict[int, list[float]]:
     """Return a metric of several trainings by epoch, for a `Panel`.
 
@@ -54,6 +54,7 @@ def by_epoch(
         histories: What `fit` returned for each seed.
         metric: Its name there.
         factor: What it is multiplied by.
+        after: Epochs that had been trained before.
 
     Returns:
         Number of the epoch to a value for each training, as far as all go.
@@ -61,7 +62,7 @@ def by_epoch(
     curves = zip(*(history[metric] for history in histories), strict=False)
     return {
         epoch: [factor * value for value in values]
-        for epoch, values in enumerate(curves, start=1)
+        for epoch, values in enumerate(curves, start=after + 1)
     }
 
 
@@ -84,6 +85,7 @@ def panels_section(
     panels: Sequence[Panel],
     columns: int = 2,
     html: str = "",
+    named: bool = False,
 ):
     """Return a section with plots side by side, and one legend for all.
 
@@ -99,6 +101,7 @@ def panels_section(
         panels: What is plotted.
         columns: How many plots there are in a row.
         html: What comes below, for example a table.
+        named: Whether a single line has a legend, too.
     """
     from matplotlib.figure import Figure
 
@@ -130,13 +133,14 @@ def panels_section(
             axes.set_ylabel("")
         if shared and i + columns < len(panels):
             axes.set_xlabel("")
-    if len(handles) > 1:
+    if len(handles) > 1 or named:
         _add_legend(figure, handles)
     picture = page.figure_html(plots / f"{name}.png", figure, _in_words(panels))
-    seeds = _most_seeds(panels)
-    if seeds > 1:
+    counts = _seeds(panels)
+    if max(counts) > 1:
+        seeds = f"{'up to ' * (len(counts) > 1)}{max(counts)} seeds"
         caption += (
-            f" Lines go through the means of {seeds} seeds, bands from the "
+            f" Lines go through the means of {seeds}, bands from the "
             "lowest to the highest"
         )
         caption += "; ± is the standard deviation." if html else "."
@@ -159,13 +163,14 @@ def _add_legend(figure, handles: dict) -> None:
         legend.remove()
 
 
-def _most_seeds(panels) -> int:
-    return max(
+def _seeds(panels) -> set[int]:
+    """Return how many values a point is the mean of."""
+    return {
         len(seeds)
         for panel in panels
         for line in panel.lines.values()
         for seeds in line.values()
-    )
+    }
 
 
 def _styles(panels) -> dict[str, dict]:

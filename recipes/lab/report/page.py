@@ -9,6 +9,7 @@ import base64
 import io
 import itertools
 import math
+import re
 import warnings
 from html import escape
 from pathlib import Path
@@ -23,6 +24,7 @@ STRIP = 10  # pictures in a row
 FRAME_MS = 600  # of an animated picture
 MAILED_BYTES = 500_000  # of a PNG in the page; photographs go as JPEG
 
+_NUMBER = re.compile(r"[<+–-]?(\d|$)")
 INK, FAINT = "#1c2733", "#d5dce3"
 TRAINING, VALIDATION = "#d9730d", "#1f6fb2"
 
@@ -53,8 +55,13 @@ td:not(:last-child), thead th:not(:first-child, :last-child) {
   text-align: right; }
 th, td:not(:last-child) { white-space: nowrap; }
 td:last-child { overflow-wrap: anywhere; }
+.numbers td:last-child, .numbers thead th:last-child { text-align: right;
+  padding-right: 0; white-space: nowrap; }
 img, tr { break-inside: avoid; }
 .wide { overflow-x: auto; }
+@media (max-width: 520px) { main { padding: 24px 16px 48px; }
+  th, td { padding-right: 12px; } tbody th { white-space: normal; }
+  td:last-child { overflow-wrap: break-word; } }
 """
 
 # Below a cell the colors are those of the notebook.
@@ -194,7 +201,14 @@ def _rendered(figure, kind: str, dpi: int = 144) -> bytes:
 
 
 def table(rows, header=()) -> str:
-    """Return a table of texts; the first of a row is its heading."""
+    """Return a table of texts; the first of a row is its heading.
+
+    Where it is wider than the page, it is moved in a frame of its own.
+    """
+    rows = [[*row] for row in rows]
+    last = [row[-1] for row in rows]
+    numbers = bool(header) and all(map(_NUMBER.match, last))
+    style = ' class="numbers"' if numbers else ""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th>'
@@ -203,7 +217,10 @@ def table(rows, header=()) -> str:
         for name, *cells in rows
     )
     head = f"<thead><tr>{head}</tr></thead>\n" if header else ""
-    return f"<table>\n{head}<tbody>\n{body}\n</tbody>\n</table>"
+    return (
+        f'<div class="wide"><table{style}>\n{head}<tbody>\n{body}\n</tbody>\n'
+        "</table></div>"
+    )
 
 
 def short(name: str) -> str:

@@ -50,10 +50,26 @@ class Finished:
         return self.record["recipe"]
 
     @property
+    def data(self) -> str:
+        """Name of the data."""
+        return self.record["dataset"]
+
+    @property
     def settings(self) -> dict:
         """What flags and data say, but for luck and speed."""
         settings = said(self.record["settings"])
         return {k: v for k, v in settings.items() if k not in _SAME}
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it trained on a sample, or for one epoch of a dry run."""
+        sample = self.folder.resolve().parent.name.endswith("-sample")
+        return sample or self.record["settings"]["dry_run"]
+
+    @property
+    def epochs_before(self) -> int:
+        """Epochs of the run that this one continues."""
+        return self.settings.get("continued", {}).get("epochs", 0)
 
     @property
     def unsaid(self) -> tuple:
@@ -94,12 +110,24 @@ def compare(names: Sequence[str], output: Path) -> Path:
             _settings_section(groups),
             _runs_section(groups),
         ]
-    recipes = dict.fromkeys(run.recipe for run in runs.values())
-    title = f"{len(runs)} runs of {' and '.join(recipes)}"
+    recipes = [*dict.fromkeys(run.recipe for run in runs.values())]
+    title = f"{len(runs)} runs of {_listed(recipes)}"
+    notice = ""
+    if any(run.is_demonstration for run in runs.values()):
+        notice = (
+            "A demonstration, not a result: there are dry runs, or runs on a "
+            "small sample, among these."
+        )
     files.write_atomically(
-        output, page.page(title, _headline(groups), sections)
+        output, page.page(title, _headline(groups), sections, notice)
     )
     return output
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as people list them."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 # --- finding the runs -----------------------------------------------------
@@ -185,16 +213,29 @@ def _names(groups: list[list[Finished]]) -> list[str]:
     for run in first:
         parts = [run.recipe] if len(by_recipe) > 1 else []
         parts += [
-            f"{name.replace('_', ' ')} {_write(run.settings.get(name))}"
+            _part(name, run.settings.get(name))
             for name in by_recipe[run.recipe]
             if name != "data_checksum"  # which tells nobody anything
         ]
         names.append(", ".join(parts))
     if len({*names}) < len(names) or max(map(len, names)) > LONGEST:
-        names = [f"{run.folder.parent.name}/{run.folder.name}" for run in first]
+        names = [_by_folder(group) for group in groups]
     if len({*names}) < len(names):
-        names = [str(run.folder) for run in first]
+        names = [_listed([str(run.folder) for run in g]) for g in groups]
     return names
+
+
+def _part(name: str, value) -> str:
+    """Return a setting as a part of a name."""
+    if name == "continued" and value is None:
+        return "from the beginning"
+    return f"{name.replace('_', ' ')} {_write(value)}"
+
+
+def _by_folder(group: list[Finished]) -> str:
+    """Name runs of one training by their folders, the first at least."""
+    first, *others = (f"{r.folder.parent.name}/{r.folder.name}" for r in group)
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _differing(runs: list[Finished]) -> list[str]:
@@ -213,6 +254,8 @@ def _write(value) -> str:
     """Return a setting for people."""
     if isinstance(value, list):
         return " ".join(map(_write, value))
+    if isinstance(value, dict) and "run" in value:  # that it continues
+        return f"{value['run']} after {value['epochs']} epochs"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "–" if value is None else str(value)
@@ -222,14 +265,11 @@ def _write(value) -> str:
 
 
 def _metrics(groups) -> list[str]:
-    """Return the metrics that every run has."""
-    runs = [run for group in groups.values() for run in group]
-    return in_order(
-        name
-        for name in runs[0].record["metrics"]
-        if not name.startswith("train_")
-        and all(name in run.record["metrics"] for run in runs)
-    )
+    """Return what runs were measured by: first what each of them has."""
+    runs = [run.record["metrics"] for group in groups.values() for run in group]
+    names = dict.fromkeys(name for metrics in runs for name in metrics)
+    ordered = in_order(n for n in names if not n.startswith("train_"))
+    return sorted(ordered, key=lambda name: not all(name in m for m in runs))
 
 
 def _values(group: list[Finished], name: str) -> list[float]:
@@ -238,15 +278,17 @@ def _values(group: list[Finished], name: str) -> list[float]:
 
 def _spread(group: list[Finished], name: str) -> str:
     """Return a metric of a group: the mean, and the deviation of seeds."""
+    if any(name not in run.record["metrics"] for run in group):
+        return "–"
     return write_spread(named(name), _values(group, name))
 
 
 def _headline(groups) -> str:
     """Return which training is best, by the first metric that all have."""
-    shared = _metrics(groups)
-    if not shared:
+    first = _metrics(groups)[0]
+    if any(_spread(group, first) == "–" for group in groups.values()):
         return "<p>These runs have no metric in common.</p>"
-    metric = named(shared[0])
+    metric = named(first)
     means = {
         name: statistics.mean(_values(group, metric.name))
         for name, group in groups.items()
@@ -275,54 +317,54 @@ def _results_section(groups):
                 ", ".join(str(run.record["seed"]) for run in group),
             )
         )
-    caption = "On the test set; ± is the standard deviation over seeds."
+    datasets = _listed([*dict.fromkeys(g[0].data for g in groups.values())])
+    caption = f"On the test set of {escape(datasets)}; ± is the standard "
+    caption += "deviation over seeds."
     if all(len(group) == 1 for group in groups.values()):
-        caption = "On the test set, one seed each: the next may turn out other."
-    html = f'<div class="wide">{page.table(rows, header)}</div>'
+        caption = (
+            f"On the test set of {escape(datasets)}, one seed each: the next "
+            "may turn out other."
+        )
+    html = page.table(rows, header)
     return "Results", caption, html
 
 
 def _curves_sections(plots: Path, groups):
     """Yield sections for what was watched on validation, first by time, too."""
-    names = dict.fromkeys(
-        name
-        for group in groups.values()
-        for name in group[0].history
-        if f"val_{name}" in group[0].history
-    )
-    for name in names:
-        shown = {
-            label: [run.history for run in group]
-            for label, group in groups.items()
-            if f"val_{name}" in group[0].history
-        }
+    several = len(groups) > 1
+    for i, (name, of, watched) in enumerate(_watched(groups)):
+        after = {k: group[0].epochs_before for k, group in watched.items()}
+        shown = {k: [r.history for r in group] for k, group in watched.items()}
         what = named(name).words
-        error = name.endswith("accuracy")
-        if error:
+        if name.endswith("accuracy"):
             what = what.lower().replace("accuracy", "error") + " (%)"
             shown = {k: [*map(_errors, v)] for k, v in shown.items()}
-        of = {"training": name, "validation": f"val_{name}"}
+        columns = {"training": name, "validation": f"val_{name}"}
         panels = [
             Panel(
-                {k: by_epoch(v, column) for k, v in shown.items()},
+                {
+                    k: by_epoch(v, column, after=after[k])
+                    for k, v in shown.items()
+                },
                 *("epoch", what),
                 title=title,
                 log_y=True,
             )
-            for title, column in of.items()
+            for title, column in columns.items()
         ]
         yield panels_section(
-            *(plots, name),
-            heading=_heading(what),
+            *(plots, f"{i}-{name}"),
+            heading=_heading(what) + of,
             caption="What a training value says is the mean over an epoch of "
             "learning; the model never learns from the validation data.",
             panels=panels,
+            named=several,
         )
-        if name != next(iter(names)):
+        if i > 0:
             continue
         yield panels_section(
             *(plots, f"{name}-by-time"),
-            heading=_heading(what) + " by time",
+            heading=_heading(what) + of + " by time",
             caption="The same in validation, by seconds of training. Of runs "
             "on different or busy machines it says little.",
             panels=[
@@ -332,7 +374,36 @@ def _curves_sections(plots: Path, groups):
                     log_y=True,
                 )
             ],
+            named=several,
         )
+
+
+def _watched(groups):
+    """Yield metrics of validation, whose they are, and groups that have them.
+
+    What a recipe calls its loss may be anything, so losses are compared within
+    recipes.
+    """
+    histories = [group[0].history for group in groups.values()]
+    names = dict.fromkeys(n for history in histories for n in history)
+    several = len({group[0].recipe for group in groups.values()}) > 1
+    for name in names:
+        watched = {
+            label: group
+            for label, group in groups.items()
+            if f"val_{name}" in group[0].history
+        }
+        if not (several and name.endswith("loss")):
+            if watched:
+                yield name, "", watched
+            continue
+        for recipe in dict.fromkeys(g[0].recipe for g in watched.values()):
+            of_recipe = {
+                label: group
+                for label, group in watched.items()
+                if group[0].recipe == recipe
+            }
+            yield name, f" of {recipe}", of_recipe
 
 
 def _heading(what: str) -> str:
@@ -384,11 +455,21 @@ def _settings_section(groups):
         values = [read(run) for run in runs.values()]
         if len({*values}) > 1:
             rows.append((name, *values))
-    caption = "All other settings are the same. An empty cell: it has none."
+    everything = [run for group in groups.values() for run in group]
+    remark = ""
+    if any(_devices(run) != _devices(everything[0]) for run in everything):
+        remark = " Devices are not among them: they make no other training."
     if not rows:
-        return "Settings", "All settings are the same.", ""
-    html = f'<div class="wide">{page.table(rows, ["", *runs])}</div>'
+        return "Settings", "All settings are the same." + remark, ""
+    caption = f"All other settings are the same.{remark} An empty cell: it has "
+    caption += "none."
+    html = page.table(rows, ["", *runs])
     return "Settings that differ", caption, html
+
+
+def _devices(run: Finished) -> list:
+    """Return what a run was trained on."""
+    return [run.record["settings"].get(n) for n in _SAME if n != "seed"]
 
 
 def _runs_section(groups):
@@ -400,4 +481,4 @@ def _runs_section(groups):
     ]
     caption = "Where each run is, and what starts it again."
     html = page.table(rows, ("", "Date", "Command"))
-    return "Runs", caption, f'<div class="wide">{html}</div>'
+    return "Runs", caption, html

@@ -341,7 +341,7 @@ print(zoo.generate_text(model, {listed}))
         if self.inputs.hub_kind == "text":
             rows = zip(self.inputs.write(inputs), *columns, strict=True)
             header = ("read", "written", "right")[: 1 + len(columns)]
-            return f'<div class="wide">{page.table(rows, header)}</div>'
+            return page.table(rows, header)
         texts = ["\nnot ".join(words) for words in zip(*columns, strict=True)]
         return self.inputs.gallery(path, inputs, texts, "; ".join(texts))
 
