@@ -1,12 +1,22 @@
-"""`python -m zoo` lists the models; `python -m zoo lenet5` shows one.
+"""Look at the models of the zoo, and ask those that are trained.
 
-`python -m zoo --lectures` goes through the course: networks in the order of
-teaching, the command that trains each, what it reaches and what the lectures
-say of it. `python -m zoo --chart` lists the 27 networks of van Veen's chart,
-their cells, and the models that are such networks.
+python -m zoo             lists the models
+python -m zoo lenet5      shows one: its docstring and its layers
+python -m zoo --lectures  goes through the course: networks in the order of
+                          teaching, the command that trains each, what it
+                          reaches and what the lectures say of it
+python -m zoo --chart     lists the 27 networks of van Veen's chart, their
+                          cells, and the models that are such networks
+
+Of trained models, and with a --help of their own:
+
+python -m zoo predict     answers to picture files
+python -m zoo serve       answers over HTTP
+python -m zoo playground  shows on a page what they make of a drawn digit
 """
 
 import codecs
+import difflib
 import importlib
 import inspect
 import io
@@ -42,6 +52,12 @@ def main(argv=None) -> int:
     if names and names[0] in ("-h", "--help"):
         print(__doc__)
         return 0
+    if len(names) > 1 and {"--lectures", "--chart"} & {*names}:
+        print(
+            "--lectures and --chart stand alone. Received: " + " ".join(names),
+            file=sys.stderr,
+        )
+        return 2
     if names == ["--lectures"]:
         print(COURSE.read_text(encoding="utf-8"), end="")
         return 0
@@ -60,17 +76,20 @@ def main(argv=None) -> int:
         if not hasattr(zoo, "create_model"):  # see there
             importlib.reload(zoo)
     try:
-        for name in names:
-            info = zoo.model_info(name)
+        for info in [zoo.model_info(name) for name in names]:
             with quiet():
-                model = zoo.create_model(name)
+                model = zoo.create_model(info.name)
             facts = f"{info.name}: {info.lecture} ({info.reference})"
             print(textwrap.fill(facts, WIDTH), "\n")
             print(inspect.getdoc(info.builder), "\n")
             print("Other arguments: see help(zoo.create_model).\n")
             model.summary(line_length=WIDTH, expand_nested=True)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        words = str(error)
+        if len(names) == 1:
+            near = difflib.get_close_matches(names[0], COMMANDS, 1)
+            words += f" Did you mean the command {near[0]}?" if near else ""
+        print(words, file=sys.stderr)
         return 2
     return 0
 

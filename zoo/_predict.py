@@ -94,14 +94,15 @@ class Classifier:
                 f"{export} takes {', '.join(self._predict.arguments)} and no "
                 "pictures; zoo.load_predictor asks it."
             )
-        if "probabilities" not in self._predict.outputs:
+        labels = Path(export) / "assets" / "labels.txt"
+        if "probabilities" not in self._predict.outputs or not labels.exists():
             raise ValueError(
                 f"{export} is no classifier: it answers with "
                 f"{', '.join(self._predict.outputs)}; zoo.load_predictor asks "
                 "it."
             )
         self._shape = shape
-        text = (Path(export) / "assets" / "labels.txt").read_text("utf-8")
+        text = labels.read_text("utf-8")
         self.labels = text.removesuffix("\n").split("\n")
         if not 1 <= self._top <= len(self.labels):
             raise ValueError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recipes.lab import terminal, verifier
-from recipes.lab.errors import NothingToDo, Preempted, RecipeError
+from recipes.lab.errors import NothingToDo, Preempted, RecipeError, UsageError
 from recipes.lab.flags import ONCE, check
 from recipes.lab.metrics import Metric
 from recipes.lab.settings import file_of, is_program
@@ -35,6 +35,18 @@ class Target(NamedTuple):
     def reached_by(self, value: float) -> bool:
         """Whether a value is as good as the floor; NaN never is."""
         return self.metric.is_reached(value, self.floor)
+
+    def check(self, floor: float) -> None:
+        """Refuse another floor that no value can reach, or every one does.
+
+        Raises:
+            UsageError: If it is no share, and the metric is one.
+        """
+        if self.metric.unit == "%" and not 0 <= floor <= 1:
+            raise UsageError(
+                f"--target is a share of 1 for {self.metric.name}, between 0 "
+                f"and 1. Received: {floor:g}"
+            )
 
 
 def command(train: Callable, config_class: type, targets: Sequence[Target]):
@@ -85,6 +97,8 @@ def run_command(
     )
     try:
         check(config)
+        if config.run.target is not None:
+            targets[0].check(config.run.target)
         if config.run.dry_run:
             names = {field.name for field in dataclasses.fields(config)}
             once = dict.fromkeys(names & ONCE, 1)
@@ -111,8 +125,8 @@ def run_command(
         value = metrics[target.metric.name]
         if not target.reached_by(value):
             return _fail(
-                f"{target.metric.name} {value:.4f} misses the target "
-                f"{target.floor:.4f}",
+                f"{target.metric.words} {target.metric.write(value)} misses "
+                f"the target, {target.metric.write(target.floor)}",
                 1,
             )
     return 0

@@ -97,7 +97,8 @@ class RunOptions:
     dry_run: bool = False
     """One epoch on embedded data, or --dataset, with full export and report."""
     target: float | None = None
-    """Exit with code 1 if the recipe's first metric misses this value."""
+    """Exit with code 1 if the recipe's first metric misses this value; of what
+    is said in percent, 0.99 is 99 %."""
 
     def __post_init__(self):
         # From Python a path may be a string. `--output-dir=~/results` reaches

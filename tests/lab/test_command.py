@@ -57,8 +57,16 @@ def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(
     arguments = (recipe.Config, (Target(ACCURACY, 0.9),), ["--target", floor])
     assert command.run_command(lambda config: metrics, *arguments) == code
     said = capsys.readouterr().err
-    missed = "error: test_accuracy 0.5000 misses the target 0.5100\n"
+    missed = "error: Test accuracy 50.00 % misses the target, 51.00 %\n"
     assert said == (missed if code else "")
+
+
+@pytest.mark.parametrize("floor", ["99", "1.01", "-0.1"])
+def test_a_target_that_is_no_share_is_refused_at_once(floor, capsys):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+    arguments = (recipe.Config, (Target(ACCURACY, 0.9),), ["--target", floor])
+    assert command.run_command(lambda config: 1 / 0, *arguments) == 2
+    assert "--target is a share of 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

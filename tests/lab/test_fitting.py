@@ -299,10 +299,10 @@ def test_checkpoints_of_another_model_are_refused(recipe):
 
 
 def test_a_run_records_what_it_is_and_a_missed_target_is_exit_code_1(recipe):
-    end = recipe("--epochs", 1, "--seed", 3, "--target", 1.01)
+    end = recipe("--epochs", 1, "--seed", 3, "--target", 1)
     assert end.code == 1
-    assert "error: test_accuracy " in end.err
-    assert "misses the target 1.0100" in end.err
+    assert "error: Test accuracy " in end.err
+    assert "misses the target, 100.00 %" in end.err
     config = json.loads((end.folder / "config.json").read_text())
     assert config["settings"]["seed"] == 3
     assert config["settings"]["dataset"] == "digits"

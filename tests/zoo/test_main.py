@@ -7,7 +7,7 @@ from helpers.builders import build, count
 from helpers.commands import run_python
 
 import zoo
-from zoo.__main__ import main
+from zoo.__main__ import COMMANDS, main
 from zoo._sources import read_models
 
 
@@ -87,9 +87,29 @@ def test_command_with_an_unknown_name_is_a_usage_error(capsys):
     assert captured.out == ""
 
 
+def test_nothing_is_shown_before_all_names_are_known(capsys):
+    assert main(["lenet5", "lenet6"]) == 2
+    captured = capsys.readouterr()
+    assert "Unknown model 'lenet6'" in captured.err
+    assert captured.out == ""
+
+
+def test_a_misspelt_command_is_told_from_a_model(capsys):
+    assert main(["serv"]) == 2
+    assert "Did you mean the command serve?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("--lectures", "lenet5"), ("--chart", "-x")])
+def test_what_stands_alone_is_named(names, capsys):
+    assert main([*names]) == 2
+    assert "--lectures and --chart stand alone" in capsys.readouterr().err
+
+
 def test_command_explains_itself(capsys):
     assert main(["--help"]) == 0
-    assert "python -m zoo" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"python -m zoo {command} " in said
     assert main(["--list"]) == 2
     captured = capsys.readouterr()
     assert "--list" in captured.err

@@ -214,6 +214,7 @@ REFUSED = {
     "mnist_cn": (2, "Did you mean mnist_cnn"),
     "lenet5": (2, "network to train and no trained one.*mnist_lenet5:1"),
     "mnist_autoencoder": (2, "no classifier: it answers with .*pixels"),
+    "roads_alvinn": (2, "no classifier: it answers with direction"),
     "diabetes_linear": (2, "takes features and no pictures"),
     "fashion_mnist_cnn --like-mnist": (2, "prepares digits.*T-shirt/top"),
     f"{MODEL} --top 11": (2, "--top must be 1 to 10"),
