@@ -252,8 +252,8 @@ def _section(data, methods, measured):
         rows.append(
             (
                 name.replace("_", " "),
-                f"{values['accuracy']:.2%}",
-                f"{known:.1%}" if known else "–",
+                ACCURACY.write(values["accuracy"]),
+                f"{100 * known:.1f} %" if known else "–",
                 f"{values['fit_seconds']:.1f}",
                 f"{1_000 * values['answer_seconds']:.3g}",
                 " ".join(str(methods.get(name, "ours")).split()),

@@ -260,7 +260,7 @@ def _ways(run, model):
             np.mean(np.any(chosen == branch, axis=1)) if len(chosen) else 0
             for branch in range(run.config.branches)
         ]
-        rows.append((name, *(f"{share:.0%}" for share in shares)))
+        rows.append((name, *(f"{100 * share:.0f} %" for share in shares)))
     numbers = range(1, run.config.branches + 1)
     header = ("class", *(f"branch {number}" for number in numbers))
     caption = (
@@ -293,7 +293,7 @@ def _costs(run, task, model):
                 f"{costs.multiplications(other):,}",
                 f"{tensorflow:,.0f} µs",
                 f"{litert:,.0f} µs",
-                f"{scores.metrics[ACCURACY.name]:.2%}",
+                ACCURACY.write(scores.metrics[ACCURACY.name]),
             )
         )
     header = ("branches", "multiplications", "TensorFlow", "LiteRT", "accuracy")

@@ -149,7 +149,7 @@ def _section(data, *scores):
     labels = np.asarray(data.test.targets)
     right = [x.outputs.argmax(axis=1) == labels for x in scores]
     rows = [
-        (str(name), *(f"{x[labels == i].mean():.1%}" for x in right))
+        (str(name), *(ACCURACY.write(x[labels == i].mean()) for x in right))
         for i, name in enumerate(data.class_names)
     ]
     header = ("class", "learnt from drawn pictures", "from real ones")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions
-from recipes.lab.metrics import MEAN_SCORE
+from recipes.lab.metrics import ACCURACY, MEAN_SCORE
 
 DATASET = "mnist"
 TARGETS = (Target(MEAN_SCORE, 0.97),)
@@ -139,7 +139,8 @@ def _comparison(run, data, heads, model, metrics):
         one, all_heads = found.metrics[name], metrics[name]
         rows.append(
             (
-                *(head.name, f"{all_heads:.2%}", f"{one:.2%}"),
+                head.name,
+                *(ACCURACY.write(all_heads), ACCURACY.write(one)),
                 f"{100 * (all_heads - one):+.2f}",
             )
         )

@@ -118,8 +118,8 @@ def _activities(activity: dict):
         (
             when,
             MEAN_ACTIVATION.write(codes.mean()),
-            f"{np.mean(codes > 0):.1%}",
-            f"{np.mean((codes > 0).any(axis=0)):.1%}",
+            f"{100 * np.mean(codes > 0):.1f} %",
+            f"{100 * np.mean((codes > 0).any(axis=0)):.1f} %",
         )
         for when, codes in activity.items()
     ]

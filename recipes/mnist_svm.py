@@ -109,11 +109,11 @@ def _support(head, train, fitted):
     on_it = np.argsort(np.abs(ahead - 1), kind="stable")[:SHOWN]
     beyond = np.argsort(ahead, kind="stable")[:SHOWN]
     caption = (
-        f"Of {len(train):,} training images {share:.1%} are on the margin or "
-        "beyond it: their own class is ahead of all others by 1 or less. The "
-        "weights depend on these alone. In the first rows are images on the "
-        "margin, below those that are furthest beyond it: the machine would "
-        "take them for another class."
+        f"Of {len(train):,} training images {100 * share:.1f} % are on the "
+        "margin or beyond it: their own class is ahead of all others by 1 or "
+        "less. The weights depend on these alone. In the first rows are images "
+        "on the margin, below those that are furthest beyond it: the machine "
+        "would take them for another class."
     )
 
     def section(plots):

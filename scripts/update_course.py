@@ -104,7 +104,7 @@ def _measured(row: dict | None) -> str:
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
     if seconds < 1:
         time = "less than a second"
-    return f"{describe_result(row)} in {time}"
+    return f"{describe_result(row)} after {time} of training"
 
 
 def page(chapters: list[dict]) -> str:

@@ -476,7 +476,8 @@ def _answer_into(output, files, classifier, question, arguments) -> int:
     if light and classifier.is_of_digits and not question.like_mnist:
         _end(
             0,
-            f"{light:,} of {total:,} pictures are more light than dark, and "
+            f"{light:,} of {total:,} pictures {'is' if light == 1 else 'are'} "
+            "more light than dark, and "
             f"{arguments.model} knows white digits on black: --like-mnist "
             "prepares photos of ink on paper.",
         )

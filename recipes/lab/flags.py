@@ -66,9 +66,9 @@ class RunOptions:
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where to train; auto takes GPUs where there are any."""
     cpu_devices: Annotated[int, Between(1, 64)] = 1
-    """Split the CPU into logical devices, for --strategy mirrored."""
+    """Split the CPU into logical devices, and train on all of them."""
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
-    """tf.distribute strategy; auto mirrors over several GPUs."""
+    """tf.distribute strategy; auto mirrors over several GPUs or CPU devices."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Precision of the computation; exports are float32 either way."""
     dataset: str | None = None

@@ -216,4 +216,4 @@ def remark_on_losses(run, metric: Metric) -> str | None:
     loss = run.losses.get("train", metric.loss)
     if metric.loss in (None, loss):
         return None
-    return f"not comparable with the losses of training, which are {loss}"
+    return f"the losses of training are something else: {loss}"

@@ -38,8 +38,14 @@ def test_one_cpu_needs_no_strategy_even_if_it_is_split(capsys):
     assert devices.description.endswith(" threads, seed 5")
 
 
-def test_auto_takes_one_cpu_and_says_that_there_are_more(capsys):
+def test_cpus_that_were_asked_for_are_trained_on(capsys):
     devices = choose(capsys, cpu_devices=2)
+    assert devices.replicas == 2
+    assert devices.description.startswith("2 CPU(s), mirrored because you")
+
+
+def test_no_strategy_takes_one_cpu_and_says_that_there_are_more(capsys):
+    devices = choose(capsys, cpu_devices=2, strategy="none")
     assert devices.strategy is None
     assert devices.description.startswith("1 CPU of 2, no strategy;")
 

@@ -128,7 +128,7 @@ def test_page_stands_alone(page):
 
 
 def test_headline_counts_the_mistakes(classifier_page):
-    assert "92.50%" in classifier_page
+    assert "92.50 %" in classifier_page
     assert "3 mistakes" in classifier_page
 
 
@@ -178,7 +178,7 @@ def test_any_number_of_classes(tmp_path, classes):
 
 def test_no_mistakes(tmp_path):
     page = write(tmp_path, wrong=0).read_text()
-    assert "100.00%" in page
+    assert "100.00 %" in page
     assert '<p class="notice">' not in page
     assert not (tmp_path / "plots" / "mistakes.png").exists()
 

@@ -105,8 +105,8 @@ def test_what_is_not_measured_is_said(small):
     )
     page, text = update_course.page(chapters), update_course.text(chapters)
     for written in (page, " ".join(text.split())):
-        assert "Test accuracy 99.00 ± 0.10 % in less than a second" in written
-        assert "in 2 minutes. So less will do." in written
+        assert "99.00 ± 0.10 % after less than a second of training" in written
+        assert "after 2 minutes of training. So less will do." in written
         assert "Not measured yet" in written.partition("recipes.other")[2]
         assert "The lectures state: all of it" in written
     assert max(map(len, text.splitlines())) <= 80

@@ -33,12 +33,12 @@ def headline(
     """
     mistakes = int((~correct).sum())
     return (
-        f'<p class="number">{correct.mean():.2%}</p>\n'
+        f'<p class="number">{100 * correct.mean():.2f} %</p>\n'
         f"<p>of the {len(correct):,} test {examples} are classified correctly: "
         f"{mistakes:,} mistake{'' if mistakes == 1 else 's'}.</p>\n"
         '<p class="caption">On average the model gives its answers a '
-        f"probability of {confidences.mean():.1%}. Were that clearly more than "
-        "its accuracy, it would be overconfident.</p>"
+        f"probability of {100 * confidences.mean():.1f} %. Were that clearly "
+        "more than its accuracy, it would be overconfident.</p>"
     )
 
 
@@ -113,7 +113,7 @@ def classes_section(labels, predicted, names: list[str], examples: str):
     """
 
     def share(part, whole):
-        return f"{part / whole:.1%}" if whole else "–"
+        return f"{100 * part / whole:.1f} %" if whole else "–"
 
     known, answers, right = (
         np.bincount(chosen, minlength=len(names))

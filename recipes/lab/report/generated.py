@@ -205,7 +205,7 @@ def shares_section(names: list[str], drawn, images):
     """
     shares = images / images.sum()
     rows = [
-        (name, f"{share:.1%}", f"{of_images:.1%}")
+        (name, f"{100 * share:.1f} %", f"{100 * of_images:.1f} %")
         for name, share, of_images in zip(names, drawn, shares, strict=True)
     ]
     caption = (

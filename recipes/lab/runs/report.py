@@ -119,7 +119,7 @@ def _facts(run, data, model, history, metrics: dict) -> dict[str, str]:
         **{
             named(name).words: named(name).write(value)
             for name, value in metrics.items()
-            if not name.startswith(("test_", "train_"))
+            if not name.startswith(("test_", "train_", "real_test_"))
         },
         "Model": f"{model.name}, {record['params']:,} parameters",
         "Data": data.describe(),

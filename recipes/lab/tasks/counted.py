@@ -237,7 +237,8 @@ probability of each picture that could be.
             "<p>is the KL divergence of the data's distribution from the "
             f"machine's, over all {len(found):,} pictures that could be.</p>\n"
             f'<p class="caption">The {true} that the data have are '
-            f"{found[truth > 0].sum():.2%} of what the machine draws.</p>"
+            f"{100 * found[truth > 0].sum():.2f} % of what the machine draws."
+            "</p>"
         )
         facts = {
             metric.words: metric.write(scores.metrics[metric.name])
@@ -295,8 +296,8 @@ probability of each picture that could be.
             "bars are sums over all of its states; the chains began at noise, "
             f"and their units decided in turns for {SWEEPS} sweeps. Of the "
             f"{len(exact)} pairs of pixels the machine is at most "
-            f"{np.abs(exact - true).max():.1%} off the data, and the chains "
-            f"{np.abs(drawn - exact).max():.1%} off the machine."
+            f"{100 * np.abs(exact - true).max():.1f} % off the data, and the "
+            f"chains {100 * np.abs(drawn - exact).max():.1f} % off the machine."
         )
         return "Marginals", caption, html
 

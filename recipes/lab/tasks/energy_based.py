@@ -220,8 +220,8 @@ model, and `model.get_layer("machine")` the machine, which has a `free_energy`.
             f"{test.inputs[0].size} pixels",
             "Squared error": f"{MSE.write(metrics[MSE.name])} per pixel in "
             "[0, 1], of the black and white images",
-            "Hidden units": f"{codes.shape[1]}, of which {codes.mean():.0%} "
-            "are on in the mean",
+            "Hidden units": f"{codes.shape[1]}, of which "
+            f"{100 * codes.mean():.0f} % are on in the mean",
         }
         headline = (
             f'<p class="number">{nats}</p>\n'

@@ -239,7 +239,7 @@ pixels in [0, 1], for what rescales them comes before it.
             "PSNR": decibels,
             "Code": f"{codes.shape[1]} numbers for {test.inputs[0].size}, of "
             f"mean size {np.abs(codes).mean():.2g}; "
-            f"{np.mean(codes == 0):.0%} are zero",
+            f"{100 * np.mean(codes == 0):.0f} % are zero",
         }
         headline = (
             f'<p class="number">{errors.mean():.4f}</p>\n'

@@ -163,8 +163,8 @@ print(answer["prediction"])
         headline = (
             f'<p class="number">{rmse:.4g}{unit}</p>\n'
             f"<p>is the typical error (RMSE) over the {len(truth):,} test "
-            f"{self.data.inputs.plural}: {r2:.0%} of the variance is explained."
-            "</p>"
+            f"{self.data.inputs.plural}: {100 * r2:.0f} % of the variance is "
+            "explained.</p>"
         )
         sections = [
             numbers.truth_section(plots, truth, answers, target.title),

@@ -303,7 +303,8 @@ def _choose_strategy(options: RunOptions, gpus):
         names = [d.name for d in tf.config.list_logical_devices("CPU")]
         names = names[: options.cpu_devices]
     kind = "GPU" if gpus else "CPU"
-    if options.strategy == "mirrored":
+    asked = not gpus and options.strategy == "auto" and len(names) > 1
+    if options.strategy == "mirrored" or asked:
         reason = f"{len(names)} {kind}(s), mirrored because you asked"
         return _mirrored(tuple(names)), reason, None
     if options.strategy != "none" and gpus and len(names) > 1:
