@@ -13,8 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from recipes.lab.data import sources, tfds
-from recipes.lab.errors import DataError
+from recipes.lab.command import quietly
 
 
 def main(argv=None) -> int:
@@ -23,20 +22,30 @@ def main(argv=None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    everything = " ".join(sources.SOURCES)
     parser.add_argument(
-        "datasets", nargs="*", metavar="NAME", help=f"default: {everything}"
+        "datasets",
+        nargs="*",
+        metavar="NAME",
+        help="default: all that recipes use",
     )
     parser.add_argument(
         "--data-dir", help="default: TFDS_DATA_DIR, or ~/tensorflow_datasets"
     )
     arguments = parser.parse_args(argv)
+    return quietly(lambda: prepare(arguments, parser.error))
+
+
+def prepare(arguments, refuse) -> int:
+    """Prepare what was asked for, or refuse it; return the exit code."""
+    from recipes.lab.data import sources, tfds
+    from recipes.lab.errors import DataError
+
     others = {re.split("[/:]", name)[0] for name in arguments.datasets}
     others -= set(sources.SOURCES)
     if others and (unknown := others - set(tfds.names())):
-        parser.error(
+        refuse(
             f"no such data set: {', '.join(sorted(unknown))}. There are: "
-            f"{everything}, and all others of TFDS"
+            f"{' '.join(sources.SOURCES)}, and all others of TFDS"
         )
 
     folder = arguments.data_dir or os.environ.get("TFDS_DATA_DIR")

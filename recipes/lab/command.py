@@ -114,6 +114,12 @@ def run_command(
         return _fail("preempted. Run the same command again to resume.", 143)
     except KeyboardInterrupt:
         return _fail("interrupted. Run the same command again to resume.", 130)
+    except BrokenPipeError:  # as of `| head`
+        return _fail(
+            "nobody reads any more what this writes. Run the same command "
+            "again to resume.",
+            1,
+        )
     except OSError as error:
         return _fail(error, 1)
 

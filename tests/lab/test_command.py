@@ -61,6 +61,16 @@ def test_a_missed_target_is_exit_code_1_and_a_reached_one_0(
     assert said == (missed if code else "")
 
 
+def test_a_pipe_that_nobody_reads_is_named(capsys):
+    recipe = importlib.import_module(f"recipes.{RECIPE}")
+
+    def train(config):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert command.run_command(train, recipe.Config, (), []) == 1
+    assert "again to resume" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("floor", ["99", "1.01", "-0.1"])
 def test_a_target_that_is_no_share_is_refused_at_once(floor, capsys):
     recipe = importlib.import_module(f"recipes.{RECIPE}")

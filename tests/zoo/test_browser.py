@@ -425,6 +425,20 @@ def test_a_network_that_cannot_run_says_why_and_others_run(tmp_path):
         assert page.complaints == []
 
 
+def test_without_a_network_that_sees_there_is_no_pad(tmp_path):
+    (tmp_path / "index.html").write_text(
+        playground.build_page(["mnist_gan@shipped"]), "utf-8"
+    )
+    with browser() as page:
+        page.open((tmp_path / "index.html").as_uri())
+        title = "document.getElementById('title').textContent"
+        assert page.run(title) == "Move a code"
+        assert page.run("document.getElementById('drawing').hidden")
+        pictures = canvas(page, f"{card('mnist_gan')} canvas")
+        assert pictures[..., 0].max() > 200
+        assert page.complaints == []
+
+
 def test_it_is_the_same_from_the_server(tmp_path):
     content = playground.build_page(
         ["mnist_gan@shipped", "fashion_mnist_lstm@shipped"]

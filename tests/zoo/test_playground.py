@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 
+import keras
 import pytest
 from helpers.builders import small_cnn
 from helpers.commands import ROOT, ordinary_rights, run_python
@@ -106,6 +107,7 @@ def test_a_network_is_carried_once():
     [
         (["mnist_cn"], "Did you mean mnist_cnn"),
         (["iris_perceptron@shipped"], "It has `features` of 4."),
+        (["mnist_captioner@shipped"], "answers with letters, letter_prob"),
         (["--port", "70000"], "between 0 and 65,535. Received: 70000"),
         (["--host", " "], "must be an address"),
         (["--open"], "unrecognized arguments: --open"),
@@ -139,7 +141,24 @@ def test_images_of_another_size_are_refused(tmp_path):
     runtime = playground._runtimes.open_format(tmp_path, "onnx")
     size = "`image` of 32 x 32 x 3"
     with pytest.raises(playground.NotForThePage, match=size):
-        playground._check("photos", runtime)
+        playground._check("photos", runtime, tmp_path)
+
+
+def test_codes_that_hold_a_label_are_refused(tmp_path):
+    graph = Graph()
+    x = graph.input("code", (4,), "float32")
+    decoder = keras.Sequential(
+        [keras.layers.Dense(28 * 28), keras.layers.Reshape((28, 28, 1))]
+    )
+    decoder.build((None, 4))
+    graph.output("pixels", graph.add(decoder, x))
+    (tmp_path / "model.onnx").write_bytes(graph.to_bytes("generator", {}))
+    runtime = playground._runtimes.open_format(tmp_path, "onnx")
+    playground._check("drawer", runtime, tmp_path)
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "labels.txt").write_text("cat\ndog\n")
+    with pytest.raises(playground.NotForThePage, match="code is a label"):
+        playground._check("drawer", runtime, tmp_path)
 
 
 def test_a_damaged_export_is_refused(tmp_path, capsys):

@@ -93,7 +93,16 @@ class Playground {
     this.pad = new Pad(
       find("pad"), (time) => this.ask(time), (words) => this.say(words));
     this.addControls(find);
+    if (!this.cards.some((card) => card.takesImages)) this.leaveOutPad(find);
     this.update();
+  }
+
+  /** Show no pad where no network would see what is drawn. */
+  leaveOutPad(find) {
+    find("drawing").hidden = true;
+    find("title").textContent = "Move a code";
+    find("about").textContent = "See what networks draw from the numbers of " +
+      "a code. They run in this page.";
   }
 
   addControls(find) {

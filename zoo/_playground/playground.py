@@ -156,9 +156,11 @@ def _entry(export: Path, summaries: dict[str, str]) -> dict[str, str]:
         name = version
     elif version != "1":
         name = f"{name}:{version}"
-    _check(name, _runtimes.open_format(export, "onnx"))
+    _check(name, _runtimes.open_format(export, "onnx"), export)
     record = json.loads((export / "metrics.json").read_text())
     summary = summaries.get(record["model"], "").removeprefix("Build ")
+    if not summary and record["model"] == "generator":  # a part of a model
+        summary = "A network that draws images from codes."
     facts = f"{record['model']}, {record['params']:,} parameters"
     if (share := record["metrics"].get("test_accuracy")) is not None:
         facts += f", {100 * share:.2f} % of the test images right"
@@ -171,7 +173,7 @@ def _entry(export: Path, summaries: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _check(name: str, runtime: _runtimes.ONNX) -> None:
+def _check(name: str, runtime: _runtimes.ONNX, export: Path) -> None:
     """Refuse a network that takes or draws what the page cannot show."""
     signatures = runtime.signatures
     signature = "serving_default"
@@ -184,10 +186,21 @@ def _check(name: str, runtime: _runtimes.ONNX) -> None:
     takes = {key: (x.shape[1:], x.dtype) for key, x in arguments.items()}
     answer = runtime.start(signature)(**arguments)
     draws = answer["pixels"].shape[1:] if "pixels" in answer else None
-    if takes == {"image": (PIXELS, np.uint8)} and draws in (None, PIXELS):
-        return
+    if takes == {"image": (PIXELS, np.uint8)}:
+        if draws == PIXELS or (draws is None and "probabilities" in answer):
+            return
+        if draws is None:
+            raise NotForThePage(
+                f"{name} is not for this page, which shows the probabilities "
+                f"of classes, or pictures. It answers with {', '.join(answer)}."
+            )
     if [*takes] == ["code"] and draws == PIXELS:
-        return
+        if not (export / "assets" / "labels.txt").exists():
+            return
+        raise NotForThePage(
+            f"{name} is not for this page: a part of its code is a label, "
+            "which sliders do not ask for. zoo.load_predictor asks it."
+        )
     sizes = {key: shape for key, (shape, _) in takes.items()}
     if draws:
         sizes["pixels"] = draws
