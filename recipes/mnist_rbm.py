@@ -13,9 +13,13 @@ With the second command chains begin at the images each time: contrastive
 divergence. It knows better what a missing pixel is, and has never looked far
 from the images: chains that begin at noise come to states that are no digits.
 
+The loss of an epoch is the free energy of the images less that of the states
+of the chains. It says which way to go, and not how far that is: watch `mse`,
+the squared error of an image that went up to the hidden units and down again.
+
 The images are black and white, as in `recipes.mnist_vae`. Expect a pseudo-log-
-likelihood (PLL) of -78.1 nats. The report shows what
-chains draw that begin at noise, and the weights of the hidden units.
+likelihood (PLL) of -78.1 nats. The report shows what chains draw that begin at
+noise, and the weights of the hidden units.
 
 Reference: Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent
 chains); Hinton, A practical guide to training restricted Boltzmann machines,

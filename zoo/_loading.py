@@ -137,13 +137,14 @@ def find_export(name) -> Path:
             f"zoo.create_model({name!r}) builds it.{hint}"
         )
     close = difflib.get_close_matches(family, families())
-    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    hint = f"There is: {', '.join(there) or 'none yet'}."
+    if close:
+        hint = f"Did you mean {' or '.join(close)}?"
     raise FileNotFoundError(
         f"No export named {str(name)!r} in {LOCAL.resolve()} or among the "
-        f"models that ship with the package. {hint}There is: "
-        f"{', '.join(there) or 'none yet'}. Give one of those names or the "
-        "path of an export, or train the model first; `python -m recipes` "
-        "lists the recipes."
+        f"models that ship with the package. {hint} Give a name that is there "
+        "or the path of an export, or train the model first; `python -m "
+        "recipes` lists the recipes."
     )
 
 

@@ -457,5 +457,5 @@ def test_dry_run_is_never_found_by_the_name_of_its_recipe(
 ):
     output = export.parent.parent.parent
     monkeypatch.chdir(output)
-    with pytest.raises(FileNotFoundError, match="mnist_cnn-sample:1"):
+    with pytest.raises(FileNotFoundError, match="mean mnist_cnn-sample"):
         zoo.load_model("mnist_cnn")
