@@ -61,11 +61,11 @@ class Config:
     """Which networks to train; the first is exported."""
     hidden_units: tuple[Count, ...] = (500, 500, 2000)
     """Width of each hidden layer; the shallow network has the last."""
-    layer_epochs: Epochs = 50
+    layer_epochs: Epochs = 20
     """Of each layer that is pre-trained."""
-    dropout: Share = 0.3
+    dropout: Share = 0.2
     """Of each hidden layer, while all learn from the labels."""
-    epochs: Epochs = 40
+    epochs: Epochs = 50
     batch_size: BatchSize = 100
     learning_rate: Rate = 4.0
     """SGD's, from the labels, at its peak after a tenth of the steps."""
