@@ -40,8 +40,9 @@ figure { margin: 0 0 12px; }
 figcaption { color: var(--soft); font-size: 14px; }
 article img { width: 100%; max-height: 300px; object-fit: contain; }
 article table { width: 100%; margin-top: 12px; font-size: 14px; }
-article th, article td { padding-right: 12px; }
-article tbody th { white-space: normal; }
+article th, article td { padding-right: 10px; }
+article th { white-space: normal; vertical-align: bottom; }
+@media (max-width: 520px) { article { padding: 14px; } }
 code { font-size: 14px; overflow-wrap: anywhere; }
 """
 
