@@ -186,6 +186,7 @@ THROUGH_OTHERS = {
         "schedules": "fitting",
         "seen": "report",
         "settings": "record",
+        "task": "card",
     },
 }
 

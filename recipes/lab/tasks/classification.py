@@ -15,12 +15,13 @@ from recipes.lab.metrics import ACCURACY, CROSS_ENTROPY
 from recipes.lab.report import classified, page
 from recipes.lab.tasks import evidence
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 LISTED = 100  # classes that a card names; labels.txt has all
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """A model whose outputs are the probabilities of classes.
 
     One output is enough for two classes: it is the probability of the second.
@@ -184,12 +185,7 @@ class Classification:
         """
         inputs = self.data.inputs
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {inputs.comment()}
 answer = export.signatures["{inputs.signature}"]({in_a_call(inputs)})
 print(answer["class_name"], answer["probabilities"])

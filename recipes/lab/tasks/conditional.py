@@ -24,6 +24,7 @@ from recipes.lab.tasks.generation import (
     in_bytes,
 )
 from recipes.lab.tasks.scores import Parts, Scores, predict
+from recipes.lab.tasks.task import loaded_by_tensorflow
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,7 @@ class ConditionalGeneration(Generation):
         """Return how the card says to use the export."""
         classes = self.data.num_classes
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 asked = {{"seed": 7, "count": 16, "label": 3}}
 asked = {{k: tf.constant(number, tf.int64) for k, number in asked.items()}}
 answer = export.signatures["sample"](**asked)

@@ -14,11 +14,12 @@ from recipes.lab.inputs.time_series import TimeSeries
 from recipes.lab.metrics import BIT_ERROR, WHOLE_SEQUENCES
 from recipes.lab.report import matrices
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import neural_turing
 
 
 @dataclass(frozen=True)
-class Copying:
+class Copying(Task):
     """A model that answers the bits that it was shown, when it is asked.
 
     Attributes:
@@ -104,10 +105,6 @@ class Copying:
         graph.output("probabilities", probabilities)
         return {"model": graph}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         bits = self.data.test.targets.shape[-1]
@@ -120,12 +117,7 @@ class Copying:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export; see `Classification`."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {self.inputs.comment()}
 answer = export.signatures["serving_default"](sequence=sequences)
 print(answer["probabilities"])

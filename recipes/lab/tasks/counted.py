@@ -20,6 +20,7 @@ from recipes.lab.metrics import DIVERGENCE, LOG_LIKELIHOOD, MARGINALS
 from recipes.lab.report import matrices, page
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import boltzmann
 
 SEED = 0  # of what the report shows
@@ -28,7 +29,7 @@ SHOWN = 20  # pictures in the report
 
 
 @dataclass(frozen=True)
-class CountedGeneration:
+class CountedGeneration(Task):
     """A Boltzmann machine of few pixels, the model's layer `machine`.
 
     Attributes:
@@ -172,10 +173,6 @@ class CountedGeneration:
         answer_in(graph, graph.add(model, self.inputs.into(graph)))
         return {"model": graph}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return (
@@ -186,12 +183,7 @@ class CountedGeneration:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 seed, count = tf.constant(7, tf.int64), tf.constant(16, tf.int64)
 answer = export.signatures["sample"](seed=seed, count=count)
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8

@@ -15,10 +15,11 @@ from recipes.lab.report import encoded, generated, page
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import psnr, squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(Task):
     """A model from a label, and numbers of style, to a picture.
 
     Attributes:
@@ -123,10 +124,6 @@ class Drawing:
         answer_in(graph, graph.add(model, self.inputs.into(graph)))
         return {"model": graph}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return "Pictures come out in [0, 1], and as\nuint8 pixels."
@@ -134,12 +131,7 @@ class Drawing:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {self.inputs.comment()}
 answer = export.signatures["serving_default"](features=features)
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8

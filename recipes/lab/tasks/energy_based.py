@@ -19,6 +19,7 @@ from recipes.lab.report import encoded, generated, page, seen
 from recipes.lab.tasks.generation import answer_in, drawing
 from recipes.lab.tasks.reconstruction import squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from recipes.lab.tasks.variational import SEED, binarized
 from zoo import boltzmann
 
@@ -29,7 +30,7 @@ CHAINS = 8  # in the report
 
 
 @dataclass(frozen=True)
-class EnergyBasedGeneration:
+class EnergyBasedGeneration(Task):
     """A restricted Boltzmann machine of pixels, the model's layer `machine`.
 
     Attributes:
@@ -157,10 +158,6 @@ class EnergyBasedGeneration:
         graph.output("code", hidden)
         return {"model": graph}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return (
@@ -171,12 +168,7 @@ class EnergyBasedGeneration:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 seed, count = tf.constant(7, tf.int64), tf.constant(16, tf.int64)
 answer = export.signatures["sample"](seed=seed, count=count)
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8

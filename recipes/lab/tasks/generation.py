@@ -23,13 +23,14 @@ from recipes.lab.report import generated, page
 from recipes.lab.tasks.frechet import frechet_distance
 from recipes.lab.tasks.reconstruction import pixels_in
 from recipes.lab.tasks.scores import Parts, Scores, predict
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import _loading
 
 SEED = 0  # of the codes that are judged, the same for every run
 
 
 @dataclass(frozen=True)
-class Generation:
+class Generation(Task):
     """A model from codes to pictures, which a classifier judges.
 
     Attributes:
@@ -185,10 +186,6 @@ class Generation:
         """
         return {"model": drawing_in(new_graph(), model)}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return "Pictures come out\nin [0, 1], and as uint8 pixels."
@@ -196,12 +193,7 @@ class Generation:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 number = lambda value: tf.constant(value, tf.int64)
 answer = export.signatures["sample"](seed=number(7), count=number(16))
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8

@@ -15,13 +15,14 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import ACCURACY, MEAN_SCORE, R2, named
 from recipes.lab.report import page
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 SHOWN = 12  # examples with all of their answers
 TOLD = 5  # classes that a card names
 
 
 @dataclass(frozen=True)
-class MultiTask:
+class MultiTask(Task):
     """A model that returns a dictionary, from each head's name to its answer.
 
     Of a head with classes the answer is their probabilities; of another one a
@@ -176,12 +177,7 @@ class MultiTask:
         inputs = self.inputs
         given = f"{inputs.argument}={inputs.variable}"
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {inputs.comment()}
 answer = export.signatures["serving_default"]({given})
 for head, values in answer.items():

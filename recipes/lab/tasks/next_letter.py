@@ -16,6 +16,7 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import BITS, ENTROPY_RATE, VISITS
 from recipes.lab.report import matrices, page
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import chains
 
 SEED = 0  # of what the report shows
@@ -24,7 +25,7 @@ END = "∎"  # what stands for the beginning and the end in pictures
 
 
 @dataclass(frozen=True)
-class NextLetter:
+class NextLetter(Task):
     """A Markov chain of letters: how probable each is after the last one.
 
     Attributes:
@@ -216,12 +217,7 @@ lines of `assets/labels.txt`, of which the first is the end."""
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 seed, count = tf.constant(7, tf.int64), tf.constant(16, tf.int64)
 print(export.signatures["sample"](seed=seed, count=count)["text"].numpy())
 

@@ -14,6 +14,7 @@ from recipes.lab.inputs.signatures import Signature, signature
 from recipes.lab.metrics import EXCESS_CROSS_ENTROPY, MSE, PSNR
 from recipes.lab.report import encoded, seen
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 SEED = 0  # of the noise of what is scored, the same for every run
 # Of an image that PCA solves by the covariance of its pixels; and of all the
@@ -22,7 +23,7 @@ MOST_PIXELS, MOST_NUMBERS = 1_024, 100_000_000
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(Task):
     """A model from images to the same images, through a code.
 
     It has two sub-models, `encoder` and `decoder`.
@@ -167,10 +168,6 @@ class Reconstruction:
         answer(half, half.add(decoder, code))
         return {"model": whole, "decoder": half}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return "Pictures come out in [0, 1], and as\nuint8 pixels."
@@ -178,12 +175,7 @@ class Reconstruction:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export; see `Classification`."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {self.data.inputs.comment()}
 code = export.signatures["encode"](image=images)["code"]
 answer = export.signatures["decode"](code=code)

@@ -12,10 +12,11 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import MAE, MSE, R2, RMSE
 from recipes.lab.report import numbers
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 
 @dataclass(frozen=True)
-class Regression:
+class Regression(Task):
     """A model whose output is a number.
 
     Attributes:
@@ -126,12 +127,7 @@ class Regression:
         inputs = self.data.inputs
         given = f"{inputs.argument}={inputs.variable}"
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {inputs.comment()}
 answer = export.signatures["{inputs.signature}"]({given})
 print(answer["prediction"])

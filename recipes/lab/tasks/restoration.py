@@ -23,11 +23,12 @@ from recipes.lab.tasks.scores import (
     predict,
     say_what_is_scored,
 )
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from recipes.lab.tasks.wiener import wiener_filter
 
 
 @dataclass(frozen=True)
-class Restoration:
+class Restoration(Task):
     """A model from degraded images to the images as they were.
 
     Attributes:
@@ -133,10 +134,6 @@ class Restoration:
         answer_in(graph, graph.add(model, self.inputs.into(graph)))
         return {"model": graph}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return "Pictures come out in [0, 1], and as\nuint8 pixels."
@@ -144,12 +141,7 @@ class Restoration:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {self.inputs.comment()}, blurred
 answer = export.signatures["restore"](image=images)
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8

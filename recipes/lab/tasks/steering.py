@@ -13,10 +13,11 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import CENTROID_ERROR
 from recipes.lab.report import numbers
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 
 @dataclass(frozen=True)
-class Steering:
+class Steering(Task):
     """A model whose outputs are the probabilities of directions, side by side.
 
     Its answer is their centroid, the mean direction. Directions are counted in
@@ -123,12 +124,7 @@ class Steering:
         inputs = self.inputs
         given = f"{inputs.argument}={inputs.variable}"
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {inputs.comment()}
 answer = export.signatures["{inputs.signature}"]({given})
 print(answer["direction"])

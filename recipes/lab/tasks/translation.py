@@ -18,6 +18,7 @@ from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import EXACT, LETTER_ACCURACY
 from recipes.lab.report import attention, page
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import encoder_decoders
 
 SHOWN = 12  # texts in a gallery
@@ -31,7 +32,7 @@ The signature `image_bytes` takes PNG or JPEG files instead of pixels. From
 
 
 @dataclass(frozen=True)
-class Translation:
+class Translation(Task):
     """A model that says how likely each letter is, after those it has chosen.
 
     Attributes:
@@ -226,12 +227,7 @@ likely each letter is after those before it."""
             asked, listed = inputs.comment(), inputs.variable
             more = FILES.format(name=name)
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 {asked}
 answer = export.signatures["serving_default"]({given})
 print(answer["text"].numpy())

@@ -26,6 +26,7 @@ from recipes.lab.tasks.generation import (
     drawing_in,
 )
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
+from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
 SEED = 0  # of the ink and the codes that are scored, the same for every run
 AT_ONCE = 1_000  # codes of an image that go through the decoder together
@@ -46,7 +47,7 @@ class Likelihoods(Scores):
 
 
 @dataclass(frozen=True)
-class VariationalGeneration:
+class VariationalGeneration(Task):
     """A model from images to distributions of codes, and on to pictures.
 
     Its `encoder` gives the mean and the logarithm of the variance of a code,
@@ -178,10 +179,6 @@ class VariationalGeneration:
         decoder = model.get_layer("decoder")
         return {"model": graph, "decoder": drawing_in(new_graph(), decoder)}
 
-    def assets(self) -> dict[str, str]:
-        """Return the files that the export keeps beside the graph: none."""
-        return {}
-
     def output(self) -> str:
         """Return what the card says of the outputs."""
         return (
@@ -192,12 +189,7 @@ class VariationalGeneration:
     def use(self, name: str, version: str) -> str:
         """Return how the card says to use the export."""
         return f"""\
-With TensorFlow alone:
-
-```python
-import tensorflow as tf
-
-export = tf.saved_model.load("saved_models/{name}/{version}")
+{loaded_by_tensorflow(name, version)}
 seed, count = tf.constant(7, tf.int64), tf.constant(16, tf.int64)
 answer = export.signatures["sample"](seed=seed, count=count)
 print(answer["picture"])  # float32 in [0, 1]; "pixels" has it as uint8
