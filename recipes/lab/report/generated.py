@@ -18,11 +18,12 @@ def samples_section(plots: Path, pictures):
     return "Drawn from noise", caption, html
 
 
-def labeled_samples_section(plots: Path, rows: list):
+def labeled_samples_section(plots: Path, names: list[str], rows: list):
     """Return the section with drawn pictures, a row for each label.
 
     Args:
         plots: Where the figures go.
+        names: Names of the labels.
         rows: The pictures of one label after another, `STRIP` or fewer each.
     """
     width = max(map(len, rows))
@@ -34,7 +35,9 @@ def labeled_samples_section(plots: Path, rows: list):
         "none chosen."
     )
     path = plots / "samples.png"
-    html = _in_rows(path, pictures, "pictures of labels", width)
+    what = f"pictures of {', '.join(names)}"
+    names = [page.short(name) for name in names]
+    html = _in_rows(path, pictures, what, width, names)
     return "Drawn from labels", caption, html
 
 
@@ -217,10 +220,13 @@ def shares_section(names: list[str], drawn, images):
     return "Class by class", caption, page.table(rows, header)
 
 
-def _in_rows(path: Path, pictures, what: str, columns: int = STRIP) -> str:
-    """Return pictures in rows as a part of the page."""
+def _in_rows(
+    path: Path, pictures, what: str, columns: int = STRIP, names=()
+) -> str:
+    """Return pictures in rows, which may have names, as a part of the page."""
     pictures = np.clip(pictures, 0, 1)
-    figure = page.tiles(pictures, None, columns, cmap="gray", limits=(0, 1))
+    options = {"cmap": "gray", "limits": (0, 1), "rows": names}
+    figure = page.tiles(pictures, None, columns, **options)
     rows = math.ceil(len(pictures) / columns)
     alt = f"{len(pictures)} {what}, in {rows} rows."
     return page.figure_html(path, figure, alt)

@@ -136,10 +136,10 @@ takes codes, too.
             "<p>of the real test images are recognized by a classifier that "
             "has seen drawn pictures only.</p>"
         )
-        shown = [
-            np.flatnonzero(labels == label)[: page.STRIP]
+        shown = {
+            names[label]: np.flatnonzero(labels == label)[: page.STRIP]
             for label in np.unique(labels)[: page.STRIP]
-        ]
+        }
         _, _, table = classified.classes_section(
             labels, self._taken_for(scores.outputs), names, "pictures drawn"
         )
@@ -150,7 +150,9 @@ takes codes, too.
         )
         before = [
             generated.labeled_samples_section(
-                plots, [scores.outputs[chosen] for chosen in shown]
+                plots,
+                [*shown],
+                [scores.outputs[chosen] for chosen in shown.values()],
             ),
             ("Drawn as asked", caption, table),
         ]
