@@ -139,7 +139,8 @@ def find_export(name) -> Path:
     close = difflib.get_close_matches(family, families())
     hint = f"There is: {', '.join(there) or 'none yet'}."
     if close:
-        hint = f"Did you mean {' or '.join(close)}?"
+        near = [one for one in there if one.partition(":")[0] in close]
+        hint = f"Did you mean {' or '.join(near)}?"
     raise FileNotFoundError(
         f"No export named {str(name)!r} in {LOCAL.resolve()} or among the "
         f"models that ship with the package. {hint} Give a name that is there "

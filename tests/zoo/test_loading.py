@@ -216,7 +216,8 @@ def test_missing_export_says_what_there_is(name, here, shipped):
     message = str(refusal.value)
     assert repr(name) in message
     assert str(here / "saved_models") in message
-    assert "tiny:1, other:4" in message
+    assert ("Did you mean tiny:1?" in message) == (name == "tiny:7")
+    assert ("There is: tiny:1, other:4." in message) == (name != "tiny:7")
     assert "python -m recipes" in message
 
 
@@ -457,5 +458,5 @@ def test_dry_run_is_never_found_by_the_name_of_its_recipe(
 ):
     output = export.parent.parent.parent
     monkeypatch.chdir(output)
-    with pytest.raises(FileNotFoundError, match="mean mnist_cnn-sample"):
+    with pytest.raises(FileNotFoundError, match="mean mnist_cnn-sample:1"):
         zoo.load_model("mnist_cnn")
