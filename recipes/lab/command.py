@@ -88,10 +88,14 @@ def run_command(
     if argv is None and not is_program(config_class):
         argv = ()
     file = file_of(config_class)
+    if {"-h", "--help"} & {*(sys.argv[1:] if argv is None else argv)}:
+        # Left as it is: tyro would join the lines of a paragraph.
+        print((sys.modules[config_class.__module__].__doc__ or "").strip())
+        print()
     config = tyro.cli(
         tyro.conf.OmitArgPrefixes[config_class],
         prog=f"python -m recipes.{Path(file).stem}" if file else "main",
-        description=sys.modules[config_class.__module__].__doc__,
+        description="",
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )

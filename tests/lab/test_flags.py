@@ -46,8 +46,9 @@ def test_help_names_every_flag_and_what_the_recipe_is(recipe, capsys):
     for flag in flags:
         assert flag in words
     assert f"python -m recipes.{recipe}" in said
-    summary = importlib.import_module(f"recipes.{recipe}").__doc__
-    assert summary.splitlines()[0] in " ".join(words)
+    story = importlib.import_module(f"recipes.{recipe}").__doc__
+    assert said.startswith(story.strip())
+    assert max(map(len, said.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
