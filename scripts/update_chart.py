@@ -20,7 +20,8 @@ from pathlib import Path
 
 import zoo
 from recipes.lab import files, results
-from recipes.lab.results import describe_result
+from recipes.lab.metrics import named
+from recipes.lab.results import describe_values
 from zoo import Cell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +90,7 @@ h2 span { display: block; font-size: 13px; font-weight: 400;
   color: var(--soft); }
 article p { margin: 4px 0 0; font-size: 13px; overflow-wrap: anywhere; }
 .number { font-variant-numeric: tabular-nums; }
+.whole { white-space: nowrap; }
 .links { margin-top: auto; padding-top: 4px; color: var(--soft); }
 .line { fill: none; stroke: var(--link); stroke-width: 1; }
 .mark { fill: none; stroke: var(--card); stroke-width: 1.8;
@@ -210,8 +212,12 @@ def article(network, recipe: str | None, rows: dict) -> str:
         drawing = f'<a href="{path}" tabindex="-1">{drawing}</a>'
         links.append(f'<a href="{path}">{recipe}</a>')
         if recipe in rows:
-            number = describe_result(rows[recipe])
-            number = f'<a href="RESULTS.md">{escape(number)}</a>'
+            words = escape(named(rows[recipe]["metric"]).words)
+            value = escape(describe_values(rows[recipe]))
+            number = (
+                f'<a href="RESULTS.md">{words} '
+                f'<span class="whole">{value}</span></a>'
+            )
         cards = sorted(MODELS.glob(f"{recipe}/*/README.md"))
         shipped = (MODELS / "SHIPPED").read_text(encoding="utf-8").split()
         for card in cards:

@@ -104,7 +104,7 @@ def test_what_is_measured_is_a_number_and_the_rest_is_said():
     assert "not measured yet" in html
     rows = {"iris_perceptron": row}
     html = update_chart.article(network, "iris_perceptron", rows)
-    assert ">Test accuracy 98.70 ± 0.10 %</a>" in html
+    assert '>Test accuracy <span class="whole">98.70 ± 0.10 %</span>' in html
     assert 'href="../recipes/iris_perceptron.py"' in html
     assert 'href="iris_perceptron/1/README.md">card<' in html
 
