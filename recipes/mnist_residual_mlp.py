@@ -11,7 +11,8 @@ In the plain one, signals shrink with every layer: those of the pixels on their
 way forward, and the gradient on its way back. A layer's own gradient is the
 product of what it gets from both sides, so nothing is left of it anywhere. In
 the residual one they grow instead, and training begins with an enormous loss.
-In the normalized one they do neither. It learns at once, and is exported.
+In the normalized one they do neither. It learns at once, and is exported:
+expect 97.8 % after four passes, where the plain one has learnt nothing.
 
 The report shows the length of the gradient in every layer of each network,
 before the training and after it, and how they fare. With the second command the
