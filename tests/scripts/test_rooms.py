@@ -181,7 +181,7 @@ THROUGH_OTHERS = {
         "evidence": "explaining",
         "examples": "card",
         "images": "signatures",
-        "numbers": "report",
+        "quantities": "report",
         "results": "summary",
         "schedules": "fitting",
         "seen": "report",

@@ -13,7 +13,7 @@ from recipes.lab.data.splits import Data, Head, Split
 from recipes.lab.errors import RecipeError
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import ACCURACY, MEAN_SCORE, R2, named
-from recipes.lab.report import page
+from recipes.lab.report import page, quantities
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
@@ -216,7 +216,7 @@ installed, `zoo.load_model("{name}")` returns the Keras model, and
         numbers = [head for head in heads if not _has_classes(head)]
         if numbers:
             sections.append(
-                numbers.truths_section(
+                quantities.truths_section(
                     plots,
                     {
                         f"{head.name}, {head.unit}": (

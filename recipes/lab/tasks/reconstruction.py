@@ -77,8 +77,8 @@ class Reconstruction(Task):
         """
         if not quiet:
             say_what_is_scored(split)
-        seen = split.inputs if inputs is None else inputs
-        pictures = np.clip(predict(model, seen), 0, 1)
+        shown = split.inputs if inputs is None else inputs
+        pictures = np.clip(predict(model, shown), 0, 1)
         return replace(self.score_answers(pictures, split), inputs=inputs)
 
     def score_answers(self, pictures, split: Split) -> Scores:

@@ -10,7 +10,7 @@ import numpy as np
 from recipes.lab.data.splits import Data, Split
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import MAE, MSE, R2, RMSE
-from recipes.lab.report import numbers
+from recipes.lab.report import quantities
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
@@ -163,8 +163,8 @@ print(answer["prediction"])
             "explained.</p>"
         )
         sections = [
-            numbers.truth_section(plots, truth, answers, target.title),
-            numbers.errors_section(plots, answers - truth, target.title),
+            quantities.truth_section(plots, truth, answers, target.title),
+            quantities.errors_section(plots, answers - truth, target.title),
         ]
         if weights := self.data.inputs.weights_section(
             plots, model, [target.name]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from recipes.lab.data.splits import Data, Split
 from recipes.lab.inputs.signatures import Signature
 from recipes.lab.metrics import CENTROID_ERROR
-from recipes.lab.report import numbers
+from recipes.lab.report import quantities
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 
@@ -156,7 +156,7 @@ print(answer["direction"])
             f"{self.inputs.plural}, of {model.output_shape[1]} directions side "
             "by side.</p>"
         )
-        sections = [numbers.truth_section(plots, truth, answers, title)]
+        sections = [quantities.truth_section(plots, truth, answers, title)]
         names = [f"direction {i}" for i in range(model.output_shape[1])]
         if weights := self.inputs.weights_section(plots, model, names):
             sections.append(weights)
