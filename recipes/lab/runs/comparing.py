@@ -276,19 +276,28 @@ def _values(group: list[Finished], name: str) -> list[float]:
     return [run.record["metrics"][name] for run in group]
 
 
+def _has(group: list[Finished], name: str) -> bool:
+    """Whether each run of a group was measured by a metric."""
+    return all(name in run.record["metrics"] for run in group)
+
+
 def _spread(group: list[Finished], name: str) -> str:
     """Return a metric of a group: the mean, and the deviation of seeds."""
-    if any(name not in run.record["metrics"] for run in group):
+    if not _has(group, name):
         return "–"
     return write_spread(named(name), _values(group, name))
 
 
 def _headline(groups) -> str:
     """Return which training is best, by the first metric that all have."""
-    first = _metrics(groups)[0]
-    if any(_spread(group, first) == "–" for group in groups.values()):
+    shared = [
+        name
+        for name in _metrics(groups)
+        if all(_has(group, name) for group in groups.values())
+    ]
+    if not shared:
         return "<p>These runs have no metric in common.</p>"
-    metric = named(first)
+    metric = named(shared[0])
     means = {
         name: statistics.mean(_values(group, metric.name))
         for name, group in groups.items()
@@ -318,13 +327,11 @@ def _results_section(groups):
             )
         )
     datasets = _listed([*dict.fromkeys(g[0].data for g in groups.values())])
-    caption = f"On the test set of {escape(datasets)}; ± is the standard "
-    caption += "deviation over seeds."
+    caption = f"On the test set of {escape(datasets)}"
     if all(len(group) == 1 for group in groups.values()):
-        caption = (
-            f"On the test set of {escape(datasets)}, one seed each: the next "
-            "may turn out other."
-        )
+        caption += ", one seed each: the next may turn out other."
+    else:
+        caption += "; ± is the standard deviation over seeds."
     html = page.table(rows, header)
     return "Results", caption, html
 
