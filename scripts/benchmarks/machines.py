@@ -6,7 +6,7 @@ but for the 100 units. The score is the exact pseudo-log-likelihood of 500 of
 the images.
 
 Measured: ours is 4 to 5 nats better in 0.28 of the time on two quiet cores, a
-third of which is the tracing of its first step; and in 0.04 of it where two
+quarter of which is the tracing of its first step; and in 0.04 of it where two
 other programs ran, for scikit-learn's threads wait for each other.
 """
 
