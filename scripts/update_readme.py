@@ -23,10 +23,10 @@ HEADING = """\
 # Results
 
 Means over seeds on the whole test set, which is scored once per trained model,
-after every choice was made on the validation split, but for `mnist_pretraining`,
-which says so; `infert_ann` alone shows the accuracy on the rows it was fitted
-to, as the lecture does. `results.csv` has the commit, the versions and the date
-of each row, too.
+after every choice was made on the validation split, but for
+`mnist_pretraining`, which says so; `infert_ann` alone shows the accuracy on the
+rows it was fitted to, as the lecture does. `results.csv` has the commit, the
+versions and the date of each row, too.
 
 """
 
