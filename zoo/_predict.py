@@ -217,7 +217,7 @@ def _answer_together(files, question, count):
         [question],
     ) as pool:
         try:
-            with _deaf_children():  # all of them start now
+            with _unheard():  # all of them start now
                 waiting = [pool.submit(_answer, []) for _ in range(processes)]
             ahead = collections.deque(([], answer) for answer in waiting)
             while some := [*itertools.islice(files, count)]:
@@ -231,20 +231,24 @@ def _answer_together(files, question, count):
             if hasattr(signal, "SIGPIPE"):  # the pool still writes to them
                 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for process in {*multiprocessing.active_children()} - others:
-                process.terminate()
+                process.kill()  # it may not hear SIGTERM yet
             raise
 
 
 @contextlib.contextmanager
-def _deaf_children():
-    """Let processes that start meanwhile not hear Ctrl-C, which is for us.
+def _unheard():
+    """Hear Ctrl-C and SIGTERM afterwards only.
 
-    They inherit what is blocked; what comes here meanwhile is heard afterwards.
+    A process that is being started and has not got its work yet would be left
+    alone. Those that start meanwhile inherit what is blocked: Ctrl-C reaches
+    them, too, and is for us.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM]
+    )
     try:
         yield
     finally:
@@ -323,6 +327,8 @@ _classifier = None  # of a process that shares the work
 def _start(question):
     global _classifier
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(signal, "pthread_sigmask"):  # of `_unheard`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     warnings.simplefilter("ignore")
     _classifier = Classifier(question)
 

@@ -471,6 +471,38 @@ def test_nobody_is_left_behind(kind, large, tmp_path):
     assert rows_in(tmp_path)
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_starting_is_not_left_behind(kind, large, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import os
+from multiprocessing import util
+
+def spawn(path, arguments, *others, real=util.spawnv_passfds):
+    process = real(path, arguments, *others)
+    if "--multiprocessing-fork" in map(os.fsdecode, arguments):
+        os.kill(os.getpid(), {kind:d})  # before it has got its work
+    return process
+
+util.spawnv_passfds = spawn
+""")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "predict", MODEL]
+        + [*[large] * 20, "--csv", tmp_path / "answers.csv"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said = process.communicate(timeout=60)[1]
+    assert re.fullmatch(r"\w+ed. The same command resumes from .*\n", said)
+    deadline = time.monotonic() + 60
+    while members(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def members(session):
     """The processes of a session that are still there."""
     done = subprocess.run(
