@@ -4,14 +4,14 @@
 
 Nine pixels and three hidden units are all joined to each other, and each is on
 or off by chance. The pictures that it learns have whole rows of ink, or whole
-columns. Learning asks how often two units are on together while an image holds
-the pixels, and how often if nobody holds them. That is answered as it was in
-1985: units decide in turns, many times, and what they do is counted.
+columns. Learning asks how often two units are on together while the pixels are
+clamped to an image, and how often while nothing is clamped. That is answered as
+it was in 1985: units decide in turns, many times, and what they do is counted.
 
 All states of twelve units can be summed over, too. So the machine's
 probabilities here are exact, and beside it a twin learns from exact sums
 instead of chance. A third one is restricted: its pixels are not joined, nor are
-its hidden units. With as many of them it cannot say what rows and columns are.
+its hidden units. With as many of them it cannot represent rows and columns.
 Expect a divergence from the data (KL) of 0.052 nats.
 
 Reference: Ackley, Hinton and Sejnowski 1985; Tieleman 2008 (chains that go on).
@@ -39,10 +39,11 @@ class Config:
     """What there is to choose."""
 
     hidden_units: Count = 3
+    """Number of hidden units."""
     sweeps: Count = 5
     """How often each unit decides before a weight changes."""
     chains: Count = 200
-    """Chains of states that nobody holds."""
+    """Chains of states that run free."""
     epochs: Epochs = 100
     batch_size: BatchSize = 200
     learning_rate: Rate = 0.03

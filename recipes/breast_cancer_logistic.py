@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Amount, Epochs, RunOptions
+from recipes.lab.flags import Amount, Count, RunOptions
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "breast_cancer"
@@ -31,7 +31,7 @@ class Config:
 
     penalty: Amount = 1.0
     """Weight of half the sum of the squared weights: scikit-learn's 1/C."""
-    epochs: Epochs = 12
+    epochs: Count = 12
     """Steps of Newton's method; each looks at every training row."""
     run: RunOptions = RunOptions(strategy="none")
 

@@ -22,7 +22,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import BatchSize, Count, Rate, RunOptions
 from recipes.lab.metrics import BIT_ERROR
 
 DATASET = "copies_20"
@@ -36,12 +36,13 @@ class Config:
     """What there is to choose."""
 
     controller_units: Count = 24
+    """Width of the controller."""
     locations: Count = 48
     """Rows of the memory."""
     width: Count = 12
     """Numbers of a row."""
-    epochs: Epochs = 8
-    """On sequences of up to 10 rows, and as many of up to 20."""
+    epochs: Count = 8
+    """Epochs on sequences of up to 10 rows, and as many on up to 20."""
     batch_size: BatchSize = 16
     learning_rate: Rate = 0.01
     """Adam's at the beginning of each; it falls to nothing on a cosine."""
@@ -138,7 +139,7 @@ def _longest(machine, split):
 
     return lambda plots: tasks.addresses_section(
         *(plots, "addresses_twice", machine, split),
-        heading="Twice as many rows as it has learnt with",
+        heading="Twice as many rows as it has learned with",
     )
 
 
@@ -154,8 +155,8 @@ def _by_rows(errors):
     return lambda plots: comparisons.panels_section(
         *(plots, "rows"),
         heading="The longer the sequence",
-        caption="It has learnt with up to 20 rows. Beyond them it does what it "
-        "has learnt to do, as long as it keeps its heads together and finds "
+        caption="It was trained on up to 20 rows. Beyond them it does what it "
+        "has learned to do, as long as it keeps its heads together and finds "
         "free locations.",
         panels=(panel,),
     )

@@ -25,7 +25,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import BatchSize, Count, Rate, RunOptions
 from recipes.lab.metrics import AUC, MOTIF_SHARE
 
 DATASET = "methylation"
@@ -52,8 +52,8 @@ class Config:
     """Number of filters of both convolutions over DNA."""
     cpg_units: Count = 32
     """Width of the recurrent layer, in each direction."""
-    epochs: Epochs = 6
-    """Of each module, and then of the joint network."""
+    epochs: Count = 6
+    """Epochs of each module, and then of the joint network."""
     batch_size: BatchSize = 128
     learning_rate: Rate = 0.003
     """Adam's, at its peak after a fifth of the steps."""

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Between, Epochs, RunOptions
+from recipes.lab.flags import Between, Count, RunOptions
 from recipes.lab.metrics import ACCURACY, FITTED_ACCURACY
 
 DATASET = "digits_8x8"
@@ -43,7 +43,7 @@ class Config:
     """Shuffle the digits of each class before they are dealt to the folds."""
     penalty: Annotated[float, Between(0.001, 1_000)] = 1.0
     """Weight of half the sum of the squared weights: scikit-learn's 1/C."""
-    epochs: Epochs = 8
+    epochs: Count = 8
     """Steps of Newton's method; each looks at every training digit."""
     run: RunOptions = RunOptions(strategy="none")
 

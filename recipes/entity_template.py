@@ -2,10 +2,11 @@
 
     python -m recipes.entity_template
 
-Before networks learned their own features, people chose them. Whether a word of
-a sentence is the name of a person, a place or an organization was told from a
-template: the word, its neighbors, its letters, its shape, and the words within
-four steps. What is learned is how much each of them counts.
+This is named-entity recognition. Before networks learned their own features,
+people chose them. Whether a word of a sentence is the name of a person, a place
+or an organization was told from a template: the word, its neighbors, its
+letters, its shape, and the words within four steps. What is learned is how much
+each of them counts.
 
 In these sentences, which a grammar makes up, most names may be of any kind, and
 many are new. In some sentences nothing but a name's last letters can tell its

@@ -8,7 +8,7 @@ right, as in the images of Mitchell's book. 2,899 weights learn from 320 of them
 in which direction a person looks: expect 96.4 to 97.8 % on images of the same
 people in other moods. The report shows the weights of the three hidden neurons
 as images: red where a bright pixel excites a neuron, blue where it holds it
-back. The second command asks who it is, and is told rightly of 95 to 97 %.
+back. The second command asks who the person is: expect 95 to 97 % there.
 
 Reference: Mitchell 1997, chapter 4.
 """

@@ -5,10 +5,10 @@
 
 Nearest neighbors, logistic regression, a random forest, gradient boosting and a
 support vector machine, with the best settings of the table that the data were
-published with; then our logistic regression, a perceptron and the small CNN,
-which is the one that is exported. The report draws the accuracy of all against
-what training costs and what an answer costs, and sets what was published beside
-it.
+published with; then our logistic regression, a multi-layer perceptron and the
+small CNN, which is the one that is exported. The report draws the accuracy of
+all against what training costs and what an answer costs, and sets what was
+published beside it.
 
 Most of the time goes to gradient boosting and the support vector machine; the
 second command trains on fewer images. A method that is finished is kept: a run
@@ -36,7 +36,6 @@ from recipes.lab.flags import (
     BatchSize,
     Between,
     Count,
-    Epochs,
     Rate,
     RunOptions,
 )
@@ -64,8 +63,8 @@ class Config:
     """Train with so many images, drawn at random, instead of all."""
     trees: Count = 100
     """Trees of the forest, and of each class in gradient boosting."""
-    epochs: Epochs = 8
-    """Of the networks."""
+    epochs: Count = 8
+    """Epochs of the networks."""
     batch_size: BatchSize = 256
     learning_rate: Rate = 0.005
     """Adam's, at its peak after a quarter of the steps."""

@@ -5,8 +5,8 @@
 Expect 93 % after five minutes of training on two CPU cores.
 
 Clothes are harder than digits: more layers, more epochs, and more against
-learning by heart. Images are mirrored, which digits would not survive, and
-shifted; features are dropped, weights decay, labels are smoothed.
+overfitting. Images are mirrored, which digits would not survive, and shifted;
+features are dropped, weights decay, labels are smoothed.
 
 Reference: Xiao, Rasul and Vollgraf 2017 (Fashion-MNIST); Loshchilov and Hutter
 2019 (decoupled weight decay).

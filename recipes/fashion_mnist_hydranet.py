@@ -1,4 +1,4 @@
-"""A network that runs two of its five branches: as cheap, and better?
+"""A network that runs two of its five branches: better at the same cost?
 
     python -m recipes.fashion_mnist_hydranet
     python -m recipes.fashion_mnist_hydranet --also 1 3

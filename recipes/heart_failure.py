@@ -1,14 +1,14 @@
-"""Who will have a heart failure? A recurrent network reads histories of codes.
+"""Who will develop heart failure? A recurrent network reads histories of codes.
 
     python -m recipes.heart_failure
 
 A history is what a clinic writes down of a patient: diagnoses, drugs and
 examinations, one after the other. These patients are simulated, and their risk
-is known: it is high if an arrhythmia follows a hypertension that no drug has
-treated in between. Logistic regression on how often each code was written down
-cannot see that, for it knows no order. The network reads the codes in their
-order and finds the rule. Expect an area under the curve (AUC) of 0.85; nothing
-can have a larger one than the risk itself, which is stated, too.
+is known: it is high if arrhythmia follows hypertension that no drug has treated
+in between. Logistic regression on how often each code was written down cannot
+see that, for it knows no order. The network reads the codes in their order and
+finds the rule. Expect an area under the curve (AUC) of 0.85; nothing can have a
+larger one than the risk itself, which is stated, too.
 
 The export takes text, codes with blanks between them. The report shows whether
 risks are as large as they are said to be.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Epochs, RunOptions
+from recipes.lab.flags import Count, RunOptions
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "iris"
@@ -31,8 +31,8 @@ class Config:
 
     species: Literal["setosa", "versicolor", "virginica"] = "setosa"
     """What is told from the two others."""
-    epochs: Epochs = 50
-    """How often at most; the rule stops after an epoch without a mistake."""
+    epochs: Count = 50
+    """Epochs at most; the rule stops after one without a mistake."""
     run: RunOptions = RunOptions(strategy="none")
 
 

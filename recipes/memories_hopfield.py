@@ -3,7 +3,7 @@
     python -m recipes.memories_hopfield
 
 Ten bitmaps of digits are stored in the weights between units, one for each
-pixel. Shown a bitmap with pixels turned over, the network updates its units,
+pixel. Shown a bitmap with some pixels flipped, the network updates its units,
 its energy falls, and it comes to rest at a memory, or at something else.
 
 Hebb's rule stores each pattern by itself; digits are so much alike that none of
@@ -11,7 +11,7 @@ them stays. The pseudo-inverse takes into account what they have in common, and
 stores all. Expect it to tell 99.4 % of the digits from such cues, and to recall
 95 % of them to the last pixel. The report shows cues on their way, the energy,
 and how many random patterns Hebb's rule can store: in networks of three sizes
-the share of those that stay falls as there are more of them, but at no wall.
+the share of patterns that stay falls as more are stored, but not abruptly.
 
 Reference: Hopfield 1982; Personnaz, Guyon and Dreyfus 1985 (the
 pseudo-inverse); Amit, Gutfreund and Sompolinsky 1985 (how much can be stored).

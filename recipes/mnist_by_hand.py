@@ -2,12 +2,12 @@
 
     python -m recipes.mnist_by_hand
 
-Expect 98 % in a minute on two CPU cores, from a perceptron of two hidden layers
-and the algorithm of the lecture, line by line: shuffle, take a mini-batch, go
-forward, compute the loss, go backward, move each weight against its gradient.
-There is no optimizer and no `model.fit`. Only the gradients come from
-TensorFlow; tests/lectures/test_backpropagation.py computes them by the
-lecture's delta rules as well.
+Expect 98 % in a minute on two CPU cores, from a multi-layer perceptron and the
+algorithm of the lecture, line by line: shuffle, take a mini-batch, go forward,
+compute the loss, go backward, move each weight against its gradient. There is
+no optimizer and no `model.fit`. Only the gradients come from TensorFlow;
+tests/lectures/test_backpropagation.py computes them by the lecture's delta
+rules as well.
 
 Reference: Robbins and Monro 1951; Rumelhart, Hinton and Williams 1986.
 """

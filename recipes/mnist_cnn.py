@@ -6,10 +6,10 @@ Expect 99.4 to 99.5 % after ten seconds of training on two CPU cores.
 
 What makes it fast: the network pools early (see `zoo/convolutional.py`), the
 images stay in memory as bytes, and the learning rate rises high and falls to
-zero within three epochs. What makes it accurate: batch normalisation, images
+zero within three epochs. What makes it accurate: batch normalization, images
 that are shifted by a pixel, and labels that are smoothed.
 
-Reference: Ioffe and Szegedy 2015 (batch normalisation); Smith and Topin 2018
+Reference: Ioffe and Szegedy 2015 (batch normalization); Smith and Topin 2018
 (one-cycle learning rates); Szegedy et al. 2016 (label smoothing).
 """
 

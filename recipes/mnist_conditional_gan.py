@@ -42,8 +42,8 @@ class Config:
     """Weight of the squared slope of the discriminator at real images."""
     judge: str = "mnist_cnn@shipped"
     """Name or path of the export of a classifier of the same classes."""
-    classifier_epochs: Epochs = 3
-    """Of the classifiers that learn from pictures, drawn or real."""
+    classifier_epochs: Count = 3
+    """Epochs of the classifiers that learn from drawn or real digits."""
     run: RunOptions = RunOptions()
 
 
@@ -141,7 +141,7 @@ def classify(run, train, phase: str):
 
 
 def _section(data, *scores):
-    """Return the report's section on what the classifiers have learnt."""
+    """Return the report's section on what the classifiers have learned."""
     import numpy as np
 
     from recipes.lab.report import page
@@ -152,7 +152,7 @@ def _section(data, *scores):
         (str(name), *(ACCURACY.write(x[labels == i].mean()) for x in right))
         for i, name in enumerate(data.class_names)
     ]
-    header = ("class", "learnt from drawn pictures", "from real ones")
+    header = ("class", "learned from drawn pictures", "from real ones")
     caption = (
         "Of the real test images of each class, how many a classifier "
         "recognizes that has seen drawn pictures only, and how many the same "

@@ -21,7 +21,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions, Share
+from recipes.lab.flags import BatchSize, Count, Rate, RunOptions, Share
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
@@ -37,14 +37,14 @@ class Config:
     """Width of each machine, from the pixels up."""
     draws: bool = False
     """Whether machines hand on states instead of probabilities."""
-    machine_epochs: Epochs = 10
-    """Of each machine."""
+    machine_epochs: Count = 10
+    """Epochs of each machine."""
     machine_rate: Rate = 0.05
     """SGD's at the beginning; it falls to a hundredth on a straight line."""
     momentum: Share = 0.9
     """Of the machines' training."""
-    epochs: Epochs = 40
-    """Of back-propagation."""
+    epochs: Count = 40
+    """Epochs of back-propagation."""
     batch_size: BatchSize = 100
     learning_rate: Rate = 2.0
     """SGD's, at its peak after a tenth of the steps."""

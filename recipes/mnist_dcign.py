@@ -21,7 +21,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions
+from recipes.lab.flags import Count, Epochs, Rate, RunOptions
 from recipes.lab.metrics import FACTOR_CORRELATION, OTHER_CORRELATION
 
 DATASET = "mnist"
@@ -40,8 +40,8 @@ class Config:
     importance_samples: Count = 100
     """Codes that the likelihood of a test image is estimated from."""
     epochs: Epochs = 4
-    batch_size: BatchSize = 16
-    """Digits in one step; each is seen in four times as many views."""
+    batch_size: Count = 16
+    """Digits in one step; each is seen in `views` views."""
     learning_rate: Rate = 0.002
     """Adam's, at its peak after a tenth of the steps."""
     run: RunOptions = RunOptions()

@@ -7,7 +7,7 @@ The generator draws digits from noise; the discriminator learns to tell them
 from real ones; the generator learns to draw what the discriminator takes for
 real. No loss says how good the pictures are, so the network of `mnist_cnn`, as
 it ships, judges them. Expect a classifier score of 9.6 to 9.8 after a quarter
-of an hour of CPU time; 10 is the most, and the real test images get 9.8.
+of an hour on two CPU cores; 10 is the most, and the real test images get 9.8.
 
 With the second command both networks are of dense layers, as in 2014.
 

@@ -2,17 +2,17 @@
 
     python -m recipes.mnist_iwae
 
-It is the variational autoencoder of `mnist_vae`, and what it learns from is
-another bound on the likelihood. That of one code punishes the encoder for every
-code that does not explain the image. Of five, weighted by how well each does,
-one that does is enough, so the encoder may say more of what it does not know,
-and the bound is tighter. Expect a negative log-likelihood of 86.1 nats. With
-`--training-samples 1` it is `mnist_vae` with the widths of the paper, which has
-86.8 nats of that and 85.5 with five.
+It is the variational autoencoder of `mnist_vae`, trained with another bound on
+the likelihood. The bound of one code punishes the encoder for every code that
+does not explain the image. With five codes, weighted by how well each explains
+it, one that does is enough, so the encoder may say more of what it does not
+know, and the bound is tighter. Expect a negative log-likelihood of 86.1 nats.
+With `--training-samples 1` it is `mnist_vae` with the widths of the paper. The
+paper has 86.8 nats with one code and 85.5 with five.
 
 The images are black and white: chance makes each pixel ink as often as its
 brightness says, anew in every epoch. So the numbers are comparable with those
-of the literature on dynamically binarised MNIST.
+of the literature on dynamically binarized MNIST.
 
 Reference: Burda, Grosse and Salakhutdinov 2016; Kingma and Welling 2014.
 """

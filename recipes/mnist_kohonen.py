@@ -4,9 +4,9 @@
 
 Each unit of a sheet has a prototype, an image of its own. An image goes to the
 unit whose prototype is nearest, and all units around take a part of it: so
-neighbors become alike, and the sheet becomes a map of the images. How far
-around, gets smaller from epoch to epoch. Nobody tells the map which digit is
-which; a layer behind it, computed at the end, names the classes on it.
+neighbors become alike, and the sheet becomes a map of the images. Their radius
+shrinks from epoch to epoch. Nobody tells the map which digit is which; a layer
+behind it, computed at the end, names the classes on it.
 
 Two errors tell how good the map is: how far images are from their prototypes
 (quantization), and how often the two nearest units are no neighbors on the map
@@ -37,7 +37,9 @@ class Config:
     """What there is to choose."""
 
     rows: Count = 20
+    """Units of the map from top to bottom."""
     columns: Count = 20
+    """Units of the map from left to right."""
     images: Count = 4000
     """Images that an epoch shows."""
     first_radius: Amount = 7.0

@@ -5,10 +5,11 @@
 
 The lecture asks how methods scale with the amount of data, and draws it: from a
 few images all learn about as much, and the more there are, the larger the
-network that makes use of them. Here softmax regression and perceptrons with 16,
-128 and twice 512 hidden units learn from the first images of an order that each
-seed draws anew. (Of MNIST's 60,000, 5,000 are for validation.) All train for as
-many steps with 100 images as with 10,000, and with more for as many epochs.
+network that makes use of them. Here softmax regression and multi-layer
+perceptrons with 16, 128 and two layers of 512 hidden units learn from the first
+images of an order that each seed draws anew. (Of MNIST's 60,000, 5,000 are for
+validation.) Up to 10,000 images all train for equally many steps, and beyond
+that for equally many epochs.
 
 The report draws the error on the test images against the number of images, with
 the spread over the seeds, and has a table of both. What is exported is the

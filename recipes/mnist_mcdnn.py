@@ -20,7 +20,6 @@ from recipes.lab.flags import (
     BatchSize,
     Between,
     Count,
-    Epochs,
     Rate,
     RunOptions,
     Share,
@@ -43,8 +42,8 @@ class Config:
     """Number of maps of the two convolutions of a column."""
     hidden_units: Count = 150
     """Width of the hidden layer of a column."""
-    epochs: Epochs = 25
-    """Of each column."""
+    epochs: Count = 25
+    """Epochs of each column."""
     batch_size: BatchSize = 128
     learning_rate: Rate = 0.005
     """Adam's, at its peak after a fifth of the steps."""

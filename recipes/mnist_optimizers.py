@@ -4,12 +4,11 @@
     python -m recipes.mnist_optimizers --dataset fashion_mnist
 
 Plain SGD, SGD with momentum and with Nesterov's, RMSprop, Adam, AdamW and Muon
-train a perceptron of three hidden layers. A comparison is worth what its
-learning rates are worth. So each optimizer first tries five of them, a factor
-of about three apart, and keeps the one that is best on the validation images;
-the rate stays the same from the first step to the last. Then further seeds
-train with it. For each seed all optimizers begin with the same weights and see
-the same batches.
+train a multi-layer perceptron. A comparison is worth what its learning rates
+are worth. So each optimizer first tries five of them, a factor of about three
+apart, and keeps the one that is best on the validation images; the rate stays
+the same from the first step to the last. Then further seeds train with it. For
+each seed all optimizers begin with the same weights and see the same batches.
 
 The report shows training and validation by epoch, the validation error by
 learning rate, and what all end with on the test images, with mean and standard

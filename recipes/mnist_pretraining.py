@@ -26,9 +26,9 @@ the paper has 1.2, 1.4, 2.0, 1.9 and 2.4. What is done today has 1.17. The
 report has all of them beside those of the paper, and the length of the gradient
 in each layer, before the labels were seen. It takes half an hour on one core.
 
-When this setting was chosen, test errors of earlier ones had been looked at, so
-that these may be a little too good. Of the validation images, too, each network
-misses fewer than with the setting before.
+When this setting was chosen, test errors of earlier settings had been seen, so
+its numbers may be a little too good. On the validation images, too, each
+network makes fewer mistakes than with the setting before.
 
 Reference: Bengio, Lamblin, Popovici and Larochelle 2007; Hinton, Osindero and
 Teh 2006; Glorot and Bengio 2010; Ioffe and Szegedy 2015.
@@ -69,8 +69,8 @@ class Config:
     """Which networks to train; the first is exported."""
     hidden_units: tuple[Count, ...] = (500, 500, 2000)
     """Width of each hidden layer; the shallow network has the last."""
-    layer_epochs: Epochs = 20
-    """Of each layer that is pre-trained."""
+    layer_epochs: Count = 20
+    """Epochs of each layer's pre-training."""
     dropout: Share = 0.2
     """Of each hidden layer, while all learn from the labels."""
     epochs: Epochs = 50

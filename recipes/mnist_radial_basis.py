@@ -19,7 +19,7 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import Count, Epochs, RunOptions
+from recipes.lab.flags import Count, RunOptions
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
@@ -37,7 +37,7 @@ class Config:
 
     centers: Count = 1000
     """Number of centers; at most as many as training images."""
-    epochs: Epochs = 6
+    epochs: Count = 6
     """How often k-means moves them."""
     run: RunOptions = RunOptions(strategy="none")
 

@@ -51,6 +51,7 @@ class Config:
     """What there is to choose."""
 
     hidden_units: Count = 500
+    """Number of hidden units."""
     steps: Count = 5
     """How often the units are drawn before a weight changes."""
     chains: Annotated[int, Between(0, 100_000)] = 100
@@ -60,6 +61,7 @@ class Config:
     learning_rate: Rate = 0.05
     """SGD's at the beginning; it falls to a hundredth on a straight line."""
     momentum: Share = 0.0
+    """SGD's momentum."""
     run: RunOptions = RunOptions()
 
 

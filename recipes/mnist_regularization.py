@@ -3,13 +3,13 @@
     python -m recipes.mnist_regularization
     python -m recipes.mnist_regularization --images-per-class 1000
 
-A perceptron has enough weights to know a thousand images by heart: its training
-error goes to zero while its error on others stays where it is. Beside the plain
-network there are penalties on the weights, L1 and L2; weight decay, which
-shrinks them after each step and is no penalty where Adam trains; dropout; and
-early stopping. The strength of each is the one, of four, that is best on the
-validation images. Each seed draws other images and other weights, the same
-ones for all six.
+A multi-layer perceptron can memorize a thousand images: its training error goes
+to zero while its error on others stays where it is. Beside the plain network
+there are penalties on the weights, L1 and L2; weight decay, which shrinks them
+after each step and is no penalty where Adam trains; dropout; and early
+stopping. The strength of each is the one, of four, that is best on the
+validation images. Each seed draws other images and other weights, the same ones
+for all six.
 
 Expect 91 % of the test images from dropout, the best, and 0.7 points less from
 the plain network, which is little more than the spread over seeds. What differs

@@ -1,4 +1,4 @@
-"""Fifty layers that learn, because each two add to what they get.
+"""Fifty layers that learn, because every two of them add to their input.
 
     python -m recipes.mnist_residual_mlp
     python -m recipes.mnist_residual_mlp --blocks 2
@@ -12,7 +12,7 @@ way forward, and the gradient on its way back. A layer's own gradient is the
 product of what it gets from both sides, so nothing is left of it anywhere. In
 the residual one they grow instead, and training begins with an enormous loss.
 In the normalized one they do neither. It learns at once, and is exported:
-expect 97.8 % after four passes, where the plain one has learnt nothing.
+expect 97.8 % after four passes, where the plain one has learned nothing.
 
 The report shows the length of the gradient in every layer of each network,
 before the training and after it, and how they fare. With the second command the

@@ -9,8 +9,8 @@ the hinge loss is enough. They are computed once. The loss of an image is zero
 as soon as its class is ahead of all others by a margin; the penalty of large
 weights makes that margin wide.
 
-The report shows the images that are on the margin or beyond it, which alone
-still move the weights: the support vectors. Expect 0.87 % mistakes.
+The report shows the images on the margin or on the wrong side of it, which
+alone still move the weights: the support vectors. Expect 0.87 % mistakes.
 
 Reference: Cortes and Vapnik 1995; Crammer and Singer 2001 (the hinge loss of
 many classes); Rahimi and Recht 2007 (random Fourier features).
@@ -110,10 +110,10 @@ def _support(head, train, fitted):
     beyond = np.argsort(ahead, kind="stable")[:SHOWN]
     caption = (
         f"Of {len(train):,} training images {100 * share:.1f} % are on the "
-        "margin or beyond it: their own class is ahead of all others by 1 or "
-        "less. The weights depend on these alone. In the first rows are images "
-        "on the margin, below those that are furthest beyond it: the machine "
-        "would take them for another class."
+        "margin or on the wrong side of it: their own class is ahead of all "
+        "others by 1 or less. The weights depend on these alone. In the first "
+        "rows are images on the margin, below those that are furthest on the "
+        "wrong side: the machine would take them for another class."
     )
 
     def section(plots):

@@ -1,4 +1,4 @@
-"""What was learnt from digits recognises clothes.
+"""What was learned from digits recognizes clothes.
 
     python -m recipes.mnist_to_fashion_mnist
     python -m recipes.mnist_to_fashion_mnist --mode frozen

@@ -1,4 +1,4 @@
-"""What was learnt from the digits 0 to 4 recognises the digits 5 to 9.
+"""What was learned from the digits 0 to 4 recognizes the digits 5 to 9.
 
     python -m recipes.mnist_transfer
     python -m recipes.mnist_transfer --mode full
@@ -154,7 +154,7 @@ def _transferred(run, data, donor, mode):
         )
     if named and not (config.weights or run.settings["loaded"]):
         raise UsageError(
-            f"{donor} has learnt nothing yet. Give its --weights, or the name "
+            f"{donor} has learned nothing yet. Give its --weights, or the name "
             "of an export, such as mnist_cnn@shipped."
         )
     return model
@@ -241,7 +241,7 @@ def _picture(run, task, donor):
         "labels",
         heading="What transfer is for",
         caption="The fewer labels there are, the more it helps to start from "
-        "what was learnt elsewhere. To train the head alone is enough for the "
+        "what was learned elsewhere. To train the head alone is enough for the "
         f"fewest. Each point is the mean of {DRAWS} draws of the labels.",
         x_label="labels of each class",
         y_label="test accuracy in %",

@@ -5,14 +5,14 @@
 The encoder answers with a distribution of codes instead of one code, and is
 pulled towards a standard normal one. So the decoder knows a code that is drawn
 from the normal one, and draws a digit. Expect 88 nats for a test image, its
-negative log-likelihood, after ten minutes of CPU time. To estimate it from
-5,000 codes for each image takes half as long again; fewer
+negative log-likelihood, after twelve minutes on two CPU cores. To estimate it
+from 5,000 codes for each image takes half as long again; fewer
 `--importance-samples` take less, and give a worse bound.
 
 The images are black and white: chance makes each pixel ink as often as its
 brightness says, anew in every epoch, and in the same way for every run when
 they are validated and tested. So the numbers are likelihoods of images, and
-comparable with those of the literature on dynamically binarised MNIST.
+comparable with those of the literature on dynamically binarized MNIST.
 
 Reference: Kingma and Welling 2014; Burda, Grosse and Salakhutdinov 2016.
 """

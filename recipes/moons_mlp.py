@@ -8,8 +8,8 @@
 Expect 98.6 %, for the moons overlap a little. Points in the plane are blue or
 orange, and a network learns which, everywhere. The report shows its decision
 regions as they form, from epoch to epoch, and beside them those of smaller
-networks. One hidden neuron cuts the plane along a straight line, which is
-nothing against a circle; three enclose one. Spirals take a second layer.
+networks. One hidden neuron cuts the plane along a straight line, which cannot
+enclose a circle; three neurons can. Spirals take a second layer.
 
 Reference: Minsky and Papert 1969 (XOR); Lang and Witbrock 1988 (spirals);
 Smilkov et al. 2017 (the TensorFlow Playground).
@@ -36,7 +36,7 @@ class Config:
     shape: Literal["moons", "circles", "xor", "spirals"] = "moons"
     """How the points lie."""
     hidden_units: tuple[Count, ...] = (8, 8)
-    """Width of each hidden layer; the report also has 1, 3 and 8 in one."""
+    """Width of each layer; the report also has 1, 3 and 8 in one layer."""
     epochs: Epochs = 100
     batch_size: BatchSize = 20
     learning_rate: Rate = 0.05

@@ -1,4 +1,4 @@
-"""Was who wrote this pleased? A recurrent network reads sentences to their end.
+"""Was the writer pleased? A recurrent network reads sentences to their end.
 
     python -m recipes.sentences_sentiment
 

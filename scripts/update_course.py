@@ -35,7 +35,7 @@ HEADING = """\
 Every network of an introductory course, in the order of teaching. Each command
 trains one and writes a report; what it needs beside the data that come with
 this package is MNIST or Fashion-MNIST. Times are of two CPU cores. Results are
-means over seeds; [all of them](RESULTS.md) are measured. [A chart](chart.html)
+means over seeds, and [on one page](RESULTS.md), too. [A chart](chart.html)
 draws 27 of the networks, with the cells that they are made of.
 
 """

@@ -23,9 +23,10 @@ HEADING = """\
 # Results
 
 Means over seeds on the whole test set, which is scored once per trained model,
-after every choice was made on the validation split, but for
-`mnist_pretraining`, which says so; `infert_ann` alone shows the accuracy on the
-rows it was fitted to, as the lecture does. `results.csv` has the commit, the
+after every choice was made on the validation split. There are two exceptions:
+when the setting of `mnist_pretraining` was chosen, test errors of earlier ones
+had been seen, and `infert_ann` shows the accuracy on the rows that it was
+fitted to, as the lecture does. `results.csv` has the commit, the
 versions and the date of each row, too.
 
 """

@@ -17,7 +17,7 @@ def load_predictor(name, *, format="litert", signature=None) -> "Predictor":
     """Load a trained model from an export to ask it, and nothing else.
 
     A predictor is much faster than the Keras model on few examples, holds
-    flat memory on many, and works on all processors.
+    constant memory on many, and works on all processors.
 
     Args:
         name: Name or path of an export, as for `load_model`. Its sums are

@@ -35,13 +35,13 @@ GRACE_SECONDS = 30.0  # for what is in flight when the server is to end
 LENGTH = "Inference-Header-Content-Length"
 
 EPILOG = """\
-Asked by TensorFlow Serving's protocol:
+Endpoints of TensorFlow Serving's protocol:
   POST /v1/models/NAME:predict            instances or inputs, signature_name
   GET  /v1/models/NAME, .../metadata
-Asked by the Open Inference Protocol, version 2:
+Endpoints of the Open Inference Protocol, version 2:
   POST /v2/models/NAME/infer              parameters: {"signature_name": ...}
   GET  /v2, /v2/models/NAME, .../ready, /v2/health/live, /v2/health/ready
-NAME may be followed by /versions/VERSION. GET /healthz is for whoever watches.
+NAME may be followed by /versions/VERSION. GET /healthz is for monitoring.
 The signature image_bytes takes picture files instead of pixels, in base64.
 There is no password and no encryption: to other machines open it behind a
 proxy that has them."""
@@ -485,28 +485,31 @@ def main(argv) -> int:
         help=f"port (default: {PORT}; 0 takes any that is free)",
     )
     parser.add_argument(
-        "--format", choices=[*_runtimes.FORMATS], default="litert"
+        "--format",
+        choices=[*_runtimes.FORMATS],
+        default="litert",
+        help="what answers (default: litert)",
     )
     parser.add_argument(
         "--max-body",
         type=_between(1, 1 << 20),
         default=16,
         metavar="MEGABYTES",
-        help="of a request (default: 16)",
+        help="largest body of a request (default: 16)",
     )
     parser.add_argument(
         "--max-batch",
         type=_between(1, 1_000_000),
         default=1_000,
         metavar="EXAMPLES",
-        help="of a request (default: 1000)",
+        help="most examples of a request (default: 1000)",
     )
     parser.add_argument(
         "--max-requests",
         type=_between(1, 100_000),
         default=64,
         metavar="REQUESTS",
-        help="that are in hand at a time; others get 503 (default: 64)",
+        help="most requests at a time; others get 503 (default: 64)",
     )
     arguments = parser.parse_args(argv)
     if not arguments.host.strip():  # that would be every address there is

@@ -244,8 +244,8 @@ class Boltzmann(layers.Layer):
     exactly, with every state of the hidden units in it.
 
     In training it teaches itself. The gradient of the log-likelihood says how
-    often two units are on together while the data hold the visible ones, less
-    how often they are if nobody holds them. Both are what chains of states
+    often two units are on together while the data clamp the visible ones, less
+    how often they are if nothing is clamped. Both are what chains of states
     show, in which one unit after another decides by chance (Gibbs sampling),
     or, if the layer is `exact`, what the sums over all states are. The loss is
     the negative log-likelihood of a batch, in nats; of a machine with too many
@@ -254,7 +254,7 @@ class Boltzmann(layers.Layer):
     Args:
         units: Number of hidden units.
         sweeps: How often each unit decides, between two steps of training.
-        chains: Number of persistent chains that nobody holds.
+        chains: Number of persistent chains that run free.
         exact: Whether it learns from sums over all states instead.
         restricted: Whether units of the same kind are not joined.
         seed: Seed of the draws; `None` for one that Keras' seed decides.
@@ -571,8 +571,8 @@ def boltzmann_machine(
         hidden_units: Number of hidden units, at most 12.
         sweeps: How often each unit decides by chance, between two steps of
             training.
-        chains: Number of chains of states that nobody holds, which go on from
-            batch to batch.
+        chains: Number of chains of states that run free, and go on from batch
+            to batch.
         exact: Whether training sums over all states instead of drawing any.
         restricted: Whether units of the same kind are not joined: then it is
             a restricted machine.

@@ -147,7 +147,7 @@ def markov_chain(
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` numbers of
         letters, with zeros before the first one, to `(batch, len(alphabet) +
-        1)`: the probability of what comes next, of the end first.
+        1)`: the probabilities of what comes next; the first is that of the end.
 
     Raises:
         ValueError: If there are no letters, or one is there twice.

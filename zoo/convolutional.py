@@ -144,7 +144,7 @@ def lecture_cnn(
 @register_model(
     task="classification",
     inputs="images",
-    lecture="convolution, pooling and batch normalisation, put to work",
+    lecture="convolution, pooling and batch normalization, put to work",
     reference="Ioffe and Szegedy 2015",
     chart=("DCN",),
 )
@@ -176,11 +176,11 @@ def cnn(
 
     That is a twentieth of the multiplications of `lecture_cnn`. The first
     convolution skips every other position and pooling comes at once, so the
-    expensive layers see small maps. Pooling before the normalisation and the
+    expensive layers see small maps. Pooling before the normalization and the
     ReLU gives what it would give after them, for a quarter of the work: both
     are increasing functions.
 
-    The normalisations shift and do not scale. What follows each of them is a
+    The normalizations shift and do not scale. What follows each of them is a
     ReLU and another layer of weights, which scales as well.
 
     Args:
@@ -188,7 +188,7 @@ def cnn(
         hidden_units: Width of the hidden layer; `None` leaves it out.
         dropout: Fraction of the features that training drops before
             `predictions`.
-        synchronized: Whether the normalisations take their statistics over all
+        synchronized: Whether the normalizations take their statistics over all
             replicas. With a `tf.distribute` strategy of your own they must, or
             each replica trains by statistics of its own, and what is saved
             answers differently. Use one strategy object for all models of a
@@ -284,7 +284,7 @@ def deep_cnn(
 
     There is no pooling and no hidden layer: some convolutions skip every other
     position instead. Zeros are padded, so that maps shrink by strides only.
-    The normalisations are those of `cnn`.
+    The normalizations are those of `cnn`.
 
     Args:
         filters: Number of maps of each convolution.

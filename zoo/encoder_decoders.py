@@ -202,8 +202,8 @@ def seq2seq(
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` numbers of
-        letters to `(batch, target_length, len(target_alphabet) + 1)`: how
-        likely each letter is, after those that are likelier than all others.
+        letters to `(batch, target_length, len(target_alphabet) + 1)`: the
+        probability of each letter, given the likeliest letters before it.
 
     Raises:
         ValueError: If there are no letters, or one is there twice.
@@ -285,8 +285,8 @@ def captioner(
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
-        0 to 255, to `(batch, target_length, len(target_alphabet) + 1)`: how
-        likely each letter is, after those that are likelier than all others.
+        0 to 255, to `(batch, target_length, len(target_alphabet) + 1)`: the
+        probability of each letter, given the likeliest letters before it.
 
     Raises:
         ValueError: If there are no letters, or one is there twice.

@@ -140,7 +140,7 @@ def gan(
     _check(latent_dim)
     code = keras.Input((latent_dim,), name="code")
     x = code
-    # Batch normalisation has an offset of its own, hence no bias before it.
+    # Batch normalization has an offset of its own, hence no bias before it.
     for i, units in enumerate(hidden_units, start=1):
         x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
         x = _normalized(x, f"mapping{i}")
@@ -350,7 +350,7 @@ def _generator(
     small = (*sides, filters[0])
 
     code = keras.Input((length,), name="code")
-    # Batch normalisation has an offset of its own, hence no bias before it.
+    # Batch normalization has an offset of its own, hence no bias before it.
     x = Choice(choices, name="choice")(code) if choices else code
     for i, units in enumerate(mapping_units, start=1):
         x = layers.Dense(units, use_bias=False, name=f"mapping{i}")(x)
@@ -419,7 +419,7 @@ def _discriminator(image_shape, filters, kernel_size, hidden_units, classes=0):
 
 
 def _normalized(x, name, slope=0.0):
-    """Normalise over the batch, then a ReLU, of this slope below zero."""
+    """Normalize over the batch, then a ReLU, of this slope below zero."""
     x = layers.BatchNormalization(name=f"{name}_norm")(x)
     return layers.LeakyReLU(slope, name=f"{name}_relu")(x)
 

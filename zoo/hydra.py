@@ -139,9 +139,8 @@ class Combiner(_OfBranches):
     `(batch, chosen, height, width, filters)`, the numbers of the branches, and
     the probabilities `(batch, branches)` that chose them.
 
-    The probabilities change nothing of what comes out. But training is told
-    that more of one were more of what its branch says, so the gate learns which
-    branches help.
+    The probabilities do not change the output. They only pass on a gradient, as
+    if each scaled what its branch says, so the gate learns which branches help.
 
     Args:
         branches: How many branches there are.

@@ -207,8 +207,8 @@ def svm(
 
     The kernel of a support vector machine compares every image with the images
     that it was trained on. Random Fourier features stand for a Gaussian kernel
-    without that: their products are what it says, about. So a machine for a
-    plain product is enough behind them, and that is one layer.
+    without that: their products approximate it. So a machine for a plain
+    product is enough behind them, and that is one layer.
 
     The kernel is one of fields: it says how alike two images are, field by
     field, wherever the fields are within a window. With a `field` as large as

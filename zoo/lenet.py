@@ -121,7 +121,7 @@ class TableConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class TrainableSubsampling2D(layers.Layer):
-    """Sum 2x2 neighbours, times a trained coefficient, plus a trained bias.
+    """Sum 2x2 neighbors, times a trained coefficient, plus a trained bias.
 
     Args:
         activation: Activation function.
@@ -159,7 +159,7 @@ class TrainableSubsampling2D(layers.Layer):
 class DigitCodeDistances(layers.Layer):
     """Squared Euclidean distance from F6 to the bitmap of each digit.
 
-    These are radial basis functions whose centres are drawn by hand and stay
+    These are radial basis functions whose centers are drawn by hand and stay
     as they are: the layer has weights, and none of them is trained.
 
     Args:

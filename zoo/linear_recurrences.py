@@ -28,9 +28,9 @@ class LinearRecurrence(layers.Layer):
     Args:
         units: Number of complex states.
         stride: After how many steps the states are given, each time.
-        return_sequences: Whether they are, or after the last step alone.
-        radii: From where to where |λ| is drawn.
-        largest_angle: Up to where the angle of λ is drawn, in radians.
+        return_sequences: Whether these states are given, or the last alone.
+        radii: Range that |λ| is drawn from.
+        largest_angle: Largest angle of λ, in radians.
         **options: Options of every Keras layer.
 
     Input:

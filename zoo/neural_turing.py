@@ -166,7 +166,7 @@ def _over_length(rows):
 @register_model(
     task="translation",
     inputs="time_series",
-    lecture="neural Turing machines: a network that has learnt to use a memory",
+    lecture="neural Turing machines: a network that learned to use a memory",
     reference="Graves, Wayne and Danihelka 2014",
     chart=("NTM",),
 )

@@ -92,7 +92,7 @@ def simple_rnn(
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
-        layer_norm: Whether to normalise what each layer gives, over its units.
+        layer_norm: Whether to normalize what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
@@ -160,7 +160,7 @@ def irnn(
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
-        layer_norm: Whether to normalise what each layer gives, over its units.
+        layer_norm: Whether to normalize what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
@@ -215,7 +215,7 @@ def lstm(
     rescale=(1 / 255, 0.0),
     name="lstm",
 ):
-    """Build a network with a long short-term memory, which gates guard.
+    """Build a network with a long short-term memory, guarded by gates.
 
     | layer       | output  | parameters |
     | ----------- | ------- | ---------- |
@@ -233,7 +233,7 @@ def lstm(
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
-        layer_norm: Whether to normalise what each layer gives, over its units.
+        layer_norm: Whether to normalize what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,
@@ -302,7 +302,7 @@ def gru(
         hidden_units: Width of each recurrent layer, from the image upwards.
         bidirectional: Whether each layer is two, of which one reads the rows
             from the bottom; their states are joined.
-        layer_norm: Whether to normalise what each layer gives, over its units.
+        layer_norm: Whether to normalize what each layer gives, over its units.
         dropout: Fraction of the last state that training drops before
             `predictions`.
         unroll: Whether to write all steps into the graph instead of a loop,

@@ -56,8 +56,8 @@ class Reservoir(layers.Layer):
         units: Number of units.
         spectral_radius: Largest absolute eigenvalue of U.
         leak: The a: which share of a state is new at each step.
-        input_scale: W is between -this and this.
-        bias_scale: And b between -this and this.
+        input_scale: W is drawn from [-input_scale, input_scale].
+        bias_scale: b is drawn from [-bias_scale, bias_scale].
         return_sequences: Whether the states after all steps are given, or
             those after the last step alone.
         go_backwards: Whether the last step is read first.
@@ -268,8 +268,9 @@ def echo_state(
         spectral_radius: Largest absolute eigenvalue of the weights between the
             units of a reservoir.
         leak: Which share of a state is new at each step.
-        input_scale: The weights of the pixels are between -this and this.
-        bias_scale: And the biases between -this and this.
+        input_scale: The weights of the pixels are drawn from [-input_scale,
+            input_scale].
+        bias_scale: The biases are drawn from [-bias_scale, bias_scale].
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
@@ -368,8 +369,9 @@ def echo_state_regressor(
         spectral_radius: Largest absolute eigenvalue of the weights between
             them.
         leak: Which share of a state is new at each step.
-        input_scale: The weights of the inputs are between -this and this.
-        bias_scale: And the biases between -this and this.
+        input_scale: The weights of the inputs are drawn from [-input_scale,
+            input_scale].
+        bias_scale: The biases are drawn from [-bias_scale, bias_scale].
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` to

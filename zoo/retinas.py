@@ -84,7 +84,7 @@ def alvinn(
     rescale=(1 / 255, 0.0),
     name="alvinn",
 ):
-    """Build ALVINN's network: a road in, a direction to steer in out.
+    """Build ALVINN's network: an image of a road in, a steering direction out.
 
     Each output stands for a direction, from sharp left to sharp right. What
     they say together is their mean, see `tasks.Steering` of the recipes.

@@ -1,4 +1,4 @@
-"""Transfer learning: what one network has learnt, put to work in another.
+"""Transfer learning: what one network has learned, put to work in another.
 
 `transfer_classifier` puts a new head on a trained body, the backbone. What
 takes models apart for it is in `zoo/_surgery.py`.
@@ -30,7 +30,7 @@ MODES = ("frozen", "partial", "full")
 class Backbone(keras.Model):
     """A functional model in inference mode while its `trainable` is false.
 
-    In inference mode there is no dropout, and batch normalisation goes by
+    In inference mode there is no dropout, and batch normalization goes by
     the statistics that it came with. Saying `training=False` when the backbone
     is called is not enough: Keras lets the `training` of the outer model win.
     """
@@ -86,7 +86,7 @@ class Grey(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class ApplicationPreprocessing(layers.Layer):
-    """Turn raw colour pixels into what a network of keras.applications takes.
+    """Turn raw color pixels into what a network of keras.applications takes.
 
     Args:
         application: Name of the network, such as `"MobileNetV2"`.
@@ -152,7 +152,7 @@ def transfer_classifier(
     There are three ways, by `mode`.
 
     - `"frozen"` trains the head only. The backbone is in inference mode: no
-      dropout, and batch normalisation keeps its statistics.
+      dropout, and batch normalization keeps its statistics.
     - `"partial"` trains the head and the layers of the backbone in `thaw`, or
       its last convolution or dense layer and what comes after that.
     - `"full"` trains everything, from the backbone's weights.
@@ -163,7 +163,7 @@ def transfer_classifier(
     Raw pixels go in whatever the backbone: ours rescale them themselves, for
     those of keras.applications the model does the network's own preprocessing.
     Where a trained backbone takes other images, the model makes them fit: it
-    resizes them, makes grey of colour, or gives grey three channels.
+    resizes them, makes grey of color, or gives grey three channels.
 
     Args:
         num_classes: Number of classes, two or more.
@@ -181,11 +181,11 @@ def transfer_classifier(
         mode: `"frozen"`, `"partial"` or `"full"`.
         thaw: Names of the backbone's layers that `"partial"` trains; a layer
             of a sub-model is `"encoder/hidden1"`, and `"encoder"` all of them.
-            None are its last ones.
+            `()`, the default, trains its last ones.
         image_size: Side in pixels to which images are resized. `None` is what
             the backbone takes: of an export or a model that is at hand its own
             size, of keras.applications 96, else the size that they have.
-        synchronized: Whether batch normalisation that is trained takes its
+        synchronized: Whether batch normalization that is trained takes its
             statistics over all replicas; see `cnn`.
 
     Returns:

@@ -9,7 +9,7 @@ which also traces, is left out.
 
 On two cores, which one process uses as well, two workers trained 0.93 times as
 many images a second (main job, batch 1,024): they compute for 33 ms and
-communicate or wait for 17. LeNet-5, which has no batch normalisation to
+communicate or wait for 17. LeNet-5, which has no batch normalization to
 synchronise, gains (1.17).
 """
 

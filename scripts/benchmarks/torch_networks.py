@@ -137,7 +137,7 @@ def _convolutional(**named) -> nn.Module:
 
 
 def _shifting(norm):
-    """Fix the scale of a normalisation, as the zoo's have none."""
+    """Fix the scale of a normalization, as the zoo's have none."""
     norm.weight.requires_grad_(False)
     return norm
 

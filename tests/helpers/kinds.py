@@ -154,6 +154,6 @@ def copier():
     data = copies.load(5, small=True)
     sizes = {"controller_units": 8, "locations": 8, "width": 4}
     model = training.create_model(data, "neural_turing_machine", **sizes)
-    # As large as learnt ones, so that it matters where the heads are.
+    # As large as learned ones, so that it matters where the heads are.
     model.set_weights([5 * weight for weight in model.get_weights()])
     return tasks.Copying(data), model

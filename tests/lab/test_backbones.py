@@ -153,7 +153,7 @@ def test_grey_pictures_and_a_network_of_colors(shapes, weights, tmp_path):
             ["--backbone", "MobileNetV3Small", "--image-size", 16],
             "for images of 16x16 pixels; choose another --image-size.",
         ),
-        (["--backbone", "cnn"], "cnn has learnt nothing yet. Give its --we"),
+        (["--backbone", "cnn"], "cnn has learned nothing yet. Give its --we"),
         (["--backbone", "VGG16", "--weights", "no.h5"], "There is no file of"),
         (["--weights", "some.h5"], "--weights goes with --backbone, which is"),
         (["--image-size", 64], "--image-size goes with --backbone, which is"),

@@ -12,7 +12,7 @@ from recipes.lab.tasks import conditional
 
 @pytest.fixture(scope="module")
 def generator():
-    """A task, and a generator that has learnt nothing."""
+    """A task, and a generator that has learned nothing."""
     return kinds.conditional_generator()
 
 

@@ -49,7 +49,7 @@ def test_the_loss_is_the_mean_of_what_is_asked_for(task_and_model):
         assert float(nats) == pytest.approx(-np.log(right).mean(), rel=1e-4)
 
 
-def test_who_has_learnt_nothing_is_wrong_half_of_the_time(task_and_model):
+def test_who_has_learned_nothing_is_wrong_half_of_the_time(task_and_model):
     task, model = task_and_model
     metrics = task.score(model, task.data.test, quiet=True).metrics
     assert metrics["test_bit_error"] == pytest.approx(0.5, abs=0.05)

@@ -54,11 +54,11 @@ def random_convolution():
 
 @dataclass
 class Trained(Training):
-    synchronized: list | None = None  # what batch normalisation was meanwhile
+    synchronized: list | None = None  # what batch normalization was meanwhile
 
 
 class Watch(keras.callbacks.Callback):
-    """Notes whether batch normalisation is synchronised during training."""
+    """Notes whether batch normalization is synchronized during training."""
 
     def on_train_end(self, logs=None):
         self.seen = synchronized(self.model)
@@ -135,14 +135,14 @@ def test_mirrored_equals_one_device(train, no_device_iterators):
 
 
 @pytest.mark.thorough
-def test_mirrored_with_synchronised_batch_norm_is_close_to_one_device(
+def test_mirrored_with_synchronized_batch_norm_is_close_to_one_device(
     convolution_on_one, convolution_on_two
 ):
-    """Ten steps with batch normalisation, which magnifies rounding.
+    """Ten steps with batch normalization, which magnifies rounding.
 
     It divides by a deviation, so weights differ by some 5e-6 here and the
     looser bounds are 5e-4 for them and 5e-5 for the losses. Statistics of
-    half a batch, not synchronised, make it 3e-3 and 1e-3.
+    half a batch, not synchronized, make it 3e-3 and 1e-3.
     """
     one, two = convolution_on_one, convolution_on_two
     for name in ("loss", "val_loss"):
@@ -153,7 +153,7 @@ def test_mirrored_with_synchronised_batch_norm_is_close_to_one_device(
 
 
 @pytest.mark.thorough
-def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
+def test_batch_norm_is_synchronized_while_training_and_plain_again_after(
     convolution_on_one, convolution_on_two, tmp_path
 ):
     one, two = convolution_on_one, convolution_on_two
@@ -164,7 +164,7 @@ def test_batch_norm_is_synchronised_while_training_and_plain_again_after(
     assert synchronized(two.model) == synchronized(saved) == [False, False]
 
 
-def test_what_a_builder_synchronised_stays_so(tmp_path):
+def test_what_a_builder_synchronized_stays_so(tmp_path):
     devices = set_up(Config(run=RunOptions(**TWO)))
     with devices.scope():
         models = [zoo.cnn(synchronized=built) for built in (True, False)]
@@ -195,7 +195,7 @@ def small_transfer(**arguments):
     [small_cnn, pytest.param(small_transfer, marks=pytest.mark.thorough)],
 )
 @pytest.mark.thorough
-def test_a_strategy_of_ones_own_needs_synchronised_builders(build, tmp_path):
+def test_a_strategy_of_ones_own_needs_synchronized_builders(build, tmp_path):
     """One replica gets brighter images, so its statistics are others."""
     bright = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1))
     halves = [

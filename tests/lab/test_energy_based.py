@@ -18,11 +18,11 @@ from zoo import boltzmann
 
 @pytest.fixture(scope="module")
 def task_and_model():
-    """The task, and a small machine that has learnt nothing."""
+    """The task, and a small machine that has learned nothing."""
     return kinds.machine()
 
 
-def test_a_machine_that_has_learnt_nothing_knows_nothing(task_and_model):
+def test_a_machine_that_has_learned_nothing_knows_nothing(task_and_model):
     task, model = task_and_model
     scores = task.score(model, task.data.test[:30], quiet=True)
     # A bit of each pixel is open, and all are gray.

@@ -28,7 +28,7 @@ from recipes.lab.training import fitting
 
 
 def all_that_is_random(config):
-    """Dropout, batch normalisation and a schedule."""
+    """Dropout, batch normalization and a schedule."""
     image = keras.Input((28, 28, 1))
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Flatten()(x)

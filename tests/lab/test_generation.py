@@ -76,7 +76,7 @@ def task(judge):
 
 @pytest.fixture(scope="module")
 def generator():
-    """A generator that has learnt nothing."""
+    """A generator that has learned nothing."""
     model = zoo.create_model("dcgan", filters=(4, 2), choices=2, latent_dim=4)
     return model.get_layer("generator")
 

@@ -310,7 +310,7 @@ def of_images(name, **arguments):
 RECURRENT = {
     "stacked": ("lstm", {"hidden_units": (8, 4), "dropout": 0.5}),
     "both ways": ("simple_rnn", {"bidirectional": True}),
-    "normalised": ("lstm", {"layer_norm": True}),
+    "normalized": ("lstm", {"layer_norm": True}),
     "in a sub-model": ("transfer_classifier", {"backbone": "gru"}),
 }
 

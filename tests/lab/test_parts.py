@@ -35,7 +35,7 @@ def mixed():
 
 
 def frozen():
-    """A backbone that does not learn, normalisation included."""
+    """A backbone that does not learn, normalization included."""
     image = keras.Input((8, 8, 2))
     norm = layers.BatchNormalization()
     x = layers.Flatten()(norm(image))

@@ -194,7 +194,7 @@ def test_history_without_validation(tmp_path):
     write(tmp_path, history={"loss": [1.0, 0.5], "accuracy": [0.5, 0.7]})
 
 
-def test_colour_images_and_filters(tmp_path):
+def test_color_images_and_filters(tmp_path):
     images = np.zeros((40, 32, 32, 3), "uint8")
     write(tmp_path, images=images, filters=np.random.rand(3, 3, 3, 8))
     assert (tmp_path / "plots" / "filters.png").exists()
@@ -274,7 +274,7 @@ def test_originals_stand_above_their_reconstructions(tmp_path, count, noisy):
         assert width / height == pytest.approx(columns / rows, rel=0.02)
 
 
-def test_colour_images_of_an_autoencoder(tmp_path):
+def test_color_images_of_an_autoencoder(tmp_path):
     write_autoencoder(tmp_path, channels=3)
 
 

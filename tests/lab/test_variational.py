@@ -49,7 +49,7 @@ def test_the_seed_decides_the_ink(greys):
 
 @pytest.fixture(scope="module")
 def model():
-    """A small model that has learnt nothing."""
+    """A small model that has learned nothing."""
     return zoo.create_model("vae", hidden_units=(8,), latent_dim=3)
 
 
@@ -64,7 +64,7 @@ def test_scores_are_bounds_and_the_same_each_time(task, model, capsys):
     metrics = scores.metrics
     assert 0 < metrics["test_kl"] < metrics["test_nll"]
     assert metrics["test_nll"] < metrics["test_negative_elbo"]
-    # A model that has learnt nothing leaves a bit open about each pixel.
+    # A model that has learned nothing leaves a bit open about each pixel.
     assert metrics["test_nll"] == pytest.approx(784 * np.log(2), rel=0.1)
     assert [*scores.bounds] == [1, 10, 20]
     again = task.score(model, task.data.test[:30])

@@ -82,12 +82,12 @@ def connection_table_has_sixty_crosses():
     assert [row.count("X") for row in rows] == [10] * 6
 
 
-@fact("A44", 3, "The first six C3 maps see three neighbours, and so on")
+@fact("A44", 3, "The first six C3 maps see three neighbors, and so on")
 def connection_table_has_the_pattern_of_the_paper():
     sizes = [len(seen) for seen in lenet.C3_TABLE]
     assert sizes == [3] * 6 + [4] * 9 + [6]
-    neighbours = [{(first + i) % 6 for i in range(3)} for first in range(6)]
-    assert [set(seen) for seen in lenet.C3_TABLE[:6]] == neighbours
+    neighbors = [{(first + i) % 6 for i in range(3)} for first in range(6)]
+    assert [set(seen) for seen in lenet.C3_TABLE[:6]] == neighbors
     assert len({frozenset(seen) for seen in lenet.C3_TABLE}) == 16
 
 

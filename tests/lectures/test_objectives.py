@@ -85,7 +85,7 @@ def early_stopping_restores_the_best_epoch():
         optimizer=keras.optimizers.SGD(0.05),
         loss="sparse_categorical_crossentropy",
     )
-    # The other labels get less likely the better these are learnt.
+    # The other labels get less likely the better these are learned.
     validation = images, (labels + 1) % 3
     history = model.fit(
         *(images, labels),

@@ -37,7 +37,7 @@ def gradient_of_max_pooling_goes_to_the_maximum():
     np.testing.assert_array_equal(plain(tape.gradient(y, x)), expected)
 
 
-@fact("A39", 3, "Average pooling: the average of a neighbourhood")
+@fact("A39", 3, "Average pooling: the average of a neighborhood")
 def average_pooling_of_four_by_four():
     rows = [[1, 3, 5, 3], [4, 2, 3, 1], [3, 1, 1, 3], [0, 1, 0, 4]]
     pooled = plain(ops.average_pool(image(rows), 2, 2))

@@ -1,10 +1,12 @@
 """Every recipe trains, and the main job does all that a recipe promises."""
 
+import ast
 import csv
 import importlib
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -19,6 +21,7 @@ from helpers.commands import (
     run_recipe,
 )
 from helpers.marks import only_thorough
+from typing_extensions import Doc
 
 import zoo
 from recipes.lab import results
@@ -278,6 +281,22 @@ def assert_all_is_there(name, output_dir):
 def test_recipe_shows_its_command_first(name):
     text = (ROOT / "recipes" / f"{name}.py").read_text()
     assert f"\n\n    python -m recipes.{name}\n" in text
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_flag_has_one_help(name):
+    """That of its type would silently replace its own."""
+    module = importlib.import_module(f"recipes.{name}")
+    tree = ast.parse((ROOT / "recipes" / f"{name}.py").read_text())
+    config = next(x for x in tree.body if getattr(x, "name", "") == "Config")
+    for field, behind in pairwise(config.body):
+        if not isinstance(field, ast.AnnAssign):
+            continue
+        kind = module.Config.__annotations__[field.target.id]
+        parts = getattr(kind, "__metadata__", ())
+        helps = sum(isinstance(part, Doc) for part in parts)
+        helps += isinstance(behind, ast.Expr)
+        assert helps == 1, field.target.id
 
 
 @pytest.mark.parametrize("name", RECIPES)

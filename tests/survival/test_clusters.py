@@ -69,7 +69,7 @@ def unbroken(tmp_path_factory):
             "mnist_autoencoder", MIRRORED, 1e-4, marks=pytest.mark.slow
         ),
         ("mnist_mlp", MIRRORED, 1e-4),  # with dropout
-        # Batch normalisation: what two devices of one process do. How near that
+        # Batch normalization: what two devices of one process do. How near that
         # is to one device is stated in tests/lab/test_distributed.py.
         ("mnist_cnn", (*MIRRORED, "--cpu-devices", 2), 1e-6),
     ],

@@ -14,7 +14,7 @@ from helpers.forks import Fork
 
 pytestmark = pytest.mark.faults
 
-RECIPE = "mnist_cnn"  # it has batch normalisation and augmentation
+RECIPE = "mnist_cnn"  # it has batch normalization and augmentation
 EPOCHS = 4
 
 # FAULT is "<where> <n> <what>": at the n-th time of where, do what.

@@ -193,7 +193,7 @@ def test_layer_that_does_not_teach_itself_is_a_sigmoid_layer():
     assert len(model.losses) == 1
     assert len(machine.trainable_weights) == 3
     assert all(np.any(g) for g in gradient_of_loss(machine, states_of(4)))
-    machine.trainable = False  # it has learnt, and the next one's turn comes
+    machine.trainable = False  # it has learned, and the next one's turn comes
     model(images, training=True)
     assert not model.losses
     machine.contrastive = False

@@ -44,7 +44,7 @@ def test_no_classes_at_all_are_refused(name):
 
 
 @each_kind
-def test_images_may_be_larger_and_in_colour_and_of_other_classes(name):
+def test_images_may_be_larger_and_in_color_and_of_other_classes(name):
     model = build(name, num_classes=5, input_shape=(32, 32, 3))
     assert model.input_shape == (None, 32, 32, 3)
     assert outputs(model, noise(2, 32, 32, 3)).shape == (2, 5)

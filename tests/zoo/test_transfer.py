@@ -279,7 +279,7 @@ def mobile_net():
     )
 
 
-def test_application_sees_colours_of_the_right_size(mobile_net, images):
+def test_application_sees_colors_of_the_right_size(mobile_net, images):
     names = [layer.name for layer in mobile_net.layers]
     assert names == [
         "image",
@@ -325,29 +325,29 @@ def test_application_comes_back_from_a_keras_file(mobile_net, images, tmp_path):
     ],
 )
 def test_preprocessing_is_that_of_the_application(application, family, images):
-    colours = np.concatenate([images, images[::-1], 255 - images], axis=-1)
-    colours = colours.astype("float32")
+    colors = np.concatenate([images, images[::-1], 255 - images], axis=-1)
+    colors = colors.astype("float32")
     layer = transfer.ApplicationPreprocessing(application)
     layer = transfer.ApplicationPreprocessing.from_config(layer.get_config())
     np.testing.assert_allclose(
-        outputs(layer, colours),
-        family.preprocess_input(colours.copy()),
+        outputs(layer, colors),
+        family.preprocess_input(colors.copy()),
         rtol=1e-5,
         atol=1e-5,
     )
 
 
-def test_colour_images_reach_vgg_as_its_module_prepares_them():
-    colours = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+def test_color_images_reach_vgg_as_its_module_prepares_them():
+    colors = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
     model = zoo.transfer_classifier(
         (32, 32, 3), backbone="VGG16", image_size=32
     )
     prepared = keras.applications.vgg16.preprocess_input(
-        colours.astype("float32")
+        colors.astype("float32")
     )
     backbone = model.get_layer("backbone")
     np.testing.assert_allclose(
-        outputs(zoo.feature_extractor(model), colours.astype("uint8")),
+        outputs(zoo.feature_extractor(model), colors.astype("uint8")),
         outputs(backbone, prepared),
         rtol=1e-3,
         atol=1e-5,
@@ -393,7 +393,7 @@ def test_imagenet_weights_and_a_file_of_them_reach_the_backbone(
 # --- other images than 28x28 in grey ------------------------------------
 
 
-def test_colour_images_reach_a_network_of_ours():
+def test_color_images_reach_a_network_of_ours():
     images = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3))
     model = zoo.transfer_classifier((20, 24, 3))
     assert model.get_layer("backbone").input_shape == (None, 20, 24, 3)

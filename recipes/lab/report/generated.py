@@ -190,8 +190,8 @@ def nearest_section(plots: Path, pictures, nearest):
     """Return the section with the images that drawn pictures are most like."""
     caption = (
         "Drawn pictures in the first row, the training images nearest to them "
-        "in the second. If they were the same, the model would have learnt its "
-        "images by heart."
+        "in the second. If they were the same, the model would have memorized "
+        "its images."
     )
     both = np.concatenate([pictures, nearest])
     html = _in_rows(plots / "nearest.png", both, "pictures, drawn and real")

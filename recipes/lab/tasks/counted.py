@@ -203,7 +203,7 @@ probability of each picture that could be.
         """Return what the card says that the model cannot do."""
         return (
             f"It has seen {self.data.facts.title} and nothing else. A machine "
-            "of more pixels cannot be\nlearnt from like this: its pictures "
+            "of more pixels cannot be\nlearned from like this: its pictures "
             "cannot be counted, and its chains go from one\nkind of picture to "
             "another once in a very long while."
         )

@@ -34,7 +34,7 @@ class Generation(Task):
     """A model from codes to pictures, which a classifier judges.
 
     Attributes:
-        data: The data set whose images it has learnt to draw.
+        data: The data set whose images it has learned to draw.
         inputs: What goes into the model.
         judge: A classifier of the data set's classes, from raw pixels.
     """
@@ -78,7 +78,7 @@ class Generation(Task):
         """Draw as many pictures as a split has images, and have them judged.
 
         The judge's temperature is fitted to the validation images first (see
-        `temperature_of`): a classifier that has learnt smoothed labels is never
+        `temperature_of`): a classifier of smoothed labels is never
         sure, and its plain probabilities are no measure of anything.
 
         Args:
@@ -280,7 +280,7 @@ def load_judge(name: str, data: Data) -> keras.Model:
         data: The data set.
 
     Raises:
-        UsageError: If it cannot be loaded, or has learnt other classes.
+        UsageError: If it cannot be loaded, or has learned other classes.
     """
     try:
         judge = zoo.load_model(name)

@@ -249,7 +249,7 @@ def _parts(options: RunOptions, gpus, batch_size: int | None) -> int:
     if not batch_size or options.cpu_devices > 1:
         return 1
     if options.precision != "float32":
-        return 1  # which is where a batch normalisation computes
+        return 1  # which is where a batch normalization computes
     most = max(1, min(processors(), batch_size // LEAST_PART))
     parts = max(n for n in range(1, most + 1) if batch_size % n == 0)
     if parts > 1:

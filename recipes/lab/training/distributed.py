@@ -27,7 +27,7 @@ def prepare_model(
 ) -> None:
     """Put right what Keras lacks under a strategy; `restore_model` undoes it.
 
-    Batch normalisation takes its statistics over the whole batch, not over each
+    Batch normalization takes its statistics over the whole batch, not over each
     replica's part, and random numbers are drawn for the whole batch, see
     `draw_for_whole_batch`. The optimizer's variables are made now, inside the
     scope, for a checkpoint to go into.

@@ -57,7 +57,7 @@ def fit(
             `ReduceLROnPlateau` are resumed, too.
         watch: Function that returns a few pictures `(n, height, width,
             channels)` in [0, 1] as the model draws them now, the same each time
-            but for what it has learnt. It is called after some epochs, and the
+            but for what it has learned. It is called after some epochs, and the
             report shows what it returned. It may move no variable.
         phase: Name of this fit, for recipes with several.
         epochs: Number of epochs; None for the Config's.

@@ -3,7 +3,7 @@
 TensorFlow gives all processors a share of every operation, and in small
 networks they wait for each other for a quarter of the time. Here each takes
 some of the examples through all layers. They meet where examples have to do
-with each other: in a batch normalisation, in random numbers, in the loss. The
+with each other: in a batch normalization, in random numbers, in the loss. The
 gradient is that of the whole batch, but for rounding.
 """
 
@@ -193,7 +193,7 @@ def _takes_examples_alone(layer, training) -> bool:
     )
 
 
-# --- batch normalisation --------------------------------------------------
+# --- batch normalization --------------------------------------------------
 
 
 def _can_normalize(layer, parts: _Parts) -> bool:
@@ -207,7 +207,7 @@ def _can_normalize(layer, parts: _Parts) -> bool:
 
 
 def _normalize(layer, parts: _Parts) -> _Parts:
-    """Call a batch normalisation in training, by statistics of all parts."""
+    """Call a batch normalization in training, by statistics of all parts."""
     channels = parts.tensors[0].shape[-1]
     gamma = layer.gamma.value if layer.scale else tf.ones(channels)
     beta = layer.beta.value if layer.center else tf.zeros(channels)
@@ -223,7 +223,7 @@ def _normalize(layer, parts: _Parts) -> _Parts:
 
 
 def _normalized(epsilon, gamma, beta, *parts):
-    """Return the parts normalised, and the mean and variance of the whole.
+    """Return the parts normalized, and the mean and variance of the whole.
 
     The gradient is written out: it needs two sums and one linear function of
     what came in, where TensorFlow's has a dozen passes over the maps.
