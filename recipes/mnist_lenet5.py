@@ -4,9 +4,9 @@
     python -m recipes.mnist_lenet5 --loss paper
 
 The paper reports 0.95 % error without distorted training images; expect 0.9 %
-here, in three to four minutes on two CPU cores. The network is the paper's,
-down to the connection table of C3 and the bitmaps that the output compares
-with. The optimizer is of our days, and so is the default loss: see `ours`.
+here, in two minutes on two CPU cores. The network is the paper's, down to the
+connection table of C3 and the bitmaps that the output compares with. The
+optimizer is of our days, and so is the default loss: see `ours`.
 
 Reference: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to
 document recognition, 1998.
