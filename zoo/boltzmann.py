@@ -49,7 +49,8 @@ class RestrictedBoltzmann(layers.Layer):
         contrastive: Whether it teaches itself. If not, it is a sigmoid layer
             that gradients from elsewhere train, and the biases of its visible
             units have none.
-        draws: Whether it gives states instead of probabilities, in training.
+        draws: Whether it gives states instead of probabilities, in a training
+            that does not move it.
         reconstructs: Whether it gives the visible units, too.
         kernel_initializer: Of the weights between the units; None for small
             normal ones, as Hinton 2012 has them.
@@ -139,7 +140,7 @@ class RestrictedBoltzmann(layers.Layer):
         hidden = ops.sigmoid(inputs)
         if self.contrastive and self.trainable:
             self.add_loss(self._divergence(visible, inputs, hidden, training))
-        if self.draws and training:
+        if self.draws and training and not self.trainable:
             hidden = self._drawn(hidden)
         if self.reconstructs:
             return hidden, self.visible_probabilities(hidden)

@@ -210,12 +210,25 @@ def test_machines_below_hand_on_probabilities_or_states():
         probabilities = below(images).numpy()
         assert 0 < probabilities.min() and probabilities.max() < 1
         given = below(images, training=True).numpy()
+        np.testing.assert_array_equal(given, probabilities)
+        below.trainable = False  # what is above it is trained
+        given = below(images, training=True).numpy()
         if draws:
             assert set(np.unique(given)) == {0, 1}
             means = given.mean(axis=0)
             np.testing.assert_allclose(means, probabilities[0], atol=0.12)
         else:
             np.testing.assert_array_equal(given, probabilities)
+
+
+def test_back_propagation_reaches_all_machines_of_those_that_draw():
+    model = zoo.dbn((2, 2, 1), hidden_units=(5, 3), draws=True)
+    images = np.arange(16).reshape(4, 2, 2, 1)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(images, training=True)[:, 0])
+    weights = [weight.value for weight in model.trainable_weights]
+    assert len(weights) == 6
+    assert all(tf.norm(slope) > 0 for slope in tape.gradient(loss, weights))
 
 
 @pytest.mark.parametrize(
