@@ -11,6 +11,8 @@ from keras import layers, ops
 
 from zoo._registry import register_model
 
+ROUNDING = 1e-6  # of a sum of float32, as a share of its largest part
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Standardization(layers.Layer):
@@ -49,9 +51,10 @@ class Standardization(layers.Layer):
             rows: An array `(n, columns)`, usually what the model is trained on.
         """
         rows = np.asarray(rows, "float64")
-        deviation = rows.std(axis=0)
         self.mean.assign(rows.mean(axis=0))
-        self.deviation.assign(np.where(deviation > 0, deviation, 1.0))
+        # The deviation of a constant is what rounding leaves, often not 0.
+        varies = rows.max(axis=0) > rows.min(axis=0)
+        self.deviation.assign(np.where(varies, rows.std(axis=0), 1.0))
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -87,8 +90,14 @@ class ThresholdUnit(layers.Layer):
         )
 
     def call(self, inputs):
-        reached = ops.matmul(inputs, self.kernel) >= self.threshold
+        reached = ops.matmul(inputs, self.kernel) >= self.enough
         return ops.cast(reached, self.compute_dtype)
+
+    @property
+    def enough(self):
+        """The sum that fires: the threshold, but for what rounding takes."""
+        sizes = [abs(weight) for weight in self.input_weights]
+        return self.threshold - ROUNDING * max(abs(self.threshold), *sizes)
 
     def get_config(self):
         return {

@@ -40,6 +40,7 @@ def fired(inputs, **arguments):
         ((-1, -1), 0, (1, 0, 0, 0)),  # neither
         ((1, -1), 1, (0, 0, 1, 0)),  # the first, and not the second
         ((0, 0), 0, (1, 1, 1, 1)),
+        ((0.7, 0.9), 1.6, (0, 0, 0, 1)),  # rounding leaves 1.5999999
     ],
 )
 def test_threshold_unit_computes_boolean_functions(weights, threshold, truth):
@@ -92,6 +93,14 @@ def test_standardization_is_that_of_the_rows_and_leaves_constants(rows):
     standard = np.asarray(layer(rows), "float64")
     np.testing.assert_allclose(standard.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(standard.std(axis=0), (1, 1, 1, 0), atol=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.1, 98.6, 1 / 3])
+def test_a_constant_that_rounding_spreads_is_not_scaled(constant):
+    layer = Standardization()
+    layer.build((None, 1))
+    layer.adapt(np.full((30, 1), constant))
+    assert layer.deviation.numpy() == 1
 
 
 def test_statistics_are_weights_and_go_where_weights_go(rows, tmp_path):

@@ -490,7 +490,7 @@ def dense(graph, layer, x):
 @writes(neurons.ThresholdUnit)
 def _threshold_unit(graph, layer, x):
     x = graph.node("MatMul", x, layer.kernel)
-    reached = graph.node("GreaterOrEqual", x, layer.threshold)
+    reached = graph.node("GreaterOrEqual", x, layer.enough)
     return graph.cast(reached, "float32")
 
 
