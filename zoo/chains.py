@@ -26,7 +26,7 @@ def count_transitions(tokens, states: int) -> np.ndarray:
         Counts `(states, states)`, float64: from the row's state to the
         column's.
     """
-    tokens = np.asarray(tokens)
+    tokens = np.asarray(tokens, "int64")
     ends = np.zeros((len(tokens), 1), tokens.dtype)
     before = np.hstack([ends, tokens]).ravel()
     after = np.hstack([tokens, ends]).ravel()

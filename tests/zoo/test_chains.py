@@ -19,6 +19,12 @@ def test_each_text_is_counted_from_its_beginning_to_its_end():
     np.testing.assert_array_equal(counts.sum(axis=0), counts.sum(axis=1))
 
 
+def test_small_integers_are_counted_as_large_ones_are():
+    tokens = np.array([[20, 21]])
+    few = chains.count_transitions(tokens.astype("uint8"), 39)
+    np.testing.assert_array_equal(few, chains.count_transitions(tokens, 39))
+
+
 def test_counts_of_whole_texts_are_visits_that_no_step_changes():
     counts = chains.count_transitions(TEXTS, 3)
     matrix = chains.transition_matrix(counts)
