@@ -183,11 +183,13 @@ def irnn(
       networks of rectified linear units, 2015.
     """
     image, steps = read_steps(input_shape, rescale, read)
+    # One initializer would draw the same weights for every layer.
+    small = {"class_name": "RandomNormal", "config": {"stddev": 0.001}}
     state = _recurrent_layers(
         *(layers.SimpleRNN, steps, hidden_units),
         *(bidirectional, layer_norm, unroll),
         activation="relu",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        kernel_initializer=small,
         recurrent_initializer="identity",
     )
     outputs = classify(state, num_classes, dropout, classifier_activation)

@@ -114,6 +114,14 @@ def test_an_unknown_reading_is_refused():
         zoo.gru(read="columns")
 
 
+def test_layers_of_an_irnn_begin_with_weights_of_their_own():
+    model = zoo.irnn(hidden_units=(28, 28))
+    first, second = (
+        model.get_layer(f"simple_rnn{i}").cell.kernel.numpy() for i in (1, 2)
+    )
+    assert (first != second).all()
+
+
 def test_an_irnn_begins_by_keeping_its_state():
     layer = zoo.irnn(hidden_units=(6,)).get_layer("simple_rnn1")
     kernel, recurrent, bias = layer.get_weights()
