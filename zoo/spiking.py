@@ -85,9 +85,10 @@ class NearNeurons(_Drawn):
 
     def __call__(self, shape, dtype=None):
         """Return a matrix, from the neurons in rows to those in columns."""
-        chances, weights = self.draw((2, *shape))
-        inhibits = np.zeros(shape[0], int)
-        order = self.draw(shape[:1]).argsort()
+        # All at once: a seed would draw the same numbers again.
+        drawn = self.draw((2 * shape[0] + 1, shape[1]))
+        chances, weights = drawn[: shape[0]], drawn[shape[0] : -1]
+        inhibits, order = np.zeros(shape[0], int), drawn[-1].argsort()
         inhibits[order[: shape[0] // self.INHIBITING]] = 1
         odds = self.ODDS[inhibits[:, np.newaxis], inhibits]
         odds = odds * np.exp(-self.squared_distances() / self.REACH**2)
@@ -160,7 +161,21 @@ class LiquidPool(layers.Layer):
         strength=1 / 32,
         **options,
     ):
-        super().__init__(**options)
+        super().__init__(**{"dtype": "float32", **options})
+        for name, decay in (
+            ("voltage_decay", voltage_decay),
+            ("current_decay", current_decay),
+        ):
+            if not 0 <= 16 * decay == round(16 * decay) <= 16:
+                raise ValueError(
+                    f"`{name}` must be a multiple of 1/16, from 0 to 1. "
+                    f"Received: {decay}"
+                )
+        if 0 < strength < 1 / 64:
+            raise ValueError(
+                "`strength` must be 0, or 1/64 or more: weights are multiples "
+                f"of that. Received: {strength}"
+            )
         self.grid = tuple(grid)
         self.windows = windows
         self.repeats = repeats
@@ -308,14 +323,16 @@ def liquid_state(
         current_decay: What is left of a current, a multiple of 1/16.
         fan_in: Of how many pixels of a row or column a neuron hears.
         input_scale: The largest weight of a pixel.
-        strength: The mean weight between two neurons that are joined.
+        strength: The mean weight between two neurons that are joined, 1/64 or
+            more; 0 joins none.
 
     Returns:
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.
 
     Raises:
-        ValueError: If there are more windows than rows or columns.
+        ValueError: If there are more windows than rows or columns, or a decay
+            or the strength cannot be reached.
 
     Example:
     >>> model = zoo.create_model("liquid_state", grid=(5, 8, 8))
@@ -335,10 +352,13 @@ def liquid_state(
     height, width, channels = input_shape
     image = keras.Input(input_shape, name="image")
     scale, offset = rescale
-    x = layers.Rescaling(scale, offset, name="rescaling")(image)
-    rows = layers.Reshape((height, width * channels), name="rows")(x)
-    x = layers.Permute((2, 1, 3), name="turned")(x)
-    columns = layers.Reshape((width, height * channels), name="columns")(x)
+    exact = {"dtype": "float32"}  # see `LiquidPool`
+    x = layers.Rescaling(scale, offset, name="rescaling", **exact)(image)
+    rows = layers.Reshape((height, width * channels), name="rows", **exact)(x)
+    x = layers.Permute((2, 1, 3), name="turned", **exact)(x)
+    columns = layers.Reshape(
+        (width, height * channels), name="columns", **exact
+    )(x)
     counts = [
         LiquidPool(
             grid,

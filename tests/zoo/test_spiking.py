@@ -134,6 +134,43 @@ def test_only_the_last_layer_is_for_a_gradient():
     ]
 
 
-def test_more_windows_than_rows_are_refused():
-    with pytest.raises(ValueError, match="`windows` must be from 1 to the 28"):
-        zoo.create_model("liquid_state", windows=29, grid=(2, 2, 2))
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_it_fires_alike_whatever_the_precision_of_the_rest(precision):
+    images = sample().test.inputs[:64]
+    model = zoo.create_model("liquid_state", grid=(5, 3, 3))
+    keras.config.set_dtype_policy(precision)
+    try:
+        other = zoo.create_model("liquid_state", grid=(5, 3, 3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    other.set_weights(model.get_weights())
+    counts = [
+        plain(zoo.feature_extractor(x, ["down", "right"])(images)["down"])
+        for x in (model, other)
+    ]
+    np.testing.assert_array_equal(*counts)
+
+
+def test_who_inhibits_says_nothing_of_who_is_joined():
+    joined = inhibiting = 0
+    for seed in range(40):
+        kernel = plain(NearNeurons((15, 3, 3), 1.0, seed)((135, 135)))
+        inhibits = (kernel < 0).any(axis=1)
+        joined += (kernel[0] != 0).sum()
+        inhibiting += (inhibits & (kernel[0] != 0)).sum()
+    assert joined > 50
+    assert inhibiting / joined < 0.4  # 0.9 of the same numbers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"windows": 29}, "`windows` must be from 1 to the 28"),
+        ({"voltage_decay": 0.9}, "`voltage_decay` must be a multiple of 1/16"),
+        ({"current_decay": 17 / 16}, "`current_decay` must be a multiple of 1"),
+        ({"strength": 0.005}, "`strength` must be 0, or 1/64 or more"),
+    ],
+)
+def test_what_a_pool_cannot_be_is_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        zoo.create_model("liquid_state", grid=(2, 2, 2), **arguments)
