@@ -83,7 +83,7 @@ def deconvolution(
     small = (*halved_sides(filters, image_shape=image_shape), filters[0])
 
     row = keras.Input(input_shape, name="features")
-    x = Standardization(name="standardization")(row)
+    x = Standardization(dtype="float32", name="standardization")(row)
     for i, units in enumerate(hidden_units, start=1):
         x = layers.Dense(units, activation=activation, name=f"hidden{i}")(x)
     x = layers.Dense(math.prod(small), activation=activation, name="maps")(x)

@@ -62,9 +62,11 @@ class LocalResponseNormalization(layers.Layer):
     def call(self, x):
         maps, reach = x.shape[-1], self.size // 2
         around = [(0, 0)] * (len(x.shape) - 1) + [(reach, reach)]
-        squares = ops.pad(ops.square(x), around)
+        # The square of an ordinary answer has no place in half precision.
+        squares = ops.pad(ops.square(ops.cast(x, "float32")), around)
         total = sum(squares[..., i : i + maps] for i in range(self.size))
-        return x * ops.power(self.bias + self.alpha * total, -self.beta)
+        factor = ops.power(self.bias + self.alpha * total, -self.beta)
+        return x * ops.cast(factor, x.dtype)
 
     def get_config(self):
         return {

@@ -64,6 +64,17 @@ def test_the_argument_that_is_refused_is_named(arguments):
 
 
 @pytest.mark.thorough
+def test_rows_are_standardized_before_they_lose_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = zoo.create_model("deconvolution", input_shape=(2,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    rows = np.array([[1.0, 100_000.0], [0.0, 101_000.0]])
+    model.get_layer("standardization").adapt(rows)
+    assert np.isfinite(model.predict(rows, verbose=0)).all()
+
+
 def test_pictures_may_be_larger_and_in_color():
     model = zoo.create_model("dcign", input_shape=(32, 48, 3), filters=(4,))
     assert model.output_shape == (None, 32, 48, 3)

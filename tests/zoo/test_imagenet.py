@@ -79,6 +79,13 @@ def test_local_response_normalization_is_the_papers_formula():
     np.testing.assert_allclose(outputs(layer, x), expected, rtol=1e-5)
 
 
+def test_local_response_normalization_has_room_in_half_precision():
+    layer = imagenet.LocalResponseNormalization(dtype="mixed_float16")
+    answers = np.full((1, 1, 1, 7), 300.0)
+    exact = imagenet.LocalResponseNormalization()(answers.astype("float32"))
+    np.testing.assert_allclose(layer(answers), exact, rtol=2e-3)
+
+
 def test_local_response_normalization_needs_a_middle():
     with pytest.raises(ValueError, match="odd.*4"):
         imagenet.LocalResponseNormalization(4)
