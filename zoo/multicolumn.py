@@ -120,7 +120,9 @@ def mcdnn(
     columns = []
     for i, width in enumerate(widths, start=1):
         column = f"column{i}"
-        x = WidthNormalization(width, name=f"{column}_width")(pixels)
+        x = WidthNormalization(width, black=offset, name=f"{column}_width")(
+            pixels
+        )
         x = activated(x, conv(maps1, 4), f"{column}_conv1")
         x = layers.MaxPooling2D(2, name=f"{column}_pool1")(x)
         x = activated(x, conv(maps2, 5), f"{column}_conv2")
@@ -152,7 +154,8 @@ def set_columns(model, columns):
             in order, of the same sizes.
 
     Raises:
-        ValueError: If there are fewer or more, or the sizes are others.
+        ValueError: If there are fewer or more, or the sizes or widths are
+            others.
     """
     predictions = model.get_layer("predictions")
     if len(columns) != predictions.columns:
@@ -162,6 +165,13 @@ def set_columns(model, columns):
         )
     values = {}
     for i, column in enumerate(columns, start=1):
+        width = model.get_layer(f"column{i}_width").width
+        other = column.get_layer("column1_width").width
+        if other != width:
+            raise ValueError(
+                f"Column {i} of {model.name!r} sees digits of width {width}. "
+                f"Received: one of width {other}"
+            )
         for variable in column.weights:
             path = variable.path.replace("column1_", f"column{i}_")
             values.setdefault(path, []).append(variable.numpy())
@@ -180,12 +190,14 @@ class WidthNormalization(layers.Layer):
             them as they are.
         ink: The least value of a pixel that counts as ink, as a share of the
             picture's brightest one. Of a blank picture all pixels do.
+        black: What black is, in what comes in.
     """
 
-    def __init__(self, width=None, ink=0.1, **kwargs):
+    def __init__(self, width=None, ink=0.1, black=0.0, **kwargs):
         super().__init__(**kwargs)
         self.width = width
         self.ink = ink
+        self.black = black
 
     def build(self, input_shape):
         size = input_shape[2] + 1
@@ -196,6 +208,11 @@ class WidthNormalization(layers.Layer):
             )
 
     def call(self, x):
+        if not self.black:
+            return self._normalized(x)
+        return self._normalized(x - self.black) + self.black
+
+    def _normalized(self, x):
         margin = [(0, 0), (0, 1), (0, 1 if self.width is None else 0), (0, 0)]
         padded = ops.pad(x, margin)
         if self.width is None:
@@ -231,7 +248,12 @@ class WidthNormalization(layers.Layer):
         return (batch, height + 1, width + 1, channels)
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width, "ink": self.ink}
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "ink": self.ink,
+            "black": self.black,
+        }
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -254,6 +254,12 @@ def test_layers(kind):
     assert_written(LAYERS[kind](), (7, 8, 4))
 
 
+@pytest.mark.parametrize("width", [5, None])
+def test_black_that_is_not_zero_stays_black(width):
+    layer = zoo.multicolumn.WidthNormalization(width, black=-1.0)
+    assert_written(layer, (7, 8, 1))
+
+
 def test_grey_of_colors():
     assert_written(zoo.transfer.Grey(), (7, 8, 3))
 

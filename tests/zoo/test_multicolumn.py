@@ -68,6 +68,20 @@ def test_the_whole_averages_its_columns(pixels):
     np.testing.assert_allclose(outputs(whole, pixels), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [10, 20, None])
+def test_the_margin_is_as_black_as_the_picture(width):
+    layer = multicolumn.WidthNormalization(width, black=-1.0)
+    dark = np.array(layer(2 * bar(9, 18) - 1))
+    light = normalized(bar(9, 18), width)
+    np.testing.assert_allclose(dark, 2 * light - 1, atol=1e-6)
+
+
+def test_columns_have_the_widths_that_are_asked_for():
+    columns = [build("mcdnn", widths=(width,)) for width in (14, 10)]
+    with pytest.raises(ValueError, match="of width 10. Received: one of width"):
+        multicolumn.set_columns(build("mcdnn", widths=(10, 14)), columns)
+
+
 def test_as_many_columns_as_there_are(pixels):
     column = build("mcdnn", widths=(12,))
     with pytest.raises(ValueError, match="has 7 columns. Received: 2"):

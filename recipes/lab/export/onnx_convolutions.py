@@ -162,6 +162,13 @@ def _square_root_pooling(graph, layer, x):
 @writes(multicolumn.WidthNormalization)
 def _width_normalization(graph, layer, x):
     x = graph.channels_first(x)
+    if not layer.black:
+        return _normalized_width(graph, layer, x)
+    x = _normalized_width(graph, layer, graph.node("Sub", x, layer.black))
+    return graph.node("Add", x, layer.black)
+
+
+def _normalized_width(graph, layer, x):
     if layer.width is None:
         return graph.node("Pad", x, [0, 0, 0, 0, 0, 0, 1, 1])
     padded = graph.node("Pad", x, [0, 0, 0, 0, 0, 0, 1, 0])
