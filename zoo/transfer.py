@@ -442,8 +442,16 @@ def _set_trainable(body, mode, thaw):
             mode == "full"
             or any(path == name or path.startswith(f"{name}/") for name in thaw)
         )
+    for layer in by_path.values():
+        if hasattr(layer, "contrastive"):  # a machine that teaches itself
+            layer.contrastive = False
     if mode == "frozen":
         body.trainable = False
+    elif not body.trainable_weights:
+        raise ValueError(
+            "No training moves what is to be trained of the backbone: `mode` "
+            f"must be 'frozen'. Received: {mode!r}"
+        )
 
 
 def _last_layers(known):

@@ -452,6 +452,13 @@ def test_grey_is_that_of_png_files():
     np.testing.assert_allclose(seen, np.stack(grey), atol=0.51)
 
 
+def test_a_machine_in_a_backbone_does_not_teach_itself(images):
+    model = zoo.transfer_classifier(backbone="rbm", mode="full")
+    model(images, training=True)
+    assert not model.losses
+    assert len(model.trainable_weights) == 4
+
+
 # --- refusals -----------------------------------------------------------
 
 
@@ -462,6 +469,10 @@ def test_grey_is_that_of_png_files():
         (
             {"backbone": "softmax_regression", "mode": "partial"},
             "no weights before its features.*'frozen'",
+        ),
+        (
+            {"backbone": "kohonen", "mode": "full"},
+            "No training moves.*'frozen'.*'full'",
         ),
         ({"thaw": "hidden1"}, "thaw.*'frozen'.*hidden1"),
         ({"mode": "full", "thaw": ("hidden1",)}, "thaw.*'full'"),
