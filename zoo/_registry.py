@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, overload
 
 import keras
+import numpy as np
 
 from zoo import _pixels, _settings
 from zoo._chart import CHARTS, SHORT_NAMES, ChartNetwork
@@ -98,6 +99,7 @@ def register_model(
 
         @functools.wraps(builder)
         def build(*arguments, **options):
+            arguments, options = _without_numpy((arguments, options))
             with _settings.for_building():
                 return _pixels.watch(builder(*arguments, **options))
 
@@ -107,6 +109,17 @@ def register_model(
         return build
 
     return register
+
+
+def _without_numpy(value):
+    """Return Python's numbers for NumPy's, which Keras takes for no numbers."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_numpy, value))
+    if type(value) is dict:
+        return {key: _without_numpy(part) for key, part in value.items()}
+    return value
 
 
 @overload

@@ -2,6 +2,7 @@
 
 import doctest
 
+import numpy as np
 import pytest
 
 import zoo
@@ -84,6 +85,14 @@ def test_arguments_reach_the_builder():
     model = zoo.create_model("mlp", hidden_units=(8,), name="narrow")
     assert model.get_layer("hidden1").units == 8
     assert model.name == "narrow"
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = {"hidden_units": (np.int64(7),), "num_classes": np.int32(3)}
+    assert zoo.create_model("mlp", **options).output_shape == (None, 3)
+    heads = {"digit": np.int64(10), "slant": (np.float64(0.0), 2.0)}
+    model = zoo.create_model("multi_task_cnn", heads=heads)
+    assert model.output["digit"].shape == (None, 10)
 
 
 def test_models_are_listed_in_the_order_of_teaching():
