@@ -452,8 +452,8 @@ def _checked(temperature):
 def read_letters(texts, alphabet, length):
     """Return the numbers of the letters of texts, int32 `(n, length)`.
 
-    Capital letters are read as small ones, and blanks around a text are left
-    out. Zeros come before the first letter.
+    Capital letters are read as small ones, unless the alphabet has any, and
+    blanks around a text are left out. Zeros come before the first letter.
 
     Args:
         texts: A list of strings.
@@ -473,7 +473,9 @@ def read_letters(texts, alphabet, length):
             raise ValueError(
                 f"A text must be a string. Received: {type(text).__name__}"
             )
-        letters = text.lower().strip(BLANKS)
+        letters = text.strip(BLANKS)
+        if alphabet == alphabet.lower():
+            letters = letters.lower()
         if not letters:
             raise ValueError("A text is empty; it needs a letter or more.")
         for letter in letters:

@@ -187,6 +187,13 @@ def test_letters_are_drawn_as_often_as_they_are_likely():
         np.testing.assert_allclose(shares, expected, atol=0.02)
 
 
+def test_capitals_are_letters_where_the_alphabet_has_any():
+    model = zoo.seq2seq((8,), alphabet="ACGT", target_alphabet="ACGU")
+    assert len(zoo.generate_text(model, ["ACGT"])) == 1
+    with pytest.raises(ValueError, match="'a' of 'acgt' is not known"):
+        zoo.generate_text(model, ["acgt"])
+
+
 def test_capitals_and_blanks_around_a_text_say_nothing(model):
     assert zoo.generate_text(model, ["  AbC\n"]) == zoo.generate_text(
         model, ["abc"]

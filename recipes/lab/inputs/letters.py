@@ -44,7 +44,9 @@ class Letters(Tokens):
 
     def numbers_of(self, text):
         """Return the numbers of the letters of texts, a tensor; see `read`."""
-        text = tf.strings.strip(tf.strings.lower(text, encoding="utf-8"))
+        if self.alphabet == self.alphabet.lower():
+            text = tf.strings.lower(text, encoding="utf-8")
+        text = tf.strings.strip(text)
         lengths = tf.strings.length(text, unit="UTF8_CHAR")
         checks = [
             tf.debugging.assert_positive(
