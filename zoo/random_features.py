@@ -98,6 +98,9 @@ def elm(
         An uncompiled `keras.Model` from `(batch, *input_shape)` raw pixels,
         0 to 255, to `(batch, num_classes)`.
 
+    Raises:
+        ValueError: If nothing is left of the images to be pooled.
+
     Example:
     >>> model = zoo.create_model("elm", filters=16)
     >>> [weight.path for weight in model.non_trainable_weights]
@@ -111,6 +114,13 @@ def elm(
     - C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, On calibration of modern
       neural networks, 2017.
     """
+    smallest = kernel_size + pool_size - 1
+    if min(input_shape[:2]) < smallest:
+        raise ValueError(
+            f"With `kernel_size={kernel_size}` and `pool_size={pool_size}` "
+            f"images must have {smallest}×{smallest} pixels or more. "
+            f"Received: {input_shape}"
+        )
     image = keras.Input(input_shape, name="image")
     scale, offset = rescale
     x = layers.Rescaling(scale, offset, name="rescaling")(image)

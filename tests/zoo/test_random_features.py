@@ -2,9 +2,16 @@
 
 import keras
 import numpy as np
+import pytest
 from helpers.seeds import set_seed
 
 import zoo
+
+
+def test_images_that_leave_nothing_to_pool_are_refused():
+    with pytest.raises(ValueError, match="must have 10×10 pixels or more"):
+        zoo.create_model("elm", input_shape=(8, 8, 1))
+    zoo.create_model("elm", input_shape=(8, 8, 1), pool_size=4)
 
 
 def test_only_the_last_layer_is_trained():
