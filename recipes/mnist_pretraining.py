@@ -82,7 +82,7 @@ class Config:
 
 def machine(inputs, units, classes):
     """Return a layer of units, what teaches it, and the loss: its own."""
-    from zoo.boltzmann import RestrictedBoltzmann
+    from zoo.restricted_boltzmann import RestrictedBoltzmann
 
     layer = RestrictedBoltzmann(units, name="layer")
     return layer, layer(inputs), None

@@ -86,8 +86,8 @@ if not _is_command():
         convolutional_autoencoder as convolutional_autoencoder,
     )
     from zoo.boltzmann import boltzmann_machine as boltzmann_machine
-    from zoo.boltzmann import rbm as rbm
-    from zoo.boltzmann import dbn as dbn
+    from zoo.restricted_boltzmann import rbm as rbm
+    from zoo.restricted_boltzmann import dbn as dbn
     from zoo.generators import vae as vae
     from zoo.gans import gan as gan
     from zoo.gans import dcgan as dcgan

@@ -72,7 +72,7 @@ def train_machine_of_scikit_learn(images, seed: int) -> Measured:
     """Train a machine of scikit-learn."""
     from sklearn.neural_network import BernoulliRBM
 
-    from zoo.boltzmann import RestrictedBoltzmann
+    from zoo.restricted_boltzmann import RestrictedBoltzmann
 
     rows = images.reshape(len(images), -1) / 255
     other = BernoulliRBM(
@@ -91,11 +91,13 @@ def train_machine_of_scikit_learn(images, seed: int) -> Measured:
 
 def score_machine(machine, images) -> float:
     """Return the mean pseudo-log-likelihood of the first images, in nats."""
-    from zoo import boltzmann
+    from zoo import restricted_boltzmann
 
     rows = images[:500].reshape(-1, images[0].size) / 255
     parts = [
-        boltzmann.pseudo_log_likelihood(machine, rows[i : i + 50]).numpy()
+        restricted_boltzmann.pseudo_log_likelihood(
+            machine, rows[i : i + 50]
+        ).numpy()
         for i in range(0, len(rows), 50)
     ]
     return statistics.mean(float(nats) for part in parts for nats in part)

@@ -13,7 +13,7 @@ from helpers.small_recipe import TWO
 import zoo
 from recipes.lab.flags import RunOptions
 from recipes.lab.tasks import energy_based as tasks
-from zoo import boltzmann
+from zoo import restricted_boltzmann
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_batches_give_what_all_images_give(task_and_model):
     machine = model.get_layer("machine")
     states = np.random.default_rng(0).integers(0, 2, (25, 784)) * 255
     found = tasks.pseudo_log_likelihoods(machine, states, quiet=True)
-    expected = boltzmann.pseudo_log_likelihood(machine, states / 255)
+    expected = restricted_boltzmann.pseudo_log_likelihood(machine, states / 255)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -59,14 +59,15 @@ def test_chains_depend_on_seed_and_count_alone(task_and_model):
 
 def test_chains_come_to_where_the_machine_is_probable():
     set_seed(0)
-    machine = boltzmann.RestrictedBoltzmann(3)
+    machine = restricted_boltzmann.RestrictedBoltzmann(3)
     machine.build((None, 4))
     random = np.random.default_rng(0)
     for weight in machine.trainable_weights:
         weight.assign(random.normal(size=weight.shape))
     all_states = np.indices((2,) * 4).reshape(4, -1).T.astype("float32")
     exact = np.exp(
-        -machine.free_energy(all_states) - boltzmann.log_partition(machine)
+        -machine.free_energy(all_states)
+        - restricted_boltzmann.log_partition(machine)
     )
     _, states = chains_of(machine, 0, 20_000, 30)
     numbers = states.astype(int) @ [8, 4, 2, 1]

@@ -30,6 +30,7 @@ from zoo import (
     lenet,
     multicolumn,
     neurons,
+    restricted_boltzmann,
     self_organizing,
     transfer,
 )
@@ -237,7 +238,7 @@ def _sampling(graph, layer, distributions):
     return mean
 
 
-@writes(boltzmann.RestrictedBoltzmann)
+@writes(restricted_boltzmann.RestrictedBoltzmann)
 def _restricted_boltzmann(graph, layer, visible):
     hidden = graph.node("MatMul", visible, layer.kernel)
     hidden = graph.node("Sigmoid", graph.node("Add", hidden, layer.bias))

@@ -21,7 +21,7 @@ from recipes.lab.tasks.reconstruction import squared_errors
 from recipes.lab.tasks.scores import Parts, Scores, predict, say_what_is_scored
 from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from recipes.lab.tasks.variational import SEED, binarized
-from zoo import boltzmann
+from zoo import restricted_boltzmann
 
 AT_ONCE = 20  # images whose pixels are flipped together
 STEPS = 1_000  # of a chain, from noise to the picture that it gives
@@ -99,7 +99,7 @@ class EnergyBasedGeneration(Task):
             ValueError: If there is none.
         """
         machine = model.get_layer("machine")
-        if not isinstance(machine, boltzmann.RestrictedBoltzmann):
+        if not isinstance(machine, restricted_boltzmann.RestrictedBoltzmann):
             raise ValueError(
                 "The layer `machine` must be a RestrictedBoltzmann. Received: "
                 f"{type(machine).__name__}"
@@ -253,7 +253,7 @@ def pseudo_log_likelihoods(machine, images, quiet: bool = False):
     """Return what a machine knows of the pixels of images, in nats, `(n,)`.
 
     Args:
-        machine: A `zoo.boltzmann.RestrictedBoltzmann`.
+        machine: A `zoo.restricted_boltzmann.RestrictedBoltzmann`.
         images: Images of pixels 0 and 255.
         quiet: Show no bar.
     """
@@ -262,7 +262,7 @@ def pseudo_log_likelihoods(machine, images, quiet: bool = False):
 
     @tf.function(input_signature=[spec], autograph=False)
     def of_batch(batch):
-        return boltzmann.pseudo_log_likelihood(machine, batch)
+        return restricted_boltzmann.pseudo_log_likelihood(machine, batch)
 
     shows = terminal.shows_bars() and not quiet
     bar = keras.utils.Progbar(len(states)) if shows else None
@@ -283,7 +283,7 @@ def run_chains(machine, seed, count, steps: int = STEPS):
     another way in each graph, so once in a few thousand steps one would.
 
     Args:
-        machine: A `zoo.boltzmann.RestrictedBoltzmann`.
+        machine: A `zoo.restricted_boltzmann.RestrictedBoltzmann`.
         seed: An integer, or a tensor of one.
         count: Number of chains; likewise.
         steps: How often hidden and visible units are drawn, in turns.
