@@ -2,7 +2,7 @@
 
     python -m recipes.fashion_mnist_cnn
 
-Expect 93 % after five minutes of training on two CPU cores.
+Expect 93 % after four minutes of training on two CPU cores.
 
 Clothes are harder than digits: more layers, more epochs, and more against
 overfitting. Images are mirrored, which digits would not survive, and shifted;

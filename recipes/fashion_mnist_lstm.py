@@ -2,7 +2,7 @@
 
     python -m recipes.fashion_mnist_lstm
 
-Expect 90.6 % after three to six minutes on two CPU cores. Training mirrors
+Expect 90.6 % after two to three minutes on two CPU cores. Training mirrors
 half of the images: a shoe that points to the right is a shoe. It does not shift
 them, as they are all centered.
 

@@ -5,7 +5,7 @@
 
 The network of `mnist_cnn`, as it ships, gets a new head for Fashion-MNIST. In
 the lecture's third mode, `full`, everything is trained from its weights: expect
-91 % after half a minute on two CPU cores. A network without those weights is
+91 % after 13 seconds on two CPU cores. A network without those weights is
 trained beside it, in the same way, and with all 55,000 labels it is as good:
 transfer is for those who have few (see `mnist_transfer`). In mode `frozen` only
 the head is trained, on features that are computed once, and `partial` trains
