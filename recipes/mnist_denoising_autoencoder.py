@@ -4,7 +4,7 @@
 
 Gaussian noise of standard deviation 0.5 buries the digits: a peak
 signal-to-noise ratio (PSNR) of 9.4 dB. The network sees it and is asked for the
-clean image. Expect 19 dB after two to three minutes on two CPU cores.
+clean image. Expect 19 dB after one or two minutes on two CPU cores.
 
 The noise is a layer of the model that acts in training only, so what is
 exported takes pictures as they are, noisy or clean. The test images get theirs
