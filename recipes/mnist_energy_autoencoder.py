@@ -119,7 +119,7 @@ def _error_of_inferred(energy, split):
     squares = []
     for part in split.in_batches(1_000):
         pixels = in_unit_range(part.inputs)
-        codes = energy.infer(pixels, energy.encoder(pixels))
+        codes = energy.infer(pixels, energy.encode(pixels))
         pictures = energy.decoder(codes).numpy()
         squares.append(np.square(pictures - pixels).ravel())
     return float(np.mean(np.concatenate(squares)))

@@ -315,6 +315,7 @@ def _code(latent_dim, activation, sparsity):
         latent_dim,
         activation=activation,
         activity_regularizer=penalty,
+        dtype="float32" if penalty else None,  # a sum of many small numbers
         name="code",
     )
 

@@ -73,20 +73,23 @@ class Decoder(layers.Layer):
     """
 
     def __init__(self, alphabet, length, units, embedding_units, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
+        exact = {"dtype": self.dtype_policy}  # its layers are called in turns
         self.alphabet = alphabet
         self.length = length
         self.units = units
         self.embedding_units = embedding_units
-        self.start = layers.Dense(units, activation="tanh", name="start")
-        self.embedding = LetterEmbedding(
-            alphabet, embedding_units, name="embedding"
+        self.start = layers.Dense(
+            units, activation="tanh", name="start", **exact
         )
-        self.cell = layers.GRUCell(units, name="cell")
-        self.letters = layers.Dense(len(alphabet) + 1, name="letters")
-        self.key = layers.Dense(units, name="key")
-        self.query = layers.Dense(units, use_bias=False, name="query")
-        self.score = layers.Dense(1, use_bias=False, name="score")
+        self.embedding = LetterEmbedding(
+            alphabet, embedding_units, name="embedding", **exact
+        )
+        self.cell = layers.GRUCell(units, name="cell", **exact)
+        self.letters = layers.Dense(len(alphabet) + 1, name="letters", **exact)
+        self.key = layers.Dense(units, name="key", **exact)
+        self.query = layers.Dense(units, use_bias=False, name="query", **exact)
+        self.score = layers.Dense(1, use_bias=False, name="score", **exact)
 
     def build(self, encoded_shape):
         batch, *steps, width = encoded_shape

@@ -46,7 +46,8 @@ class TuringCell(layers.Layer):
     """
 
     def __init__(self, units, outputs, locations, width, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
+        exact = {"dtype": self.dtype_policy}  # its layers are called in turns
         self.units = units
         self.outputs = outputs
         self.locations = locations
@@ -58,11 +59,11 @@ class TuringCell(layers.Layer):
             locations * width,
         ]
         self.output_size = outputs
-        self.controller = layers.LSTMCell(units, name="controller")
+        self.controller = layers.LSTMCell(units, name="controller", **exact)
         of_head = width + 3 + len(SHIFTS)
-        self.heads = layers.Dense(2 * of_head, name="heads")
-        self.writing = layers.Dense(2 * width, name="writing")
-        self.answer = layers.Dense(outputs, name="answer")
+        self.heads = layers.Dense(2 * of_head, name="heads", **exact)
+        self.writing = layers.Dense(2 * width, name="writing", **exact)
+        self.answer = layers.Dense(outputs, name="answer", **exact)
 
     def build(self, input_shape):
         batch, features = input_shape[0], input_shape[-1]
@@ -236,9 +237,13 @@ def neural_turing_machine(
     cell = TuringCell(
         *(controller_units, output_units, locations, width), name="cell"
     )
-    x = layers.RNN(cell, return_sequences=True, unroll=unroll, name="machine")(
-        sequence
-    )
+    x = layers.RNN(
+        cell,
+        return_sequences=True,
+        unroll=unroll,
+        dtype="float32",
+        name="machine",
+    )(sequence)
     outputs = layers.Activation("sigmoid", name="predictions")(x)
     return keras.Model(sequence, outputs, name=name)
 

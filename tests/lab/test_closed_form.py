@@ -307,6 +307,15 @@ def test_a_strategy_is_refused_before_anything_is_trained(opened, tmp_path):
     assert not (tmp_path / "output" / "runs").exists()
 
 
+def test_half_precision_is_refused_before_anything_is_trained(opened, tmp_path):
+    with (
+        pytest.raises(UsageError, match="--precision must be float32"),
+        opened(tables.breast_cancer(), precision="mixed_bfloat16") as run,
+    ):
+        fit_logistic(run)
+    assert not (tmp_path / "output" / "runs").exists()
+
+
 def test_recipes_of_rules_and_solutions_are_these():
     assert {
         *("breast_cancer_logistic", "diabetes_linear"),

@@ -256,6 +256,23 @@ def test_dry_run_does_all_that_a_recipe_promises(name, tmp_path):
     assert_all_is_there(name, tmp_path)
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "name",
+    # What computes something besides a network's answers, or in other units.
+    [
+        *("adding_problem", "copies_neural_turing", "dates_seq2seq"),
+        *("fashion_mnist_hydranet", "mnist_captioner", "mnist_dcign"),
+        *("mnist_energy_autoencoder", "mnist_iwae", "mnist_multi_task"),
+        *("mnist_sparse_autoencoder", "mnist_vae"),
+    ],
+)
+def test_dry_run_in_half_precision(name, tmp_path):
+    flags = ["--dry-run", "--output-dir", tmp_path, *SHORTER.get(name, ())]
+    assert run_recipe(name, *flags, "--precision", "mixed_bfloat16") == 0
+    assert_all_is_there(name, tmp_path)
+
+
 def assert_all_is_there(name, output_dir):
     """A run has left its report, its metrics, and an export that answers."""
     run = output_dir / "runs" / f"{name}-sample" / "1"

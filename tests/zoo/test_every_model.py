@@ -132,6 +132,22 @@ def test_every_trainable_weight_gets_a_gradient(name):
         assert np.any(gradient), weight.path
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@each_model
+def test_every_model_computes_in_half_precision(name, precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build(name)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for training in (True, False):
+        for answer in keras.tree.flatten(
+            model(examples(name, 16), training=training)
+        ):
+            assert np.isfinite(tf.cast(answer, tf.float32)).all()
+
+
 @each_kind_of_model
 def test_keras_file_brings_the_model_back_in_safe_mode(name, tmp_path):
     model, inputs = build(name), examples(name)

@@ -37,6 +37,7 @@ def microseconds(
         model: A model of one input.
         examples: Real ones: what is asked may decide what is computed.
     """
+    model = formats.in_float32(model)  # as both are exported
     answer = _answering(model)
     one = examples[:1].astype("float32")
     with tf.device("CPU:0"):
@@ -52,6 +53,7 @@ def microseconds(
 
 def litert_file(model: keras.Model) -> bytes:
     """Return a model for LiteRT that takes one example, `batch`."""
+    model = formats.in_float32(model)
     function = _answering(model).get_concrete_function()
     with litert.quiet():
         return tf.lite.TFLiteConverter.from_concrete_functions(

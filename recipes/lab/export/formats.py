@@ -68,6 +68,23 @@ def write(
     return absent
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return an uncompiled copy that computes in float32 alone."""
+
+    def converted(node):
+        if isinstance(node, list | tuple):
+            return [converted(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        if node.get("class_name") == "DTypePolicy":
+            return {**node, "config": {"name": "float32"}}
+        return {key: converted(child) for key, child in node.items()}
+
+    copy = type(model).from_config(converted(model.get_config()))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def _strings(signatures) -> list[str]:
     """Return the outputs of the default signature that are strings."""
     function = signatures["serving_default"].function

@@ -322,7 +322,7 @@ def likelihood_bounds(
     def log_weights(pixels, mean, log_variance, count, seed):
         noise = tf.random.stateless_normal((count, latent_dim), seed)
         codes = mean + tf.exp(0.5 * log_variance) * noise
-        odds = log_odds(codes, training=False)
+        odds = tf.cast(log_odds(codes, training=False), tf.float32)
         # log p(x | z) = x log p + (1 - x) log(1 - p), with p = sigmoid(odds)
         of_pixels = tf.linalg.matvec(odds, pixels) - tf.reduce_sum(
             tf.nn.softplus(odds), axis=1

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from recipes.lab.data.splits import Split
+from recipes.lab.errors import UsageError
 from recipes.lab.tasks.scores import features_of
 from recipes.lab.training import devices
 from recipes.lab.training.normal_equations import NormalEquations
@@ -73,10 +74,10 @@ def fit(
         The history: metric name to one value an epoch.
 
     Raises:
-        UsageError: If there is more than one device.
+        UsageError: If there is more than one device, or half precision.
         RecipeError: If a metric or a weight became NaN or infinite.
     """
-    check_one_device(run)
+    check_run(run)
     run.losses[phase] = rule.loss
     progress = Progress(
         run, model.variables, phase=phase, epochs=epochs, quiet=quiet
@@ -118,10 +119,10 @@ def solve(
         The history: metric name to one value.
 
     Raises:
-        UsageError: If there is more than one device.
+        UsageError: If there is more than one device, or half precision.
         RecipeError: If a metric or a weight is NaN or infinite.
     """
-    check_one_device(run)
+    check_run(run)
     run.losses[phase] = loss
     progress = Progress(
         run, model.variables, phase=phase, epochs=1, quiet=quiet
@@ -131,12 +132,18 @@ def solve(
     return progress.history
 
 
-def check_one_device(run) -> None:
-    """Refuse a strategy, before anything is trained.
+def check_run(run) -> None:
+    """Refuse a strategy or half precision, before anything is trained.
 
     Raises:
-        UsageError: If a `tf.distribute` strategy was chosen.
+        UsageError: If one was chosen.
     """
+    if run.options.precision != "float32":
+        raise UsageError(
+            "--precision must be float32: what trains here is a rule or a "
+            "solution, which half precision would make wrong, and not faster. "
+            f"Received: {run.options.precision}"
+        )
     devices.check_one_device(
         run,
         "what trains here is a rule or a solution, which needs all the "

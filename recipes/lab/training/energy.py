@@ -96,12 +96,12 @@ class EnergyAutoencoder(keras.Model):
 
     def train_step(self, data):
         _, pixels = data
-        codes = self.infer(pixels, self._encode(pixels))
+        codes = self.infer(pixels, self.encode(pixels))
         # The gradients of all replicas are summed: each brings its share of
         # the whole batch's mean.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            encoded = self._encode(pixels)
+            encoded = self.encode(pixels)
             energies = self.energies(pixels, encoded, codes)
             loss = tf.reduce_mean(energies) / replicas
             loss = self.optimizer.scale_loss(loss)
@@ -111,12 +111,13 @@ class EnergyAutoencoder(keras.Model):
 
     def test_step(self, data):
         _, pixels = data
-        encoded = self._encode(pixels)
+        encoded = self.encode(pixels)
         codes = self.infer(pixels, encoded)
         energies = self.energies(pixels, encoded, codes)
         return self._watch(pixels, encoded, energies)
 
-    def _encode(self, pixels):
+    def encode(self, pixels):
+        """Return what the encoder says of images in [0, 1]."""
         return tf.cast(self.encoder(pixels), pixels.dtype)
 
     def _watch(self, pixels, encoded, energies):

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from recipes.lab.data.splits import Split
-from recipes.lab.training.closed_form import check_one_device
+from recipes.lab.training.closed_form import check_run
 from recipes.lab.training.progress import Progress
 
 # SciPy's L-BFGS stops where float32 cannot tell two points apart.
@@ -56,7 +56,7 @@ def minimize(
     """
     from scipy.optimize import minimize as search
 
-    check_one_device(run)
+    check_run(run)
     run.losses[phase] = loss_in_words
     progress = Progress(
         *(run, model.variables), phase=phase, epochs=restarts, quiet=quiet
