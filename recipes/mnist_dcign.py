@@ -52,10 +52,10 @@ def nats_of_ink(pixels, pictures):
 
     The layers `clamping` and `sampling` of the model add the rest of the loss.
     """
-    from keras import losses, ops
+    from keras import ops
 
-    nats = losses.binary_crossentropy(pixels, pictures)  # mean over channels
-    return ops.sum(nats, axis=(1, 2))
+    nats = ops.binary_crossentropy(pixels, pictures)
+    return ops.sum(nats, axis=(1, 2, 3))
 
 
 def train(config: Config) -> dict[str, float]:

@@ -55,10 +55,10 @@ def nats_of_ink(pixels, pictures):
     That is the first term of the negative ELBO, `(batch,)`. The layer
     `sampling` of the model adds the second.
     """
-    from keras import losses, ops
+    from keras import ops
 
-    nats = losses.binary_crossentropy(pixels, pictures)  # mean over channels
-    return ops.sum(nats, axis=(1, 2))
+    nats = ops.binary_crossentropy(pixels, pictures)
+    return ops.sum(nats, axis=(1, 2, 3))
 
 
 def train(config: Config) -> dict[str, float]:

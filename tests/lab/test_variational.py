@@ -155,3 +155,12 @@ def test_two_devices_train_what_one_does(tmp_path, no_export):
         ]
 
     np.testing.assert_allclose(losses(**TWO), losses(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mnist_vae", "mnist_iwae", "mnist_dcign"])
+def test_a_loss_counts_the_nats_of_every_channel(name):
+    recipe = importlib.import_module(f"recipes.{name}")
+    pixels, pictures = np.random.default_rng(0).random((2, 4, 5, 5, 3))
+    nats = -pixels * np.log(pictures) - (1 - pixels) * np.log(1 - pictures)
+    found = recipe.nats_of_ink(pixels, pictures)
+    np.testing.assert_allclose(found, nats.sum(axis=(1, 2, 3)), rtol=1e-4)
