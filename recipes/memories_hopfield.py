@@ -204,7 +204,9 @@ def _capacity(draws, seed):
                 patterns = random.choice([-1.0, 1.0], (count, units))
                 weights = associative.hebbian_weights(patterns)
                 np.fill_diagonal(weights, 0)
-                stay = np.sign(patterns @ weights) == patterns
+                # Whole numbers, but for rounding. At 0 a unit stays as it is.
+                sums = np.rint(units * (patterns @ weights))
+                stay = patterns * sums >= 0
                 shares.append(stay.all(axis=1).mean())
             measured[count / units] = [100 * float(np.mean(shares))]
             # What the others say to a unit is noise of this deviation.
