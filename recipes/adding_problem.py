@@ -54,7 +54,10 @@ class Config:
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     from recipes.lab import runs, tasks
+    from recipes.lab.errors import UsageError
 
+    if not config.networks:
+        raise UsageError("--networks must name one or more. Received: none")
     with runs.open_run(config, f"adding_{config.steps}") as run:
         task, (first, *others) = tasks.Regression(run.data), config.networks
         model, history = _fit(run, first, "train")

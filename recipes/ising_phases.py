@@ -129,11 +129,20 @@ def _undecided(answers):
     """
     import numpy as np
 
+    from recipes.lab.errors import RecipeError
+
     found = {}
     for name, probabilities in answers.items():
         temperatures, means = _by_temperature(probabilities)
         # The logarithms of the odds are almost a line there.
         near = (0.05 < means) & (means < 0.95)
+        if near.sum() < 2:
+            raise RecipeError(
+                f"Of {name} the network answers nothing between 5 and 95 %, so "
+                "there is no temperature at which its answers are even. Has "
+                "it learned anything? Try another --learning-rate, or more "
+                "--epochs."
+            )
         odds = np.log(means[near] / (1 - means[near]))
         slope, even = np.polyfit(odds, temperatures[near], 1)
         found[_size(name)] = float(even)

@@ -201,7 +201,10 @@ def train(config: Config) -> dict[str, float]:
 
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
+    from recipes.lab.errors import UsageError
 
+    if not config.ways:
+        raise UsageError("--ways must name one or more. Received: none")
     with runs.open_run(config, DATASET) as run:
         data = run.data
         task, few = tasks.Classification(data), data.train[:MEASURED]
@@ -249,7 +252,11 @@ def train(config: Config) -> dict[str, float]:
             *(task, networks[first], scores[first], histories[first]),
             *(histories[way] for way in others),
             *pretraining,
-            sections=[_errors(scores), _gradients(lengths), _curves(histories)],
+            sections=[
+                _errors(scores),
+                _gradients(lengths, len(few)),
+                _curves(histories),
+            ],
         )
 
 
@@ -270,7 +277,7 @@ def _errors(scores):
     return lambda plots: ("With and without pre-training", caption, table)
 
 
-def _gradients(lengths):
+def _gradients(lengths, count):
     """Return the report's section on the gradient of each layer."""
     from recipes.lab.report import comparisons
 
@@ -284,7 +291,7 @@ def _gradients(lengths):
         *(plots, "gradients"),
         heading="The gradient in every layer",
         caption="The length of the gradient of each layer's weights, over "
-        f"{MEASURED} training images, before the network has seen a label.",
+        f"{count} training images, before the network has seen a label.",
         panels=[panel],
     )
 

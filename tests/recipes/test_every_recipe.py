@@ -358,6 +358,25 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
 
 @pytest.mark.usefixtures("empty_folder")
 @pytest.mark.parametrize(
+    ("recipe", "flag"),
+    [("adding_problem", "--networks"), ("mnist_pretraining", "--ways")],
+)
+def test_a_list_that_must_name_something_is_not_empty(recipe, flag, capsys):
+    said = is_a_usage_error(capsys, "--dry-run", flag, recipe=recipe)
+    assert f"{flag} must name one or more. Received: none" in said
+
+
+@pytest.mark.thorough
+def test_a_network_that_says_nothing_of_lattices_ends_in_words(
+    tmp_path, capsys
+):
+    flags = ("--dry-run", "--learning-rate", 1, "--output-dir", tmp_path)
+    assert run_recipe("ising_phases", *flags) == 1
+    assert "answers nothing between 5 and 95 %" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("empty_folder")
+@pytest.mark.parametrize(
     "recipe",
     only_thorough(IN_BATCHES, ["face_pose", "mnist_cnn", "mnist_transfer"]),
 )
