@@ -131,6 +131,7 @@ def _counted(config, matrix):
         heading="The more is counted, the nearer",
         caption=caption,
         panels=(panel,),
+        repeats="walks",
     )
 
 

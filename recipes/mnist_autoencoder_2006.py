@@ -127,7 +127,7 @@ def _beside_others(found: dict, pixels: int):
         "rows are what Hinton and Salakhutdinov (2006) state of MNIST."
     )
     table = page.table(rows, ("", "a pixel", "an image"))
-    return lambda plots: ("Thirty numbers, three ways", caption, table)
+    return lambda plots: ("As many numbers, three ways", caption, table)
 
 
 main = command(train, Config, TARGETS)

@@ -127,7 +127,7 @@ def train(config: Config) -> dict[str, float]:
             first.metrics[f"{name}_{ACCURACY.name}"] = mean(tested)
         model, history = trained[best, rates[best], 0]
         others = [h for _, h in trained.values() if h is not history]
-        sections = [_comparison(rates, histories, scores, best)]
+        sections = [_comparison(rates, histories, scores, best, config.tries)]
         if config.tries > 1:
             sections.append(_search(tried, rates))
         return run.finish(
@@ -169,7 +169,7 @@ def _errors(history):
     return {"error": [100 * (1 - share) for share in history["val_accuracy"]]}
 
 
-def _comparison(rates, histories, scores, best):
+def _comparison(rates, histories, scores, best, tries):
     """Return the report's section with all optimizers at their best rates."""
     from statistics import mean
 
@@ -207,10 +207,13 @@ def _comparison(rates, histories, scores, best):
         *("", "learning rate", "training loss"),
         *("validation", "test accuracy", "an epoch"),
     )
+    of_each = "the learning rate that is best for it"
+    if tries == 1:
+        of_each = "a learning rate that is usual for it"
     caption = (
         "All begin with the same weights and see the same batches, and each "
-        f"has the learning rate that is best for it. {best} is exported: it is "
-        "best on the validation images."
+        f"has {of_each}. {best} is exported: it is best on the validation "
+        "images."
     )
     return lambda plots: comparisons.panels_section(
         *(plots, "optimizers"),

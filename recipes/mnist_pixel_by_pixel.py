@@ -107,11 +107,11 @@ def train(config: Config) -> dict[str, float]:
 
         task = tasks.Classification(data)
         scores = task.score(model, data.test)
-        section = _gradients(before, {config.network: after})
+        section = _gradients(before, {config.network: after}, len(few))
         return run.finish(task, model, scores, history, sections=[section])
 
 
-def _gradients(before, after):
+def _gradients(before, after, count):
     """Return the report's section on what reaches each pixel."""
     from recipes.lab import training
     from recipes.lab.report import comparisons
@@ -134,7 +134,7 @@ def _gradients(before, after):
         "gradients",
         heading="How far back the gradient reaches",
         caption="How much the loss changes with each pixel, as the root of the "
-        f"mean square over {MEASURED} training images; 1 is that of the last "
+        f"mean square over {count} training images; 1 is that of the last "
         f"pixel, and what is below {training.NOTHING:g} is drawn there. A line "
         "that falls to the left is a gradient that vanishes on its way back: "
         "from there nothing is learned. That of an untrained irnn is zero "

@@ -101,11 +101,11 @@ def train(config: Config) -> dict[str, float]:
             best.metrics[metric] = other.metrics[ACCURACY.name]
         return run.finish(
             *(task, model, best, *reversed(histories.values())),
-            sections=[_lengths(before, after), _curves(histories)],
+            sections=[_lengths(before, after, len(few)), _curves(histories)],
         )
 
 
-def _lengths(before, after):
+def _lengths(before, after, count):
     """Return the report's section on the gradient of each layer."""
     from recipes.lab.report import comparisons
 
@@ -127,7 +127,7 @@ def _lengths(before, after):
         "gradients",
         heading="The gradient in every layer",
         caption="The length of the gradient of each layer's weights, over "
-        f"{MEASURED} training images. It is the product of what comes forward "
+        f"{count} training images. It is the product of what comes forward "
         "from the pixels and what comes back from the loss.",
         panels=panels,
     )

@@ -86,6 +86,7 @@ def panels_section(
     columns: int = 2,
     html: str = "",
     named: bool = False,
+    repeats: str = "seeds",
 ):
     """Return a section with plots side by side, and one legend for all.
 
@@ -102,6 +103,7 @@ def panels_section(
         columns: How many plots there are in a row.
         html: What comes below, for example a table.
         named: Whether a single line has a legend, too.
+        repeats: What there are several of at each point.
     """
     from matplotlib.figure import Figure
 
@@ -138,7 +140,7 @@ def panels_section(
     picture = page.figure_html(plots / f"{name}.png", figure, _in_words(panels))
     counts = _seeds(panels)
     if max(counts) > 1:
-        seeds = f"{'up to ' * (len(counts) > 1)}{max(counts)} seeds"
+        seeds = f"{'up to ' * (len(counts) > 1)}{max(counts)} {repeats}"
         caption += (
             f" Lines go through the means of {seeds}, bands from the "
             "lowest to the highest"
