@@ -110,7 +110,10 @@ def test_a_report_has_a_row_of_pictures_for_each_class(album, tmp_path):
     }
 
 
-def test_a_way_between_two_codes_keeps_the_label(album, monkeypatch):
+@pytest.mark.parametrize(("count", "rows"), [(12, 6), (7, 3)])
+def test_a_way_between_two_codes_keeps_the_label(
+    count, rows, album, monkeypatch
+):
     task, model = album
     seen = []
 
@@ -122,11 +125,13 @@ def test_a_way_between_two_codes_keeps_the_label(album, monkeypatch):
     monkeypatch.setattr(
         conditional.generated, "between_section", lambda *_: None
     )
-    codes = task.inputs.examples(None, 12)
+    codes = task.inputs.examples(None, count)
     task._between_section(model, codes, None)
     [ways] = seen
-    ways = ways.reshape(6, -1, 14)
-    np.testing.assert_array_equal(ways[:, :, :10].argmax(axis=2).T[0], range(6))
+    ways = ways.reshape(rows, -1, 14)
+    labels = ways[:, 0, :10].argmax(axis=1)
+    np.testing.assert_array_equal(labels, range(rows))
     assert np.all(np.ptp(ways[:, :, :10], axis=1) == 0)
-    np.testing.assert_allclose(ways[:, 0, 10:], codes[:6, 10:], atol=1e-6)
-    np.testing.assert_allclose(ways[:, -1, 10:], codes[6:, 10:], atol=1e-6)
+    np.testing.assert_allclose(ways[:, 0, 10:], codes[:rows, 10:], atol=1e-6)
+    last = codes[rows : 2 * rows, 10:]
+    np.testing.assert_allclose(ways[:, -1, 10:], last, atol=1e-6)

@@ -152,6 +152,16 @@ def test_a_way_between_codes_begins_and_ends_with_them(spherical):
     assert np.all((length[:, 3] > 0.9 * length[:, 0]) == spherical)
 
 
+@pytest.mark.parametrize(("count", "ways"), [(3, 1), (7, 3), (30, 6)])
+def test_few_codes_have_few_ways_between_them(task, count, ways):
+    codes = task.inputs.draw(0, count).numpy()
+    ones, others = tasks.ends_of(codes)
+    np.testing.assert_array_equal(ones, codes[:ways])
+    np.testing.assert_array_equal(others, codes[ways : 2 * ways])
+    between = tasks.between_codes(ones, others, spherical=True)
+    assert between.shape == (10 * ways, 4)
+
+
 def test_the_nearest_image_of_an_image_is_itself():
     train = sample().train
     pictures = train.inputs[5:9] / np.float32(255)

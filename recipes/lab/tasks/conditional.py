@@ -21,6 +21,7 @@ from recipes.lab.tasks.generation import (
     SEED,
     Generation,
     between_codes,
+    ends_of,
     in_bytes,
 )
 from recipes.lab.tasks.scores import Parts, Scores, predict
@@ -160,10 +161,11 @@ takes codes, too.
 
     def _between_section(self, model, codes, plots):
         classes = self.data.num_classes
-        labels, styles = np.split(codes[:12], [classes], axis=1)
-        ways = between_codes(styles[:6], styles[6:], spherical=True)
-        steps = len(ways) // 6
-        codes = np.hstack([np.repeat(labels[:6], steps, axis=0), ways])
+        ones, others = ends_of(codes)
+        labels, styles = np.split(ones, [classes], axis=1)
+        ways = between_codes(styles, others[:, classes:], spherical=True)
+        steps = len(ways) // len(ones)
+        codes = np.hstack([np.repeat(labels, steps, axis=0), ways])
         return generated.between_section(
             plots, predict(model, codes), "two codes of one label"
         )

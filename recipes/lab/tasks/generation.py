@@ -27,6 +27,7 @@ from recipes.lab.tasks.task import Task, loaded_by_tensorflow
 from zoo import _loading
 
 SEED = 0  # of the codes that are judged, the same for every run
+WAYS = 6  # between two codes, at most, that a report shows
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ takes codes, too.
         return Parts(headline, facts, before, after)
 
     def _between_section(self, model, codes, plots):
-        between = between_codes(codes[:6], codes[6:12], spherical=True)
+        between = between_codes(*ends_of(codes), spherical=True)
         return generated.between_section(
             plots, predict(model, between), "two codes, on a great circle"
         )
@@ -405,6 +406,15 @@ def shares_of(probabilities: np.ndarray) -> np.ndarray:
     classes = probabilities.shape[1]
     taken_for = np.bincount(probabilities.argmax(axis=1), minlength=classes)
     return taken_for / len(probabilities)
+
+
+def ends_of(codes: np.ndarray) -> list[np.ndarray]:
+    """Return the codes of a report's ways: those they begin and end with.
+
+    A small test set has fewer codes than there are ways to show.
+    """
+    ways = min(WAYS, len(codes) // 2)
+    return np.split(codes[: 2 * ways], 2)
 
 
 def between_codes(ones, others, steps: int = 10, *, spherical=False):
