@@ -7,7 +7,13 @@ from helpers.builders import small_cnn
 from helpers.seeds import set_seed
 from helpers.tasks import sample
 from recipes.lab import tasks, training
-from recipes.lab.data import captions, degradation, digit_tasks, tables
+from recipes.lab.data import (
+    captions,
+    degradation,
+    digit_tasks,
+    styles,
+    tables,
+)
 from recipes.lab.data.synthetic import (
     adding,
     bars,
@@ -51,6 +57,14 @@ def conditional_generator():
     task = tasks.ConditionalGeneration(sample(), inputs, small_cnn())
     model = zoo.conditional_gan(filters=(4, 2), latent_dim=4)
     return task, model.get_layer("generator")
+
+
+def drawer():
+    data = styles.to_draw(sample())
+    model = training.create_model(
+        data, "deconvolution", image_shape=sample().inputs.shape
+    )
+    return tasks.Drawing(data), model
 
 
 def restorer():

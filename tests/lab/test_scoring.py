@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 from helpers import kinds
@@ -14,7 +15,7 @@ from recipes.__main__ import main
 from recipes.lab import tasks
 from recipes.lab.data import sources
 from recipes.lab.data.tables import TABLES
-from recipes.lab.errors import DataError, RecipeError
+from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import scoring
 from recipes.lab.flags import RunOptions
 from recipes.lab.metrics import ACCURACY, MSE
@@ -210,6 +211,44 @@ def test_other_classes_and_sizes_are_refused(export, tmp_path, capsys):
     code, _, errors = verify(capsys, export, "--dataset", shapes)
     assert code == 2
     assert "shape (28, 28, 1), and those of shapes have (20, 20, 3)" in errors
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("spelling", "drawer", "generator", "conditional_generator"),
+        *("classifier", "autoencoder", "machine"),
+    ],
+)
+def test_what_a_model_takes_and_answers_need_not_be_images_and_classes(
+    kind, tmp_path, monkeypatch
+):
+    task, model = getattr(kinds, kind)()
+    (tmp_path / "assets").mkdir()
+    for name, text in task.assets().items():
+        (tmp_path / "assets" / name).write_text(text, "utf-8")
+    monkeypatch.setattr(scoring.zoo, "load_model", lambda *_, **__: model)
+    scoring._check_fits(tmp_path, task)
+
+
+def test_other_letters_are_refused(tmp_path, monkeypatch):
+    task, model = kinds.spelling()
+    (tmp_path / "assets").mkdir()
+    labels = tmp_path / "assets" / "labels.txt"
+    labels.write_text(task.assets()["labels.txt"].replace("z", "q"), "utf-8")
+    monkeypatch.setattr(scoring.zoo, "load_model", lambda *_, **__: model)
+    with pytest.raises(UsageError, match="answers q, which .* Its letters"):
+        scoring._check_fits(tmp_path, task)
+
+
+def test_pictures_of_another_size_than_a_generator_draws_are_refused(
+    tmp_path, monkeypatch
+):
+    task, _ = kinds.generator()
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9)])
+    monkeypatch.setattr(scoring.zoo, "load_model", lambda *_, **__: model)
+    with pytest.raises(UsageError, match="does not fit .* A generator must"):
+        scoring._check_fits(tmp_path, task)
 
 
 # --- what was scored ----------------------------------------------------

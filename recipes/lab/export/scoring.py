@@ -259,6 +259,8 @@ def compare(name, options: RunOptions) -> Comparison:
         record = json.loads((export / "metrics.json").read_text())
         data = data_of(record, export, options)
         task = task_of(record, export, data)
+        if data.is_own:
+            _check_fits(export, task)
     except (KeyError, json.JSONDecodeError) as error:
         raise RecipeError(
             f"{export} cannot be scored: its metrics.json does not say what "
@@ -303,9 +305,7 @@ def data_of(record: dict, export: Path, options: RunOptions) -> Data:
     name = options.dataset or record["dataset"]
     if options.dataset and (os.path.exists(name) or name not in sources.NAMES):
         size = record["settings"].get("resize")
-        data = own.load(name, replace(options, resize=size))
-        _check_fits(export, data)
-        return data
+        return own.load(name, replace(options, resize=size))
     if name != record["dataset"]:
         raise UsageError(
             f"{export} was trained on {record['dataset']}, and --dataset says "
@@ -323,28 +323,34 @@ def data_of(record: dict, export: Path, options: RunOptions) -> Data:
     return sources.load(name, options, stand_in=False)
 
 
-def _check_fits(export: Path, data: Data) -> None:
-    """Refuse data of other images or classes than those of an export."""
-    takes = zoo.load_model(export, verbose=False).input_shape[1:]
-    if takes != data.inputs.shape:
+def _check_fits(export: Path, task) -> None:
+    """Refuse data of other images or classes than those of an export.
+
+    What it takes and answers need not be these, so its task says what it is.
+    """
+    model, name = zoo.load_model(export, verbose=False), task.data.name
+    hint = "Were they what it was trained on?"
+    takes, needed = model.input_shape[1:], task.inputs.shape
+    if takes != needed:
         raise UsageError(
-            f"{export} takes inputs of shape {takes}, and those of "
-            f"{data.name} have {data.inputs.shape}. Were they what it was "
-            "trained on?"
+            f"{export} takes inputs of shape {takes}, and those of {name} have "
+            f"{needed}. {hint}"
         )
     labels = export / "assets" / "labels.txt"
-    if not labels.exists():
-        return
-    class_names = labels.read_text("utf-8").splitlines()
-    if unknown := [
-        name for name in class_names if name not in data.class_names
-    ]:
+    there, here = [], []
+    if labels.exists():
+        there = labels.read_text("utf-8").splitlines()
+        here = task.assets()["labels.txt"].splitlines()
+    if unknown := [label for label in there if label not in here]:
+        what = "letters" if task.data.writing else "classes"
         raise UsageError(
-            f"{export} answers {', '.join(unknown[:3])}, which "
-            f"{data.name} does not have. Its classes are: "
-            f"{', '.join(data.class_names[:10])}. Were they what it was "
-            "trained on?"
+            f"{export} answers {', '.join(unknown[:3])}, which {name} does not "
+            f"have. Its {what} are: {', '.join(here[:10])}. {hint}"
         )
+    try:
+        task.check(model)  # what comes out, too
+    except ValueError as error:
+        raise UsageError(f"{name} does not fit {export}. {error}") from error
 
 
 def _numbers(export: Path, record: dict, task) -> tuple:
@@ -503,6 +509,8 @@ def task_of(record: dict, version: Path, data: Data):
         labels = version / "assets" / "labels.txt"
         class_names = tuple(labels.read_text("utf-8").splitlines())
         if not {*class_names} <= {*data.class_names}:
+            if data.is_own:  # others than it has learned
+                return kind(data)
             data = data.against_the_rest(class_names[-1])
         elif class_names != data.class_names:
             data = data.of_classes(class_names)
