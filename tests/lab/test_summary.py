@@ -16,7 +16,9 @@ from helpers.commands import RECIPES
 import zoo
 from recipes import mnist_autoencoder as autoencoder
 from recipes import mnist_cnn as cnn
+from recipes import mnist_elm as elm
 from recipes import mnist_lecture_cnn as lecture_cnn
+from recipes import mnist_mcdnn as mcdnn
 from recipes import mnist_transfer as transfer
 from recipes.lab import results
 from recipes.lab.flags import RunOptions
@@ -145,6 +147,29 @@ def test_losses_that_do_not_compare_are_named():
 def test_what_to_try_next(config, how, command):
     [line] = re.findall("^next    (.*)$", said(config, **how), re.MULTILINE)
     assert command in line
+
+
+@pytest.mark.parametrize(
+    ("config", "how", "flags"),
+    [
+        (mcdnn.Config(widths=(14,), epochs=1), {}, "--widths 14"),
+        (mcdnn.Config(), {"seed": 3}, "--seed 3"),
+        (elm.Config(), {"strategy": "none"}, ""),
+        (
+            *(elm.Config(), {"strategy": "none", "dataset": "own"}),
+            "--dataset own",
+        ),
+        (
+            *(cnn.Config(), {"dataset": "own", "resize": 32}),
+            "--resize 32 --dataset own",
+        ),
+    ],
+)
+def test_the_whole_training_is_the_one_that_was_tried(config, how, flags):
+    words = said(config, dry_run=True, **how)
+    [line] = re.findall("^next    (.*)  # the whole", words, re.MULTILINE)
+    name = config.__module__
+    assert line.split(f"-m {name}")[1].strip() == flags
 
 
 def test_lines_fit_a_terminal():

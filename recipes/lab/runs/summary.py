@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes.lab import results, terminal
-from recipes.lab.flags import ONCE, RunOptions
+from recipes.lab.flags import ONCE
 from recipes.lab.metrics import named, remark_on_losses
 from recipes.lab.settings import flags_of
 
@@ -89,13 +89,17 @@ def _next(run) -> str | None:
 
 
 def _flags_of_whole(run) -> list[str]:
-    """Return the flags of the training that a dry run has tried."""
-    if not run.options.dataset:
-        return []
+    """Return the flags of the training that a dry run has tried.
+
+    Those of how often are the usual ones: a dry run has changed them.
+    """
     usual = type(run.config)()
     once = {name: getattr(usual, name) for name in ONCE if hasattr(usual, name)}
-    whole = replace(run.config, run=RunOptions(), **once)
-    return [*flags_of(whole), "--dataset", run.options.dataset]
+    options = replace(run.config.run, dry_run=False, dataset=None)
+    flags = flags_of(replace(run.config, run=options, **once))
+    if run.options.dataset:
+        flags += ["--dataset", run.options.dataset]
+    return flags
 
 
 def _commands(config) -> list[str]:
