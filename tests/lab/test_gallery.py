@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from helpers.exports import with_new_sums
 
 from recipes.__main__ import main
 from recipes.lab import results
@@ -60,6 +61,18 @@ def test_what_is_no_export_is_refused(here, capsys):
     assert main(["gallery", "mnist_cn"]) == 2
     assert "mnist_cn" in capsys.readouterr().err
     assert not (here / "runs" / "gallery.html").exists()
+
+
+def test_a_model_of_other_data_is_refused_and_not_called_damaged(here, capsys):
+    copy = here / "saved_models" / "iris_perceptron" / "1"
+    shutil.copytree(_loading.find_export("iris_perceptron@shipped"), copy)
+    record = json.loads((copy / "metrics.json").read_text())
+    (copy / "metrics.json").write_text(json.dumps(record | {"dataset": "own"}))
+    with_new_sums(copy)
+    assert main(["gallery", str(copy)]) == 2
+    said = capsys.readouterr().err
+    assert "iris_perceptron/1, which was trained on own" in said
+    assert "damaged" not in said and "--dataset" not in said
 
 
 def test_a_damaged_export_is_refused(here, capsys):

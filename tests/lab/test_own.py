@@ -390,9 +390,9 @@ def test_a_folder_that_will_not_do_is_refused_before_training(
         (["--dataset", __file__], 3, "must be a folder, a .npz file, or IDX"),
         (["--dataset", "iris"], 2, "iris is a table."),
         (["--dataset", "digits_8x8"], 2, "digits_8x8 has no test set"),
-        (["--resize", 32], 2, "--resize goes with --dataset"),
+        (["--resize", 32], 2, "mnist is the recipe's own"),
         (["--dataset", "mnist2"], 2, "Did you mean mnist"),
-        (["--dataset", "mnist", "--resize", 8], 2, "goes with --dataset"),
+        (["--dataset", "mnist", "--resize", 8], 2, "is the recipe's own"),
         (["--dataset", "fashion_mnist", "--resize", 8], 2, "has a size"),
     ],
 )

@@ -15,6 +15,7 @@ import keras
 
 import zoo
 from recipes.lab import files, results
+from recipes.lab.data import sources
 from recipes.lab.errors import DataError, RecipeError, UsageError
 from recipes.lab.export import scoring
 from recipes.lab.export.card import FORMATS
@@ -65,7 +66,8 @@ def write(
         The path of the page.
 
     Raises:
-        UsageError: If there is no such export.
+        UsageError: If there is no such export, or it has learned from data
+            that are no recipe's.
         RecipeError: If one is damaged.
         OSError: If the page cannot be written.
     """
@@ -83,7 +85,10 @@ def write(
         try:
             _loading.check_sums(export)
             record = json.loads((export / "metrics.json").read_bytes())
+            _check_data(name, record["dataset"])
             kind, html = _exhibit(export, record, options, about)
+        except UsageError:  # which is a ValueError, too
+            raise
         except DataError as error:
             raise RecipeError(f"{name} has no picture: {error}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -106,6 +111,15 @@ def write(
 
 def _name(export: Path) -> str:
     return "/".join(export.resolve().parts[-2:])
+
+
+def _check_data(name: str, dataset: str) -> None:
+    """Refuse an export whose pictures would be of data that are not here."""
+    if dataset not in ("digits", *sources.NAMES):
+        raise UsageError(
+            "A gallery has pictures of the test sets of recipes, and finds no "
+            f"others. Received: {name}, which was trained on {dataset}."
+        )
 
 
 def _exhibit(

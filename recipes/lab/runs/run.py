@@ -225,7 +225,11 @@ def _load(options, dataset: str | Data) -> Data:
     """Load the data of a recipe, or what is to take their place."""
     if options.dataset is None:
         if options.resize is not None:
-            raise UsageError("--resize goes with --dataset, which is missing.")
+            name = dataset.name if isinstance(dataset, Data) else dataset
+            raise UsageError(
+                "--resize is for pictures of your own, which --dataset names. "
+                f"{name} is the recipe's own."
+            )
         if isinstance(dataset, Data):
             return dataset
         if dataset in sources.NAMES:
