@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from recipes.lab.errors import RecipeError
+from recipes.lab.flags import RunOptions
 from recipes.lab.training.progress import Progress, training_state
 
 PLACES = 200  # at which a checkpoint is damaged
@@ -70,6 +71,7 @@ def checkpoints(tmp_path):
         continued=None,
         folder=tmp_path / "run",
         settings={"seed": 0},
+        options=RunOptions(),
         devices=types.SimpleNamespace(
             is_chief=True,
             scope=contextlib.nullcontext,

@@ -21,6 +21,7 @@ from recipes.lab.training import distributed, fused, parts, unrolling
 from recipes.lab.training.progress import (
     Progress,
     optimizers_of,
+    tensorboard_folder,
     training_state,
 )
 from recipes.lab.training.schedules import Later
@@ -92,6 +93,7 @@ def fit(
         callbacks=callbacks,
         quiet=quiet,
         has_bar=True,
+        for_tensorboard=False,  # a callback does
     )
     if progress.before:
         _begin_rates_anew(rates, progress)
@@ -280,9 +282,7 @@ def _watches_steps(callback: keras.callbacks.Callback) -> bool:
 
 
 def _tensorboard(run, phase: str) -> keras.callbacks.Callback:
-    folder = run.folder / "tensorboard"
-    if phase != "train":
-        folder /= phase
+    folder = tensorboard_folder(run, phase)
     return keras.callbacks.TensorBoard(folder, write_graph=False)
 
 

@@ -12,9 +12,11 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from recipes.lab import files, terminal
 from recipes.lab.errors import RecipeError, UsageError
@@ -86,6 +88,12 @@ def optimizers_of(model: keras.Model) -> dict[str, keras.Optimizer]:
     return found
 
 
+def tensorboard_folder(run, phase: str) -> Path:
+    """Return where a phase of a run is logged for TensorBoard."""
+    folder = run.folder / "tensorboard"
+    return folder if phase == "train" else folder / phase
+
+
 class Progress:
     """The epochs of one training, those before it was cut off included.
 
@@ -122,6 +130,7 @@ class Progress:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         quiet: bool = False,
         has_bar: bool = False,
+        for_tensorboard: bool = True,
     ):
         """Restore what the newest good checkpoint has kept, if there is one.
 
@@ -134,6 +143,8 @@ class Progress:
             quiet: Say one line at the end, for recipes with many.
             has_bar: Whether who trains shows a bar where a terminal can; else
                 every epoch is a line there, too.
+            for_tensorboard: Whether to log for TensorBoard, if the run is to;
+                Keras' `fit` does so itself.
 
         Raises:
             RecipeError: If a checkpoint is of another run or model, or the
@@ -150,6 +161,10 @@ class Progress:
         self.epoch = self.before = 0
         self.stopped = False
         self.history = {}
+        self._for_tensorboard = (
+            for_tensorboard and run.options.tensorboard and run.devices.is_chief
+        )
+        self._writers = {}
         self._callbacks = [c for c in callbacks if hasattr(c, "wait")]
         self._states_of_callbacks = []
         if run.devices.is_chief:
@@ -218,9 +233,29 @@ class Progress:
             self.history.setdefault(name, []).append(value)
         self.stopped = stopped
         self._save(self.epoch + 1)
+        if self._for_tensorboard:
+            self._log(logs)
         self.epoch += 1
         self._write_history()
         self._say(logs, seconds)
+
+    def _log(self, logs):
+        """Log an epoch for TensorBoard, where and as Keras' `fit` does."""
+        parts = {"train": {}, "validation": {}}
+        for name, value in logs.items():
+            part = "validation" if name.startswith("val_") else "train"
+            parts[part][f"epoch_{name.removeprefix('val_')}"] = value
+        home = tensorboard_folder(self.run, self.phase)
+        for part, values in parts.items():
+            if not values:
+                continue
+            if part not in self._writers:
+                writer = tf.summary.create_file_writer(str(home / part))
+                self._writers[part] = writer
+            with self._writers[part].as_default():
+                for name, value in values.items():
+                    tf.summary.scalar(name, value, self.epoch)
+            self._writers[part].flush()
 
     def _say(self, logs, seconds):
         values = "  ".join(f"{k} {v:.4g}" for k, v in logs.items())
