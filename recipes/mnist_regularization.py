@@ -89,13 +89,11 @@ class Trained(NamedTuple):
     Attributes:
         model: The network.
         history: What `fit` returned.
-        phase: What the run calls this training.
         validation: Its accuracy on the validation images.
     """
 
     model: object
     history: dict
-    phase: str
     validation: float
 
 
@@ -139,7 +137,6 @@ def train(config: Config) -> dict[str, float]:
         for way, seeds in scores.items():
             tested = [one.metrics[ACCURACY.name] for one in seeds]
             score.metrics[f"{way}_{ACCURACY.name}"] = mean(tested)
-        run.losses["train"] = run.losses[first.phase]  # for the report
         others = [x.history for x in trained.values() if x is not first]
         return run.finish(
             *(task, first.model, score, first.history, *others),
@@ -206,18 +203,17 @@ def _fit(run, task, way, strength, repeat):
             *("val_accuracy", 0, strength), restore_best_weights=True
         )
         callbacks.append(stop)
-    phase = f"{way}-{strength:g}-{repeat}"
     history = training.fit(
         *(run, model, few),
         validation=validation,
         callbacks=callbacks,
-        phase=phase,
+        phase=f"{way}-{strength:g}-{repeat}",
         seed=seed,
         quiet=True,
     )
     # Early stopping has put the best epoch's weights back: not the last's.
     scores = task.score(model, validation, quiet=True)
-    return Trained(model, history, phase, scores.metrics["test_accuracy"])
+    return Trained(model, history, scores.metrics["test_accuracy"])
 
 
 def _comparison(config, strengths, kept, scores, best):

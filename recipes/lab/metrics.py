@@ -212,8 +212,11 @@ def named(name: str) -> Metric:
 
 
 def remark_on_losses(run, metric: Metric) -> str | None:
-    """Return why a metric is not what training called `loss`, or None."""
-    loss = run.losses.get("train", metric.loss)
+    """Return why a metric is not what training called `loss`, or None.
+
+    Of several trainings that is the one whose curves are drawn.
+    """
+    loss = run.losses.get(run.drawn, metric.loss)
     if metric.loss in (None, loss):
         return None
     return f"the losses of training are something else: {loss}"

@@ -1,8 +1,18 @@
 """Numbers are written as what they measure, wherever people meet them."""
 
+import types
+
 import pytest
 
-from recipes.lab.metrics import ACCURACY, MSE, Metric, in_order, named
+from recipes.lab.metrics import (
+    ACCURACY,
+    CROSS_ENTROPY,
+    MSE,
+    Metric,
+    in_order,
+    named,
+    remark_on_losses,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +53,23 @@ def test_a_metric_must_be_told_apart_by_its_name():
 def test_what_people_ask_for_first_comes_first():
     names = ["own", "test_excess_cross_entropy", "test_mse", "test_accuracy"]
     assert in_order(names) == [*reversed(names[1:]), "own"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("map", "are something else: quantization error"),
+        ("train", "are something else: mean squared error"),
+        ("column1", None),
+        ("by hand", None),
+    ],
+)
+def test_what_is_remarked_on_is_the_loss_that_is_drawn(drawn, said):
+    losses = {
+        "map": "quantization error",
+        "train": "mean squared error",
+        "column1": CROSS_ENTROPY.loss,
+    }
+    run = types.SimpleNamespace(losses=losses, drawn=drawn)
+    remark = remark_on_losses(run, CROSS_ENTROPY)
+    assert remark is None if said is None else remark.endswith(said)

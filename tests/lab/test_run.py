@@ -6,8 +6,11 @@ import types
 from concurrent import futures
 
 import pytest
+from helpers.small_recipe import Config, Training, few_digits, perceptron
 
 from recipes.lab.errors import UsageError
+from recipes.lab.flags import RunOptions
+from recipes.lab.runs import open_run
 from recipes.lab.runs.run import _agree_on_settings
 
 
@@ -52,3 +55,18 @@ def test_workers_that_would_train_different_models_are_refused(other, said):
 
     with futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(agree, range(2)))
+
+
+@pytest.mark.usefixtures("no_export")
+def test_of_several_trainings_the_first_that_is_given_is_drawn(
+    tmp_path, capsys
+):
+    config = Config(epochs=1, run=RunOptions(output_dir=tmp_path))
+    with open_run(config, few_digits()) as run:
+        first, other = Training(), Training()
+        first.fit(run, lambda: (perceptron(), "sgd"), phase="first")
+        run.losses["first"] = "something of its own"
+        other.fit(run, lambda: (perceptron(), "sgd"), phase="other")
+        run.finish(*first.score(run), other.history)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "something else: something of its own" in said

@@ -36,6 +36,7 @@ def said(config, losses=None, sample=False, **options):
         data=types.SimpleNamespace(name="mnist", is_sample=sample),
         folder=Path("nowhere"),
         losses=losses or {},
+        drawn="train",
         options=RunOptions(**options),
         recipe=sys.modules[type(config).__module__].__name__.split(".")[-1],
     )

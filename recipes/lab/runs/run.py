@@ -71,6 +71,7 @@ class Run:
         config: The recipe's Config.
         losses: What `loss` means in each phase of the training, in words.
         trainings: The `Progress` of each phase, in order.
+        drawn: The phase whose curves the report draws.
         continued: The last checkpoint of the run that this one continues, and
             the number of epochs until then; None if it continues none.
     """
@@ -86,6 +87,7 @@ class Run:
     config: object = None
     losses: dict[str, str] = field(default_factory=dict)
     trainings: dict = field(default_factory=dict)
+    drawn: str = "train"
     continued: tuple[Path, int] | None = None
 
     @property
@@ -132,11 +134,15 @@ class Run:
             The metrics.
         """
         metrics = scores.metrics | train_seconds(*histories)
+        told = self
+        for phase, progress in self.trainings.items():
+            if progress.history is histories[0]:
+                told = replace(self, drawn=phase)
 
         def draw():
             print("drawing the report", flush=True)
             write_report(
-                self,
+                told,
                 task,
                 model,
                 replace(scores, metrics=metrics),
@@ -151,7 +157,7 @@ class Run:
             self.folder / "metrics.json",
             {**self.record(model, metrics), "export": str(version)},
         )
-        terminal.say(summary.summary(self, metrics, version))
+        terminal.say(summary.summary(told, metrics, version))
         page.show(self.folder / "report.html")
         return metrics
 
