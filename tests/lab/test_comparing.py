@@ -78,6 +78,7 @@ def test_seeds_are_one_line_with_its_spread(change, tmp_path, capsys):
     page, text = Tables(written), written.read_text(encoding="utf-8")
     assert '<p class="number">98.50 ± 0.71 %</p>' in text  # of .98 and .99
     assert "Test accuracy of epochs 1, the best of 2." in text
+    assert "where a rule or a solution trains, it is measured after" in text
     results, differing, runs = page.tables
     assert [row[0] for row in results[1:]] == ["epochs 1", "epochs 7"]
     assert [row[1] for row in results[1:]] == ["98.50 ± 0.71 %", "97.00 %"]

@@ -188,6 +188,8 @@ def test_any_number_of_epochs(tmp_path, epochs):
     html = write(tmp_path, epochs=epochs).read_text()
     assert (tmp_path / "plots" / "curves.png").stat().st_size > 5_000
     assert ("There was one epoch" in html) == (epochs == 1)
+    # A rule's values are measured after the epoch, those of `fit` are means.
+    assert ("of learning, and not measured after it" in html) == (epochs > 1)
 
 
 def test_history_without_validation(tmp_path):

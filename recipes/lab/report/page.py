@@ -330,8 +330,8 @@ def curves_section(plots: Path, history: dict):
     caption = (
         "The model never learns from the validation data: where training "
         "keeps improving and validation does not, it has begun to learn by "
-        "heart. Validation may be ahead at first, as a training value is the "
-        "mean over an epoch of learning."
+        "heart. Validation may be ahead at first where a training value is "
+        "the mean over an epoch of learning, and not measured after it."
         if len(epochs) > 1
         else "There was one epoch, and there is one value of each."
     )

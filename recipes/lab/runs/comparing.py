@@ -362,8 +362,9 @@ def _curves_sections(plots: Path, groups):
         yield panels_section(
             *(plots, f"{i}-{name}"),
             heading=_heading(what) + of,
-            caption="What a training value says is the mean over an epoch of "
-            "learning; the model never learns from the validation data.",
+            caption="A training value is the mean over an epoch of learning; "
+            "where a rule or a solution trains, it is measured after that. The "
+            "model never learns from the validation data.",
             panels=panels,
             named=several,
         )
