@@ -9,8 +9,8 @@ network that makes use of them. Here softmax regression and multi-layer
 perceptrons with 16, 128 and two layers of 512 hidden units learn from the first
 images of an order that each seed draws anew. (Of MNIST's 60,000, 5,000 are for
 validation.) Up to 10,000 images all train for equally many steps, and beyond
-that for equally many epochs. Expect 98.4 to 98.6 % of the largest on all images,
-and 92.8 % of softmax regression; with 100 images they have 76 and 74 %.
+that for equally many epochs. Expect 98.4 to 98.6 % of the largest on all
+images, and 92.8 % of softmax regression; with 100 images they have 76 and 74 %.
 
 The report draws the error on the test images against the number of images, with
 the spread over the seeds, and has a table of both. What is exported is the
