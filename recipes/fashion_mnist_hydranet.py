@@ -11,7 +11,9 @@ image is of. Each image goes through the two most probable branches, in training
 as afterwards; the others are not computed.
 
 Beside it a static network with as many multiplications is trained in two such
-rounds, too; it has none for a gate, which takes 1 %. The second command trains
+rounds, too; it has none for a gate, which takes 1 %. Expect 91.0 % of the
+HydraNet, and 91.5 % of the static one, of one seed each: at this size choosing
+among branches is not better at the same cost. The second command trains
 such pairs with other numbers of branches for each image, and draws accuracy
 against multiplications.
 
