@@ -231,7 +231,7 @@ def _answer_together(files, question, count):
             if hasattr(signal, "SIGPIPE"):  # the pool still writes to them
                 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for process in {*multiprocessing.active_children()} - others:
-                process.kill()  # it may not hear SIGTERM yet
+                process.terminate()
             raise
 
 
@@ -240,19 +240,27 @@ def _unheard():
     """Hear Ctrl-C and SIGTERM afterwards only.
 
     A process that is being started and has not got its work yet would be left
-    alone. Those that start meanwhile inherit what is blocked: Ctrl-C reaches
-    them, too, and is for us.
+    alone. To block them is not enough: another thread would hear them, and
+    Python tell this one. But what is blocked is inherited, and so those that
+    start meanwhile never hear Ctrl-C, which reaches them, too, and is for us.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM]
-    )
+    heard, before = [], {}
+    if threading.current_thread() is threading.main_thread():
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.signal(kind, lambda kind, _: heard.append(kind))
+            before[kind] = handler or signal.SIG_DFL
+    mask = None
+    if hasattr(signal, "pthread_sigmask"):
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+        for kind in heard[:1]:
+            signal.raise_signal(kind)
 
 
 class EngineFailed(Exception):
@@ -327,8 +335,6 @@ _classifier = None  # of a process that shares the work
 def _start(question):
     global _classifier
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(signal, "pthread_sigmask"):  # of `_unheard`
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     warnings.simplefilter("ignore")
     _classifier = Classifier(question)
 
