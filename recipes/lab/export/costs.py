@@ -52,8 +52,7 @@ def microseconds(
 
 
 def litert_file(model: keras.Model) -> bytes:
-    """Return a model for LiteRT that takes one example, `batch`."""
-    model = formats.in_float32(model)
+    """Return a float32 model for LiteRT that takes one example, `batch`."""
     function = _answering(model).get_concrete_function()
     with litert.quiet():
         return tf.lite.TFLiteConverter.from_concrete_functions(
