@@ -35,9 +35,17 @@ def arguments_of(name):
     return [*inspect.signature(zoo.model_info(name).builder).parameters]
 
 
-@functools.cache
 def build(name, **arguments):
-    """Build a model; the same arguments give the same object again."""
+    """Build a model; the same arguments give the same object again.
+
+    Another precision gives another object: which test is the first to build a
+    model must not matter.
+    """
+    return _build(name, keras.config.dtype_policy().name, **arguments)
+
+
+@functools.cache
+def _build(name, precision, **arguments):
     set_seed(0)
     return zoo.create_model(name, **arguments)
 
