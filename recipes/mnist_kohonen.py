@@ -11,7 +11,7 @@ behind it, computed at the end, names the classes on it.
 Two errors tell how good the map is: how far images are from their prototypes
 (quantization), and how often the two nearest units are no neighbors on the map
 (topographic). Expect a quantization error of 5.2. An epoch shows some of the
-images, in an order of its own.
+images, others each time.
 
 Reference: Kohonen 1982; Kohonen 2013 (the rule for many images at a time).
 """

@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py training [--rounds 3]
     python scripts/benchmark.py peers [--rounds 3] [--only mnist_cnn ...]
+    python scripts/benchmark.py maps [--rounds 3]
     python scripts/benchmark.py machines [--rounds 3]
     python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
                                         [--recipe mnist_cnn] [--epochs 4]
@@ -22,6 +23,7 @@ import sys
 from benchmarks import (
     growth,
     machines,
+    maps,
     peers,
     predict,
     scaling,
@@ -32,6 +34,7 @@ from benchmarks import (
 COMMANDS = {
     "training": training,
     "peers": peers,
+    "maps": maps,
     "machines": machines,
     "scaling": scaling,
     "growth": growth,

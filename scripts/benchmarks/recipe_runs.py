@@ -13,8 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_DATA = "this needs the real data: set TFDS_DATA_DIR"
 
 
-def measure(recipe: str, *flags: str) -> dict:
-    """Run a recipe's command once; return its wall and CPU seconds."""
+def measure(recipe: str, *flags: str, phase: str = "train") -> dict:
+    """Run a recipe's command once; return its wall and CPU seconds.
+
+    Args:
+        recipe: Its name.
+        *flags: What it is given.
+        phase: Of which of its trainings the epochs are to be returned.
+    """
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         subprocess.run(
@@ -29,7 +35,7 @@ def measure(recipe: str, *flags: str) -> dict:
         command = time.perf_counter() - started
         [run] = real_runs(folder)
         metrics = json.loads((run / "metrics.json").read_text())["metrics"]
-        epochs = read_history(run)
+        epochs = read_history(run, phase)
     return {
         "command": command,
         "wall": metrics["train_seconds"],
@@ -50,9 +56,10 @@ def real_runs(folder: str) -> list[Path]:
     return list(Path(folder).glob("runs/*/*"))
 
 
-def read_history(run: Path) -> list[dict[str, float]]:
-    """Return what a run has noted of each epoch."""
-    with open(run / "history.csv", newline="") as file:
+def read_history(run: Path, phase: str = "train") -> list[dict[str, float]]:
+    """Return what a run has noted of each epoch of one of its trainings."""
+    name = "history.csv" if phase == "train" else f"history-{phase}.csv"
+    with open(run / name, newline="") as file:
         return [
             {name: float(value) for name, value in row.items()}
             for row in csv.DictReader(file)

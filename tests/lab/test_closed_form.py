@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import pytest
 from helpers.commands import ON_ONE_DEVICE, run_recipe
@@ -393,7 +394,7 @@ def sheet():
 
 def test_prototypes_become_means_that_winners_weigh(sheet):
     layer, rule, rows = sheet
-    before, seen = layer.prototypes.numpy(), rows.inputs[:40]
+    before, seen = layer.prototypes.numpy(), rows.inputs
     squares = np.square(seen[:, np.newaxis] - before).sum(axis=2)
     winners = squares.argmin(axis=1)
     places = np.array([divmod(i, 3) for i in range(6)])
@@ -404,6 +405,23 @@ def test_prototypes_become_means_that_winners_weigh(sheet):
         mean = (weights[:, np.newaxis] * seen).sum(axis=0) / weights.sum()
         np.testing.assert_allclose(layer.prototypes[unit], mean, rtol=1e-4)
     assert layer.reach.numpy() == [0.75]
+
+
+def test_an_epoch_shows_a_map_other_rows_each_time_and_no_more(sheet, opened):
+    layer, rule, rows = sheet
+    shown = []
+
+    def step(split):
+        shown.append(split.inputs)
+        return rule.step(split)
+
+    with opened(tables.iris(), epochs=2) as run:
+        model = keras.Sequential([keras.Input((4,)), layer])
+        watched = rule._replace(step=step, prepare=lambda split: split)
+        closed_form.fit(run, model, watched, rows)
+    assert [x.shape for x in shown] == [(40, 4)] * 2
+    assert not np.array_equal(*shown)
+    assert len(np.unique(shown[0], axis=0)) == 40
 
 
 def test_a_unit_that_is_far_from_all_winners_stays(sheet):

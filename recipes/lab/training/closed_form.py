@@ -36,12 +36,14 @@ class Rule(NamedTuple):
             weights; it returns metrics of the epoch.
         measure: Function of a split that returns metrics: `loss`, and others.
         loss: What `loss` means, in words.
+        examples: How many examples a step is given, or None for all.
     """
 
     prepare: Callable[[Split], Split]
     step: Callable[[Split], dict[str, float]]
     measure: Callable[[Split], dict[str, float]]
     loss: str
+    examples: int | None = None
 
 
 def fit(
@@ -63,7 +65,8 @@ def fit(
         model: The model whose weights the rule moves.
         rule: The rule.
         train: The examples that it learns from; every epoch shows each of them
-            `passes` times, in an order of its own.
+            `passes` times, or the rule's number of them, in an order of its
+            own.
         validation: Examples to watch after each epoch.
         until: Function of an epoch's metrics: whether it was the last.
         phase: Name of this training, for recipes with several.
@@ -87,7 +90,7 @@ def fit(
     for epoch in progress:
         random = np.random.default_rng([run.options.seed, epoch])
         order = random.permutation(train.passes * len(train)) % len(train)
-        logs = rule.step(train[order]) | rule.measure(train)
+        logs = rule.step(train[order[: rule.examples]]) | rule.measure(train)
         if validation:
             watched = rule.measure(validation)
             logs |= {f"val_{name}": value for name, value in watched.items()}
@@ -327,8 +330,11 @@ def self_organizing_map(
     apart = layer.squared_distances_on_the_map()
 
     def step(split):
-        rows, units = split.inputs[:images], len(apart)
-        nearest, _ = _nearest(rows, layer.prototypes.numpy())
+        rows, units = split.inputs, len(apart)
+        prototypes = layer.prototypes.numpy()
+        nearest = np.concatenate(
+            [found.argmin(axis=1) for _, found in _compared(rows, prototypes)]
+        )
         counts = np.bincount(nearest, minlength=units)
         sums = np.zeros((units, rows.shape[1]), "float32")
         order = np.argsort(nearest, kind="stable")
@@ -340,7 +346,6 @@ def self_organizing_map(
         weights = near @ counts
         # Far from all winners, with a narrow Gaussian, a unit stays.
         moved = weights > 1e-6
-        prototypes = layer.prototypes.numpy()
         means = (near @ sums)[moved] / weights[moved, np.newaxis]
         prototypes[moved] = means
         layer.prototypes.assign(prototypes)
@@ -354,6 +359,7 @@ def self_organizing_map(
     return Rule(
         *(lambda split: features_of(before, split), step, measure),
         "quantization error",
+        examples=images,
     )
 
 
@@ -369,23 +375,38 @@ def map_errors(layer: keras.Layer, rows: np.ndarray) -> tuple[float, float]:
         rows: What goes into it, `(n, p)`.
     """
     prototypes = layer.prototypes.numpy()
-    nearest, distances = _nearest(rows, prototypes)
-    found = np.square(prototypes).sum(axis=1) - 2 * rows @ prototypes.T
-    found[np.arange(len(rows)), nearest] = np.inf
-    apart = layer.squared_distances_on_the_map()[nearest, found.argmin(axis=1)]
-    return float(np.sqrt(distances).mean()), float(np.mean(apart > 2))
+    apart = layer.squared_distances_on_the_map()
+    distance, torn = 0.0, 0
+    for some, found in _compared(rows, prototypes):
+        nearest, distances = _least(some, found)
+        distance += np.sqrt(distances).sum()
+        found[np.arange(len(some)), nearest] = np.inf
+        torn += np.sum(apart[nearest, found.argmin(axis=1)] > 2)
+    return float(distance / len(rows)), float(torn / len(rows))
 
 
 def _nearest(rows, centers):
     """Return the nearest center of each row, and its squared distance."""
+    found = [_least(*block) for block in _compared(rows, centers)]
+    nearest, distances = zip(*found, strict=True)
+    return np.concatenate(nearest), np.concatenate(distances)
+
+
+def _compared(rows, centers):
+    """Yield some rows, and their squared distances less their own squares."""
     norms = np.square(centers).sum(axis=1)
-    nearest, distances = [], []
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
-        found = norms - 2 * some @ centers.T
-        nearest.append(found.argmin(axis=1))
-        distances.append(found.min(axis=1) + np.square(some).sum(axis=1))
-    return np.concatenate(nearest), np.concatenate(distances).clip(0)
+        found = some @ (-2 * centers).T
+        found += norms
+        yield some, found
+
+
+def _least(rows, found):
+    """Return the nearest center of each row, and its squared distance."""
+    nearest = found.argmin(axis=1)
+    least = np.take_along_axis(found, nearest[:, np.newaxis], axis=1)[:, 0]
+    return nearest, (least + np.square(rows).sum(axis=1)).clip(0)
 
 
 def margin(rows: np.ndarray, labels: np.ndarray) -> float | None:
