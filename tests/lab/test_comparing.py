@@ -57,12 +57,12 @@ def change(said_dry_run, tmp_path, monkeypatch):
         (folder / "metrics.json").write_text(json.dumps(record))
         with open(finished / "history.csv", newline="") as file:
             [row] = csv.DictReader(file)
-        with open(folder / "history.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            writer.writeheader()
-            for epoch, error in enumerate(errors, start=1):
-                row |= {"epoch": epoch, "val_accuracy": 1 - error}
-                writer.writerow(row)
+        rows = [
+            {**row, "epoch": epoch, "val_accuracy": 1 - error}
+            for epoch, error in enumerate(errors, start=1)
+        ]
+        if rows:
+            write_history(folder / "history.csv", rows)
         return folder
 
     return change
@@ -114,7 +114,7 @@ def test_other_code_is_another_training(change, tmp_path):
 def test_recipes_with_other_metrics_share_a_page(change, tmp_path):
     change("a/1", errors=[0.1, 0.05])
     computed = change("b/1", recipe="other<i>")
-    (computed / "history.csv").unlink()  # nothing went from epoch to epoch
+    assert not (computed / "history.csv").exists()  # it had no epochs
     record = json.loads((computed / "metrics.json").read_text())
     record["metrics"] = {"test_mse": 0.5, "train_seconds": 1.0}
     (computed / "metrics.json").write_text(json.dumps(record))
@@ -130,6 +130,50 @@ def test_recipes_with_other_metrics_share_a_page(change, tmp_path):
     assert "%" in numbers["Test accuracy"][0]
     assert numbers["Test accuracy"][1] == "–"
     assert "<h2>Loss of mnist_cnn</h2>" in text  # another's is no such loss
+
+
+def test_a_curve_that_one_recipe_has_of_validation_only(change, tmp_path):
+    """Rules and solutions watch their errors there, not while they learn."""
+    change("a/1", errors=[0.1, 0.05])
+    folder = change("b/1", errors=[0.2, 0.04], recipe="other")
+    with open(folder / "history.csv", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    for row in rows:
+        del row["accuracy"]
+    write_history(folder / "history.csv", rows)
+    assert main(["compare", "a/1", "b/1"]) == 0
+    page = Tables(tmp_path / "runs/comparison.html")
+    learned, watched = page.alts[0].split("; validation by epoch: ")
+    assert "other" not in learned
+    assert watched == "mnist_cnn 5 at 2, other 4 at 2."
+
+
+def test_of_a_solution_the_longer_training_before_it_is_drawn(change, tmp_path):
+    for name, seed in (("a/1", 0), ("a/2", 1)):
+        folder = change(name, errors=[0.2], recipe="mnist_kohonen", seed=seed)
+        rows = [
+            {"epoch": i, "loss": 1, "val_loss": 8 - i, "seconds": 1}
+            for i in (1, 2, 3)
+        ]
+        write_history(folder / "history-map.csv", rows)
+        record = json.loads((folder / "metrics.json").read_text())
+        errors = {f"{i}_error": 0.1 * i for i in range(4)}
+        record["metrics"] |= {"quantization_error": 5.25, **errors}
+        (folder / "metrics.json").write_text(json.dumps(record))
+    assert main(["compare", "a"]) == 0
+    text = (tmp_path / "runs/comparison.html").read_text(encoding="utf-8")
+    assert "Quantization error over 2 seeds." in text  # what it is trained for
+    page = Tables(tmp_path / "runs/comparison.html")
+    assert any("5 at 3" in alt for alt in page.alts)
+    # Too many numbers for a line are a column.
+    assert ["Quantization error", "5.250 ± 0.000"] in page.tables[0]
+
+
+def write_history(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def test_a_sample_is_no_result(change, tmp_path):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from recipes.lab import files
+from recipes.lab import files, results
 from recipes.lab.errors import UsageError
 from recipes.lab.metrics import in_order, named
 from recipes.lab.report import page
@@ -25,6 +25,7 @@ from recipes.lab.settings import UNSAID, said
 
 HOME = Path("runs")
 LONGEST = 40  # letters of a name that says what was set
+WIDEST = 7  # columns that fit on the page
 # What is a matter of luck or of speed makes no run another one.
 _SAME = ("seed", "deterministic", "device", "cpu_devices", "strategy")
 
@@ -36,7 +37,8 @@ class Finished:
     Attributes:
         folder: The run's folder.
         record: What is in its `metrics.json`.
-        history: Metric name to one value an epoch; empty if nothing went from
+        history: Metric name to one value an epoch, of the main training, or of
+            the longest one if that was a solution; empty if nothing went from
             epoch to epoch.
     """
 
@@ -166,20 +168,28 @@ def _read(folder: Path) -> Finished:
     """Read what is left of a run."""
     try:
         record = json.loads((folder / "metrics.json").read_bytes())
-        history = {}
-        if (folder / "history.csv").exists():
-            with open(folder / "history.csv", newline="") as file:
-                rows = [*csv.DictReader(file)]
-            history = {
-                name: [float(row[name]) for row in rows]
-                for name in rows[0]
-                if name not in ("schema", "epoch")
-            }
-        run = Finished(folder, record, history)
+        run = Finished(folder, record, _read_history(folder))
         record["metrics"]["train_seconds"], run.recipe, run.settings
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UsageError(f"{folder}: what it recorded is damaged.") from error
     return run
+
+
+def _read_history(folder: Path) -> dict[str, list[float]]:
+    """Return the history of a run's main training."""
+    rows = []
+    for path in (
+        folder / "history.csv",
+        *sorted(folder.glob("history-*.csv")),
+    ):
+        if path.exists() and len(rows) < 2:
+            with open(path, newline="") as file:
+                rows = max(rows, [*csv.DictReader(file)], key=len)
+    return {
+        name: [float(row[name]) for row in rows]
+        for name in (rows[0] if rows else ())
+        if name not in ("schema", "epoch")
+    }
 
 
 def _grouped(runs: list[Finished]) -> dict[str, list[Finished]]:
@@ -297,7 +307,13 @@ def _headline(groups) -> str:
     ]
     if not shared:
         return "<p>These runs have no metric in common.</p>"
-    metric = named(shared[0])
+    recipes = {group[0].recipe for group in groups.values()}
+    aims = {
+        row["metric"]
+        for row in results.of_plain_commands().values()
+        if {row["recipe"]} == recipes
+    }
+    metric = named(min(shared, key=lambda name: name not in aims))
     means = {
         name: statistics.mean(_values(group, metric.name))
         for name, group in groups.items()
@@ -332,8 +348,9 @@ def _results_section(groups):
         caption += ", one seed each: the next may turn out other."
     else:
         caption += "; ± is the standard deviation over seeds."
-    html = page.table(rows, header)
-    return "Results", caption, html
+    if len(header) > max(WIDEST, 1 + len(rows)):  # it stands on its side
+        header, *rows = zip(header, *rows, strict=True)
+    return "Results", caption, page.table(rows, header)
 
 
 def _curves_sections(plots: Path, groups):
@@ -352,12 +369,14 @@ def _curves_sections(plots: Path, groups):
                 {
                     k: by_epoch(v, column, after=after[k])
                     for k, v in shown.items()
+                    if column in v[0]
                 },
                 *("epoch", what),
                 title=title,
                 log_y=True,
             )
             for title, column in columns.items()
+            if any(column in v[0] for v in shown.values())
         ]
         yield panels_section(
             *(plots, f"{i}-{name}"),
@@ -393,7 +412,9 @@ def _watched(groups):
     recipes.
     """
     histories = [group[0].history for group in groups.values()]
-    names = dict.fromkeys(n for history in histories for n in history)
+    names = dict.fromkeys(
+        n.removeprefix("val_") for history in histories for n in history
+    )
     several = len({group[0].recipe for group in groups.values()}) > 1
     for name in names:
         watched = {
