@@ -102,8 +102,9 @@ INTRODUCTION = """\
 The networks of “A mostly complete chart of Neural Networks” by F. van Veen,
 2016, drawn anew: {runnable} of {count} can be run here. A drawing says of which
 cells a network is made and how they are linked. Below it are what the recipe
-has reached, a mean over seeds; the builders that make such networks; and the
-recipe."""
+has reached, a mean over seeds, or of one where no ± stands; the builders that
+make such networks; the recipe, the card of a model that ships, and the report
+of a training."""
 
 
 def main(argv=None) -> int:
@@ -215,7 +216,7 @@ def article(network, recipe: str | None, rows: dict) -> str:
             words = escape(named(rows[recipe]["metric"]).words)
             value = escape(describe_values(rows[recipe]))
             number = (
-                f'<a href="RESULTS.md">{words} '
+                f'<a href="RESULTS.md#{recipe}">{words} '
                 f'<span class="whole">{value}</span></a>'
             )
         cards = sorted(MODELS.glob(f"{recipe}/*/README.md"))
@@ -224,6 +225,9 @@ def article(network, recipe: str | None, rows: dict) -> str:
             version = card.parent.relative_to(MODELS).as_posix()
             if version in shipped:
                 links.append(f'<a href="{version}/README.md">card</a>')
+        report = MODELS / "reports" / f"{recipe}.html"
+        if report.exists():
+            links.append(f'<a href="reports/{report.name}">report</a>')
     models = ", ".join(network.models)
     return f"""\
 <article id="{network.short}">

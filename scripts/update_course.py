@@ -35,8 +35,10 @@ HEADING = """\
 Every network of an introductory course, in the order of teaching. Each command
 trains one and writes a report; what it needs beside the data that come with
 this package is MNIST or Fashion-MNIST. Times are of two CPU cores. Results are
-means over seeds, and [on one page](RESULTS.md), too. [A chart](chart.html)
-draws 27 of the networks, with the cells that they are made of.
+means over seeds, or of one seed where no ± stands, and [on one
+page](RESULTS.md), too. Most were measured beside another training, so times
+compare roughly. [A chart](chart.html) draws 27 of the networks, with the cells
+that they are made of.
 
 """
 
@@ -115,7 +117,8 @@ def page(chapters: list[dict]) -> str:
         parts.append(f"{chapter['about']}\n\n")
         for name, entry in chapter["recipes"].items():
             parts.append(
-                f"**[{name}](../recipes/{name}.py)**: {entry['about']}\n\n"
+                f"**[{name}](../recipes/{name}.py)**: {entry['about']}"
+                f"{_report(name)}\n\n"
                 f"- `{entry['command']}`: {_measured(entry['row'])}\n"
             )
             if "states" in entry:
@@ -128,6 +131,12 @@ def page(chapters: list[dict]) -> str:
                 )
             parts.append("\n")
     return "".join(parts).rstrip() + "\n"
+
+
+def _report(name: str) -> str:
+    """Return a link to the report of a recipe that is kept, if there is one."""
+    there = (PAGE.parent / "reports" / f"{name}.html").exists()
+    return f" ([report](reports/{name}.html))" if there else ""
 
 
 def text(chapters: list[dict]) -> str:

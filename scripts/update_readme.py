@@ -22,12 +22,12 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 HEADING = """\
 # Results
 
-Means over seeds on the whole test set, which is scored once per trained model,
-after every choice was made on the validation split. There are two exceptions:
-when the setting of `mnist_pretraining` was chosen, test errors of earlier ones
-had been seen, and `infert_ann` shows the accuracy on the rows that it was
-fitted to, as the lecture does. `results.csv` has the commit, the
-versions and the date of each row, too.
+Means over seeds, of one seed where no ± stands, on the whole test set, which is
+scored once per trained model, after every choice was made on the validation
+split. There are two exceptions: when the setting of `mnist_pretraining` was
+chosen, test errors of earlier ones had been seen, and `infert_ann` shows the
+accuracy on the rows that it was fitted to, as the lecture does. `results.csv`
+has the commit, the versions and the date of each row, too.
 
 """
 
@@ -47,7 +47,7 @@ def main(argv=None) -> int:
     _, _, after = rest.partition(END)
     texts = {
         readme: before + BEGIN + table(best(rows)) + END + after,
-        page: HEADING + table(rows) + remark(rows),
+        page: HEADING + table(rows, anchors=True) + remark(rows),
     }
     if arguments.check:
         return int(
@@ -76,8 +76,14 @@ def best(rows: list[dict]) -> list[dict]:
     return [row for row in rows if row in chosen.values()]
 
 
-def table(rows: list[dict]) -> str:
-    """Return results as a Markdown table."""
+def table(rows: list[dict], anchors: bool = False) -> str:
+    """Return results as a Markdown table.
+
+    Args:
+        rows: The rows of `results.csv`.
+        anchors: Whether links can lead to the row of a plain command, by the
+            name of its recipe.
+    """
     lines = [
         "| command | model | parameters | result | seeds | epochs | training |",
         "| --- | --- | ---: | --- | ---: | ---: | ---: |",
@@ -86,8 +92,11 @@ def table(rows: list[dict]) -> str:
         command = row["command"].removeprefix("python -m ")
         epochs = row["epochs"] or "–"  # a solution has none
         seconds = float(row["train_seconds"])
+        plain = command == f"recipes.{row['recipe']}"
+        anchor = f'<a id="{row["recipe"]}"></a>' if anchors and plain else ""
         lines.append(
-            f"| `{command}` | {row['model']} | {int(row['params']):,} | "
+            f"| {anchor}`{command}` | {row['model']} | "
+            f"{int(row['params']):,} | "
             f"{describe_result(row)} | {row['seeds']} | {epochs} | "
             f"{seconds:.{int(seconds < 1)}f} s |"
         )

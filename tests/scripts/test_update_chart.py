@@ -37,6 +37,10 @@ def test_every_link_leads_somewhere():
     links = re.findall(r'href="([^"]+)"', page)
     assert len(links) > len(NETWORKS)
     for link in links:
+        link, _, anchor = link.partition("#")
+        if anchor:
+            pointed = update_chart.PAGE.parent / link
+            assert f'<a id="{anchor}"></a>' in pointed.read_text("utf-8")
         assert (update_chart.PAGE.parent / link).resolve().is_file(), link
         assert (update_chart.PAGE.parent / link).resolve().is_relative_to(ROOT)
     assert not re.search(r"https?:|<script|@import|url\(", page)
