@@ -132,7 +132,7 @@ def test_ten_digits_are_read_in_time(page):
         "Number(time.innerText.match(/\\d+/)))).observe("
         "time, {childList: true}); }"
     )
-    right = dict.fromkeys(CLASSIFIERS, 0)
+    right, medians = dict.fromkeys(CLASSIFIERS, 0), []
     for digit, strokes in enumerate(DRAWN):
         page.click("#clear")
         page.settle()
@@ -140,13 +140,12 @@ def test_ten_digits_are_read_in_time(page):
         draw(page, strokes)
         for name, said in summaries(page).items():
             right[name] += said.startswith(f"{digit} ")
+        times = page.run("times.splice(0)")
+        assert times
+        medians.append(np.median(times))
     assert min(right.values()) >= RIGHT, right
-    times = page.run("times")
-    assert len(times) > 100
-    # Whatever else keeps the processors busy, they are free now and then.
-    assert np.quantile(times, 0.1) < 1_000 * SECONDS, np.quantile(
-        *(times, [0, 0.1, 0.25, 0.5])
-    )
+    # Whatever else keeps the processors busy, they are free for a digit.
+    assert min(medians) < 1_000 * SECONDS, medians
 
 
 def test_fingers_draw_on_a_phone(page, site):
