@@ -40,6 +40,7 @@ def test_each_model_has_its_number_its_picture_and_its_formats(here, capsys):
     ):
         assert f'zoo.load_model("{name}:1")' in part
         assert part.count("<img ") == 1
+        assert "Card</summary><pre># " + name in part
         record = json.loads(
             (_loading.find_export(name) / "metrics.json").read_bytes()
         )
@@ -55,6 +56,10 @@ def test_models_of_ones_own_are_shown_without_a_published_row(
     text = (here / "mine.html").read_text(encoding="utf-8")
     assert text.count("<article>") == text.count("<img ") == 1
     assert "The worst mistakes" in text
+    # Of 24 pictures six are seen, in a frame of the same shape.
+    size = r'width="(\d+)" height="(\d+)" alt="24 misclassified'
+    [shape] = re.findall(size, text)
+    assert 'class="some" style="aspect-ratio: {} / {}"'.format(*shape) in text
 
 
 def test_what_is_no_export_is_refused(here, capsys):

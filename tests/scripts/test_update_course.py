@@ -70,6 +70,26 @@ def test_a_cell_can_be_run_twice(tmp_path):
     assert len([*tmp_path.glob("runs/*/2/metrics.json")]) == 1
 
 
+CHAPTERS = update_course.read_chapters()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(CHAPTERS)))
+def test_each_recipe_of_a_chapter_runs_twice_in_a_kernel(
+    number, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(update_course, "IN_NOTEBOOK", None)  # all of them
+    for entry in CHAPTERS[number]["recipes"].values():
+        monkeypatch.setitem(entry, "in_notebook", True)
+    text = update_course.notebook(number, CHAPTERS[number])
+    book = nbformat.reads(text, as_version=4)
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert len(cells) == len(CHAPTERS[number]["recipes"])
+    book.cells = [*cells, *copy.deepcopy(cells)]
+    run_notebook(book, tmp_path)
+    assert len([*tmp_path.glob("runs/*/2/metrics.json")]) == len(cells)
+
+
 def run_notebook(book, folder):
     """Run a notebook as people do; each cell shows the report of its run."""
     runner = ExecutePreprocessor(timeout=300, kernel_name="python3")

@@ -21,7 +21,7 @@ from recipes.lab.export import scoring
 from recipes.lab.export.card import FORMATS
 from recipes.lab.flags import RunOptions
 from recipes.lab.metrics import named
-from recipes.lab.report import page
+from recipes.lab.report import classified, page
 from zoo import _loading
 
 # Figures of a report that show the thing itself, the best ones first.
@@ -40,11 +40,15 @@ article .number { font-size: 34px; }
 figure { margin: 0 0 12px; }
 figcaption { color: var(--soft); font-size: 14px; }
 article img { width: 100%; max-height: 300px; object-fit: contain; }
+.some { overflow: hidden; border-radius: 6px; background: #ffffff; }
+.some img { width: 200%; max-width: none; max-height: none; }
 article table { width: 100%; margin-top: 12px; font-size: 14px; }
 article th, article td { padding-right: 10px; }
 article th { white-space: normal; vertical-align: bottom; }
 @media (max-width: 520px) { article { padding: 14px; } }
 code { font-size: 14px; overflow-wrap: anywhere; }
+summary { color: var(--soft); cursor: pointer; }
+pre { font-size: 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
 """
 
 
@@ -151,6 +155,8 @@ def _exhibit(
     if not any(score for *_, score in formats):
         formats, header = [row[:-1] for row in formats], header[:-1]
     table = page.table(formats, header)
+    card = (export / "README.md").read_text(encoding="utf-8")
+    card = card.split("---\n", 2)[-1].strip()  # without what hubs read
     return task.hub_task.replace("-", " ").capitalize(), (
         f"<article>\n<h3>{escape(name)}</h3>\n"
         f'<p class="caption">{escape(about(record["recipe"]))}</p>\n'
@@ -163,7 +169,8 @@ def _exhibit(
         f"{escape(record['environment']['hardware'])}.</p>\n"
         f"{table}\n"
         f'<p><code>zoo.load_model("{escape(name)}:{escape(version)}")</code>'
-        "</p>\n</article>"
+        f"</p>\n<details><summary>Card</summary><pre>{escape(card)}</pre>"
+        "</details>\n</article>"
     )
 
 
@@ -191,6 +198,13 @@ def _picture(export: Path, record: dict, options: RunOptions) -> tuple:
     for name in PICTURES:
         if name in found:
             heading, image = found[name]
+            size = re.search(r'width="(\d+)" height="(\d+)"', image)
+            if f'alt="{classified.MISTAKES} misclassified' in image and size:
+                # Of so many a quarter is large enough to be read.
+                image = (
+                    f'<div class="some" style="aspect-ratio: {size[1]} / '
+                    f'{size[2]}">{image}</div>'
+                )
             caption = f"<figcaption>{escape(heading)}</figcaption>"
             return f"<figure>{image}{caption}</figure>", task
     return "", task
