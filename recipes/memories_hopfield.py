@@ -207,8 +207,8 @@ def _capacity(draws, seed):
                 # Whole numbers, but for rounding. At 0 a unit stays as it is.
                 sums = np.rint(units * (patterns @ weights))
                 stay = patterns * sums >= 0
-                shares.append(stay.all(axis=1).mean())
-            measured[count / units] = [100 * float(np.mean(shares))]
+                shares.append(100 * float(stay.all(axis=1).mean()))
+            measured[count / units] = shares
             # What the others say to a unit is noise of this deviation.
             deviation = math.sqrt((count - 1) / units)
             wrong = math.erfc(1 / (deviation * math.sqrt(2))) / 2
@@ -221,9 +221,10 @@ def _capacity(draws, seed):
         y_label="patterns that stay as they are, in %",
     )
     caption = (
-        "Random patterns and Hebb's rule, without joining units to themselves, "
-        f"in the mean over {draws} sets: the share of the patterns of which no "
-        "unit changes. Theory takes what the other patterns say to a unit for "
+        "Random patterns and Hebb's rule, without joining units to themselves: "
+        "the share of the patterns of which no unit changes. It is no wall: "
+        "with as many patterns one set keeps most of them, another hardly "
+        "any. Theory takes what the other patterns say to a unit for "
         "normal noise, of its own for each unit. At 0.138 patterns for each "
         "unit even states near the patterns are lost in large networks; exact "
         "patterns are lost before, and the sooner the larger the network."
@@ -233,6 +234,7 @@ def _capacity(draws, seed):
         heading="How much can be stored",
         caption=caption,
         panels=(panel,),
+        repeats="sets",
     )
 
 
