@@ -137,7 +137,9 @@ def test_ten_digits_are_read_in_time(page):
         page.click("#clear")
         page.settle()
         assert {*summaries(page).values()} == {"–"}
+        assert not page.run("document.querySelector('#hint').hidden")
         draw(page, strokes)
+        assert page.run("document.querySelector('#hint').hidden")
         for name, said in summaries(page).items():
             right[name] += said.startswith(f"{digit} ")
         times = page.run("times.splice(0)")

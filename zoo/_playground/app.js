@@ -79,6 +79,7 @@ class Playground {
   constructor(entries) {
     const find = (id) => document.getElementById(id);
     this.seen = find("seen");
+    this.hint = find("hint");
     this.time = find("time");
     this.said = find("said");
     this.prepares = find("prepares");
@@ -142,6 +143,7 @@ class Playground {
   update() {
     const pixels = this.pixels();
     paintImage(this.seen, pixels ?? new Uint8Array(SIDE * SIDE));
+    this.hint.hidden = pixels !== null;
     for (const card of this.cards) card.draw(pixels);
     for (const {card, summary} of this.summaries) {
       summary.textContent = card.answer.summary;
