@@ -4,6 +4,8 @@ Each unit is -1 or 1, and joined to all others. What is stored decides the
 weights: no gradient trains them.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -80,6 +82,11 @@ class HopfieldUnits(layers.Layer):
             # Half of the state decides where the sum is 0, and only there.
             states = signs(ops.sign(sums) + 0.5 * states)
         return states
+
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight."""
+        return self.steps * math.prod(self.kernel.shape)
 
     def get_config(self):
         return {**super().get_config(), "steps": self.steps}

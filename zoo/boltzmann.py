@@ -119,6 +119,14 @@ class Boltzmann(layers.Layer):
             self.add_loss(loss)
         return ops.sigmoid(log_odds)
 
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight."""
+        visible, hidden, states = self.visible, self.units, 2**self.units
+        return visible * (2 * visible + hidden) + states * hidden * (
+            visible + hidden
+        )
+
     def log_odds(self, visible):
         """Return the log-odds of each visible unit, given the other ones."""
         weights, hidden = self.weights_between(), self._hidden_states()

@@ -93,6 +93,13 @@ class BranchConv2D(_OfBranches):
         found = ops.matmul(patches, self.kernels_of(choice))
         return ops.reshape(found, (-1, choice.shape[-1], *places, self.filters))
 
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight of a chosen branch."""
+        _, chosen, height, width, filters = self.output.shape
+        fan_in = self.kernels.shape[1]
+        return chosen * height * width * fan_in * filters
+
     def _patches(self, maps, places):
         """Return what the kernel sees from each place, `(..., places, size)`.
 
@@ -162,6 +169,12 @@ class Combiner(_OfBranches):
             means = means * ones[..., None]
         found = ops.matmul(means[:, :, None], self.kernels_of(choice))
         return ops.mean(found, axis=(1, 2))
+
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight of a chosen branch."""
+        chosen = self.input[0].shape[1]
+        return chosen * math.prod(self.kernels.shape[1:])
 
     def get_config(self):
         return {

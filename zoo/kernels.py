@@ -57,6 +57,11 @@ class RadialBasis(layers.Layer):
         """Return the squared distance of each center from 0, `(units,)`."""
         return ops.sum(ops.square(self.centers), axis=-1)
 
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight."""
+        return math.prod(self.centers.shape)
+
     def get_config(self):
         return {
             **super().get_config(),

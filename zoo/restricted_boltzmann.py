@@ -6,6 +6,8 @@ are independent, and the reverse. A deep belief network is a stack of such
 machines: the hidden units of one are the visible units of the next.
 """
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -138,6 +140,11 @@ class RestrictedBoltzmann(layers.Layer):
         if self.reconstructs:
             return hidden, self.visible_probabilities(hidden)
         return hidden
+
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight."""
+        return (1 + self.reconstructs) * math.prod(self.kernel.shape)
 
     def hidden_inputs(self, visible):
         """Return the log-odds that hidden units are on, `(batch, units)`."""

@@ -1,5 +1,7 @@
 """Self-organizing maps: units on a sheet, neighbors for what is alike."""
 
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -53,6 +55,11 @@ class SelfOrganizingMap(layers.Layer):
         norms = ops.sum(ops.square(self.prototypes), axis=-1)
         products = ops.matmul(inputs, ops.transpose(self.prototypes))
         return ops.softmax(self.factor * (2 * products - norms))
+
+    @property
+    def multiplications(self):
+        """How often it multiplies with a weight."""
+        return math.prod(self.prototypes.shape)
 
     def squared_distances_on_the_map(self) -> np.ndarray:
         """Return how far units are from each other, `(units, units)`."""

@@ -6,6 +6,7 @@ from helpers.builders import build
 from keras import layers
 
 import zoo
+from recipes.lab.export import costs
 
 
 def one_layer(layer, *shape):
@@ -46,6 +47,24 @@ def test_both_directions():
 def test_models_in_models():
     model = build("autoencoder")
     assert zoo.count_multiplications(model) == 2 * 784 * 32
+
+
+@pytest.mark.parametrize(
+    "name", ["radial_basis", "kohonen", "hopfield", "hydranet"]
+)
+def test_layers_of_our_own_know_what_they_cost(name):
+    model = build(name)
+    assert zoo.count_multiplications(model) == costs.multiplications(model)
+
+
+def test_machines_cost_their_products():
+    """TensorFlow would do more to learn from what they are asked."""
+    machine = build("rbm")
+    assert zoo.count_multiplications(machine) == 2 * 784 * 500
+    machine = build("boltzmann_machine")
+    found = zoo.count_multiplications(machine)
+    # Less than a thousandth is for the biases.
+    assert found == pytest.approx(costs.multiplications(machine), rel=1e-3)
 
 
 def test_what_depends_on_the_size_of_the_image_is_refused():
