@@ -10,7 +10,10 @@ image goes through the two most probable branches, in training as afterwards;
 the others are not computed.
 
 Beside it a static network with as many multiplications is trained in the same
-way; it has none for a gate, which takes 1 %.
+way; it has none for a gate, which takes 1 %. Expect 91.2 % of the HydraNet, and
+91.3 % of the static one, of one seed each: at this size choosing among branches
+is not better at the same cost. The second command trains such pairs with other
+numbers of branches for each image, and draws accuracy against multiplications.
 
 Reference: Mullapudi, Mark, Shazeer and Fatahalian 2018.
 """
