@@ -223,9 +223,9 @@ def _capacity(draws, seed):
     caption = (
         "Random patterns and Hebb's rule, without joining units to themselves: "
         "the share of the patterns of which no unit changes. It is no wall: "
-        "with as many patterns one set keeps most of them, another hardly "
-        "any. Theory takes what the other patterns say to a unit for "
-        "normal noise, of its own for each unit. At 0.138 patterns for each "
+        "sets of as many patterns differ in how many of theirs stay. Theory "
+        "takes what the other patterns say to a unit for normal "
+        "noise, of its own for each unit. At 0.138 patterns for each "
         "unit even states near the patterns are lost in large networks; exact "
         "patterns are lost before, and the sooner the larger the network."
     )

@@ -132,7 +132,7 @@ def test_ten_digits_are_read_in_time(page):
         "Number(time.innerText.match(/\\d+/)))).observe("
         "time, {childList: true}); }"
     )
-    right, medians = dict.fromkeys(CLASSIFIERS, 0), []
+    right, medians, count = dict.fromkeys(CLASSIFIERS, 0), [], 0
     for digit, strokes in enumerate(DRAWN):
         page.click("#clear")
         page.settle()
@@ -143,9 +143,11 @@ def test_ten_digits_are_read_in_time(page):
         for name, said in summaries(page).items():
             right[name] += said.startswith(f"{digit} ")
         times = page.run("times.splice(0)")
-        assert times
-        medians.append(np.median(times))
+        count += len(times)
+        if len(times) >= 10:  # a few may be lucky
+            medians.append(np.median(times))
     assert min(right.values()) >= RIGHT, right
+    assert count > 100
     # Whatever else keeps the processors busy, they are free for a digit.
     assert min(medians) < 1_000 * SECONDS, medians
 
