@@ -3,6 +3,7 @@
 import csv
 import importlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -164,3 +165,35 @@ def test_a_loss_counts_the_nats_of_every_channel(name):
     nats = -pixels * np.log(pictures) - (1 - pixels) * np.log(1 - pictures)
     found = recipe.nats_of_ink(pixels, pictures)
     np.testing.assert_allclose(found, nats.sum(axis=(1, 2, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mnist_vae", "mnist_iwae", "mnist_dcign"])
+def test_the_gradient_of_an_outlier_is_soon_forgotten(
+    name, monkeypatch, tmp_path
+):
+    """Adam would divide by it for a thousand steps, and stand still."""
+
+    class Trained(Exception):
+        """The model that was to be trained."""
+
+    def fit(run, model, *args, **options):
+        raise Trained(model)
+
+    recipe = importlib.import_module(f"recipes.{name}")
+    monkeypatch.setattr("recipes.lab.training.fit", fit)
+    options = RunOptions(dry_run=True, output_dir=tmp_path)
+    with pytest.raises(Trained) as caught:
+        recipe.train(recipe.Config(run=options))
+    optimizer = caught.value.args[0].optimizer
+
+    def moved(*gradients):
+        """Return how far these gradients move a weight."""
+        weight = keras.Variable(np.zeros(100))
+        steady = {**optimizer.get_config(), "learning_rate": 0.01}
+        steps = optimizer.from_config(steady)
+        for gradient in gradients:
+            steps.apply([tf.fill([100], gradient)], [weight])
+        return np.abs(weight).max()
+
+    usual = [5.0] * 50
+    assert moved(*usual, 1e7, *usual) > 0.9 * moved(*usual, *usual)
