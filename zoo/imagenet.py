@@ -11,6 +11,7 @@ and so on: with random weights, for there are none to download here.
 import functools
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from zoo._registry import register_model
@@ -60,12 +61,15 @@ class LocalResponseNormalization(layers.Layer):
         self.size, self.alpha, self.beta, self.bias = size, alpha, beta, bias
 
     def call(self, x):
-        maps, reach = x.shape[-1], self.size // 2
-        around = [(0, 0)] * (len(x.shape) - 1) + [(reach, reach)]
         # The square of an ordinary answer has no place in half precision.
-        squares = ops.pad(ops.square(ops.cast(x, "float32")), around)
-        total = sum(squares[..., i : i + maps] for i in range(self.size))
-        factor = ops.power(self.bias + self.alpha * total, -self.beta)
+        squares = ops.square(ops.cast(x, "float32"))
+        # In training, a product with a band of ones takes a third of the time
+        # of a sum of slices, and an exponential a third of that of a power.
+        maps = np.arange(x.shape[-1])
+        near = np.abs(maps[:, None] - maps) <= self.size // 2
+        total = ops.matmul(squares, near.astype("float32"))
+        logarithm = ops.log(self.bias + self.alpha * total)
+        factor = ops.exp(-self.beta * logarithm)
         return x * ops.cast(factor, x.dtype)
 
     def get_config(self):
