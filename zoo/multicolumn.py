@@ -1,10 +1,11 @@
-"""Multi-column networks: several see the digit in several widths, and vote."""
+"""Networks that vote: columns of one kind, or a committee of any."""
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from zoo._registry import register_model
+from zoo._surgery import copy_of, functional
 from zoo.lenet import scaled_tanh
 
 # Widths in pixels of the published columns' digits; None is as they come.
@@ -179,6 +180,58 @@ def set_columns(model, columns):
     model.set_weights([np.concatenate(values[v.path]) for v in model.weights])
 
 
+def committee(members, *, name="committee"):
+    """Build a network that averages what trained classifiers say.
+
+    Before that, the probabilities of each are made as sharp as its weight in
+    the layer `average` says; see `AveragedProbabilities`. It starts at 1, and
+    leaves them as they are.
+
+    Args:
+        members: Functional classifiers of the same images and classes, that
+            give probabilities. They are copied.
+
+    Returns:
+        An uncompiled `keras.Model` from what they take to
+        `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If there is none, one is not functional, or they take or
+            give other shapes than the first.
+
+    Example:
+    >>> names = ("mnist_cnn@shipped", "mnist_lstm@shipped")
+    >>> members = [zoo.load_model(name) for name in names]
+    >>> model = zoo.multicolumn.committee(members)
+
+    Reference:
+    - L. K. Hansen, P. Salamon, Neural network ensembles, 1990.
+    """
+    if not members:
+        raise ValueError("A committee needs one member or more.")
+    first = functional(members[0])
+    for model in map(functional, members[1:]):
+        for what in ("input_shape", "output_shape"):
+            ours, theirs = getattr(first, what), getattr(model, what)
+            if ours != theirs:
+                raise ValueError(
+                    f"The members of a committee must have one {what}. "
+                    f"Received: {ours} of {first.name!r} and {theirs} of "
+                    f"{model.name!r}"
+                )
+    image = keras.Input(first.input_shape[1:], name="image")
+    votes = []
+    for i, model in enumerate(members, start=1):
+        twin = copy_of(functional(model))
+        member = keras.Model(twin.input, twin.output, name=f"member{i}")
+        votes.append(member(image))
+    x = votes[0]
+    if len(votes) > 1:
+        x = layers.Concatenate(name="votes")(votes)
+    outputs = AveragedProbabilities(len(votes), name="average")(x)
+    return keras.Model(image, outputs, name=name)
+
+
 @keras.saving.register_keras_serializable(package="zoo")
 class WidthNormalization(layers.Layer):
     """Stretch or squeeze what is drawn on black to a width, in the middle.
@@ -321,3 +374,46 @@ class AveragedPredictions(layers.Layer):
             "columns": self.columns,
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class AveragedProbabilities(layers.Layer):
+    """Average the probabilities of several, each as sharp as it deserves.
+
+    A probability becomes its power, over the sum of those of all the classes.
+    The exponent is the member's weight in `sharpness`: at 1 nothing changes;
+    above, the member is surer than it said; at 0 it has no say.
+
+    Args:
+        members: In how many equal parts, one a member, they come.
+    """
+
+    def __init__(self, members, **kwargs):
+        super().__init__(**kwargs)
+        self.members = members
+
+    def build(self, input_shape):
+        if input_shape[-1] % self.members:
+            raise ValueError(
+                f"{self.members} members cannot have equal shares of "
+                f"{input_shape[-1]} probabilities."
+            )
+        self.sharpness = self.add_weight(
+            shape=(self.members,), initializer="ones", name="sharpness"
+        )
+
+    @property
+    def multiplications(self):
+        """Multiplications with a weight, for one example."""
+        return self.input.shape[-1]
+
+    def call(self, x):
+        x = ops.reshape(x, (-1, self.members, x.shape[-1] // self.members))
+        x = ops.log(ops.maximum(x, keras.config.epsilon()))
+        return ops.mean(ops.softmax(x * self.sharpness[:, None]), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // self.members)
+
+    def get_config(self):
+        return {**super().get_config(), "members": self.members}

@@ -254,6 +254,10 @@ def test_layers(kind):
     assert_written(LAYERS[kind](), (7, 8, 4))
 
 
+def test_each_member_is_as_sharp_as_it_ought_to_be():
+    assert_written(zoo.multicolumn.AveragedProbabilities(3), (12,))
+
+
 @pytest.mark.parametrize("width", [5, None])
 def test_black_that_is_not_zero_stays_black(width):
     layer = zoo.multicolumn.WidthNormalization(width, black=-1.0)

@@ -115,3 +115,48 @@ def test_a_column_that_is_certain_and_wrong_learns():
         )
     slope = tape.gradient(loss, layer.kernel.value)
     np.testing.assert_allclose(slope[0, 0], [100, -100], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def members():
+    """Two small classifiers that have learned nothing, but not the same."""
+    sizes = {"input_shape": (8, 8, 1), "num_classes": 3}
+    return [
+        zoo.create_model(name, **sizes)
+        for name in ("softmax_regression", "mlp")
+    ]
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), "uint8")
+
+
+def test_a_committee_averages_probabilities(members, tmp_path):
+    whole = multicolumn.committee(members)
+    votes = [outputs(member, IMAGES) for member in members]
+    found = outputs(whole, IMAGES)
+    np.testing.assert_allclose(found, np.mean(votes, axis=0), atol=1e-6)
+    assert zoo.count_multiplications(whole) == 2 * 3 + sum(
+        map(zoo.count_multiplications, members)
+    )
+    whole.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(outputs(loaded, IMAGES), found)
+
+
+def test_a_member_may_be_sharper_or_have_no_say(members):
+    whole = multicolumn.committee([*members, members[0]])
+    whole.get_layer("average").set_weights([np.array([2.0, 1.0, 0.0])])
+    first, second = (outputs(member, IMAGES) for member in members)
+    sharper = first**2 / np.sum(first**2, axis=1, keepdims=True)
+    expected = (sharper + second + 1 / 3) / 3
+    np.testing.assert_allclose(outputs(whole, IMAGES), expected, atol=1e-6)
+
+
+def test_a_committee_of_strangers_is_refused(members):
+    with pytest.raises(ValueError, match="one member or more"):
+        multicolumn.committee([])
+    other = zoo.create_model("mlp", input_shape=(9, 8, 1), num_classes=3)
+    with pytest.raises(ValueError, match="one input_shape.*'mlp'"):
+        multicolumn.committee([members[0], other])
+    with pytest.raises(ValueError, match="3 members cannot have equal shares"):
+        multicolumn.AveragedProbabilities(3)(np.zeros((1, 10)))

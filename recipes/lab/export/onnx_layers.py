@@ -545,3 +545,14 @@ def _averaged_predictions(graph, layer, x):
     if layer.activation is activations.softmax:
         return x
     return graph.node("Log", graph.node("Max", x, keras.config.epsilon()))
+
+
+@writes(multicolumn.AveragedProbabilities)
+def _averaged_probabilities(graph, layer, x):
+    classes = x.shape[-1] // layer.members
+    x = graph.node("Reshape", x, [-1, layer.members, classes])
+    x = graph.node("Log", graph.node("Max", x, keras.config.epsilon()))
+    x = graph.node("Mul", x, array(layer.sharpness)[:, np.newaxis])
+    return graph.node(
+        "ReduceMean", graph.node("Softmax", x, axis=-1), [1], keepdims=0
+    )

@@ -47,6 +47,7 @@ _BY_EXAMPLE = (
     hydra.TopBranches,
     imagenet.LocalResponseNormalization,
     multicolumn.AveragedPredictions,
+    multicolumn.AveragedProbabilities,
     multicolumn.WidthNormalization,
 )
 
