@@ -10,9 +10,10 @@ small CNN, which is the one that is exported. The report draws the accuracy of
 all against what training costs and what an answer costs, and sets what was
 published beside it.
 
-Most of the time goes to gradient boosting and the support vector machine; the
-second command trains on fewer images. A method that is finished is kept: a run
-that is cut off resumes with the next.
+Expect 91.0 % from the CNN, and 90.0 % from boosting and support vectors. Most of
+the quarter of an hour goes to these two; the second command trains on fewer
+images. A method that is finished is kept: a run that is cut off resumes with
+the next.
 
 Some settings are not the published ones. All see pixels from 0 to 1, not
 standardized. Neighbors are the nearest by Euclid, not by city blocks: that
