@@ -10,7 +10,7 @@ small CNN, which is the one that is exported. The report draws the accuracy of
 all against what training costs and what an answer costs, and sets what was
 published beside it.
 
-Expect 91.0 % from the CNN, and 90.0 % from boosting and support vectors. Most of
+Expect 91.0 % from the CNN and 90.0 % from boosting and support vectors. Most of
 the quarter of an hour goes to these two; the second command trains on fewer
 images. A method that is finished is kept: a run that is cut off resumes with
 the next.

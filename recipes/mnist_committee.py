@@ -6,12 +6,13 @@
 Networks that were trained apart err on digits of their own, the more so if one
 reads rows and another looks for shapes. The members are exports: of your own
 runs, or the ones that come with this package, a small CNN, LeNet-5, an LSTM and
-a GRU. Their weights stay. All that is learned is one number for each, on the
-validation images: how much surer, or less sure, it ought to be than it says.
-One that knows nothing gets no say. The committee is exported as one network.
+a GRU. Their weights stay. All that is learned is two numbers for each, on the
+validation images: how much surer, or less sure, it ought to be than it says,
+and its share of the vote. One that knows nothing gets no say. The committee is
+exported as one network.
 
 Reference: Hansen and Salamon 1990 (ensembles); Guo et al. 2017 (how sure a
-network ought to be).
+network ought to be); Smyth and Wolpert 1999 (shares of the vote).
 """
 
 import sys
@@ -53,16 +54,14 @@ def train(config: Config) -> dict[str, float]:
         validation = run.data.validation
 
         def solution():
-            """Compute how sharp each member ought to be; return metrics."""
+            """Compute sharpness and share of each; return the metrics."""
+            labels = validation.targets
             answers = [task.answer(member, validation) for member in members]
-            average.sharpness.assign(
-                [
-                    normal_equations.sharpness(
-                        np.log(np.maximum(found, 1e-7)), validation.targets
-                    )
-                    for found in answers
-                ]
+            logs = np.log(np.maximum(answers, 1e-7))
+            sharpness = np.array(
+                [normal_equations.sharpness(found, labels) for found in logs]
             )
+            average.set_weights([sharpness, _shares(logs, sharpness, labels)])
             found = task.score(model, validation, quiet=True).metrics
             return {
                 "loss": found["test_loss"],
@@ -98,6 +97,24 @@ def _loaded(name, data):
     return model
 
 
+def _shares(logs, sharpness, labels):
+    """Return the shares for which the true classes are the most probable.
+
+    Each step gives a member the mean of its part in what the committee says of
+    the true classes; none makes them less probable.
+    """
+    import numpy as np
+
+    powers = np.exp(sharpness[:, np.newaxis, np.newaxis] * logs)
+    powers /= powers.sum(axis=2, keepdims=True)
+    of_the_truth = powers[:, np.arange(len(labels)), labels]
+    shares = np.full(len(logs), 1 / len(logs))
+    for _ in range(200):
+        parts = shares[:, np.newaxis] * of_the_truth
+        shares = np.mean(parts / parts.sum(axis=0), axis=1)
+    return shares
+
+
 def _members_section(config, answers, scores, average):
     """Return the report's section on each member, and on their vote."""
     import numpy as np
@@ -107,20 +124,20 @@ def _members_section(config, answers, scores, average):
     labels = scores.split.targets
     wrong = np.array([found.argmax(axis=1) != labels for found in answers])
     rows = [
-        (name, f"{sharpness:.2f}", f"{100 * missed.mean():.2f} %")
-        for name, sharpness, missed in zip(
-            config.members, average.sharpness.numpy(), wrong, strict=True
+        (name, f"{sharp:.2f}", f"{share:.2f}", f"{100 * missed.mean():.2f} %")
+        for name, sharp, share, missed in zip(
+            config.members, *average.get_weights(), wrong, strict=True
         )
     ]
     voted = scores.outputs.argmax(axis=1) != labels
-    rows.append(("committee", "", f"{100 * voted.mean():.2f} %"))
-    table = page.table(rows, ("member", "sharpness", "test error"))
-    alone = wrong.any(axis=0).sum() - (all_wrong := wrong.all(axis=0)).sum()
+    rows.append(("committee", "", "", f"{100 * voted.mean():.2f} %"))
+    table = page.table(rows, ("member", "sharpness", "share", "test error"))
+    some, all_of_them = wrong.any(axis=0).sum(), wrong.all(axis=0).sum()
     caption = (
-        f"On {wrong.any(axis=0).sum():,} test images some member errs, on "
-        f"{all_wrong.sum():,} all of them do; between them are {alone:,} that "
-        f"a vote can save, and the committee errs on {voted.sum():,} in all. A "
-        "sharpness above 1 makes a member surer than it said."
+        f"On {some:,} test images some member errs, on {all_of_them:,} all of "
+        f"them do, and the committee errs on {voted.sum():,}. A sharpness "
+        "above 1 makes a member surer than it said; the shares are those of "
+        "the vote."
     )
     return lambda plots: ("Members and their vote", caption, table)
 

@@ -183,9 +183,9 @@ def set_columns(model, columns):
 def committee(members, *, name="committee"):
     """Build a network that averages what trained classifiers say.
 
-    Before that, the probabilities of each are made as sharp as its weight in
-    the layer `average` says; see `AveragedProbabilities`. It starts at 1, and
-    leaves them as they are.
+    Its layer `average` has two weights for each, how sharp its probabilities
+    are to be and its share of the average; see `AveragedProbabilities`. They
+    start as a plain average.
 
     Args:
         members: Functional classifiers of the same images and classes, that
@@ -378,11 +378,12 @@ class AveragedPredictions(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class AveragedProbabilities(layers.Layer):
-    """Average the probabilities of several, each as sharp as it deserves.
+    """Average the probabilities of several, by shares.
 
-    A probability becomes its power, over the sum of those of all the classes.
-    The exponent is the member's weight in `sharpness`: at 1 nothing changes;
-    above, the member is surer than it said; at 0 it has no say.
+    Before that, a probability becomes its power, over the sum of those of all
+    the classes. The exponent is the member's weight in `sharpness`: at 1
+    nothing changes; above, the member is surer than it said. Its weight in
+    `shares`, which add up to 1, is what it has of the average.
 
     Args:
         members: In how many equal parts, one a member, they come.
@@ -401,16 +402,21 @@ class AveragedProbabilities(layers.Layer):
         self.sharpness = self.add_weight(
             shape=(self.members,), initializer="ones", name="sharpness"
         )
+        equal = keras.initializers.Constant(1 / self.members)
+        self.shares = self.add_weight(
+            shape=(self.members,), initializer=equal, name="shares"
+        )
 
     @property
     def multiplications(self):
         """Multiplications with a weight, for one example."""
-        return self.input.shape[-1]
+        return 2 * self.input.shape[-1]
 
     def call(self, x):
         x = ops.reshape(x, (-1, self.members, x.shape[-1] // self.members))
         x = ops.log(ops.maximum(x, keras.config.epsilon()))
-        return ops.mean(ops.softmax(x * self.sharpness[:, None]), axis=1)
+        x = ops.softmax(x * self.sharpness[:, None])
+        return ops.sum(x * self.shares[:, None], axis=1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], input_shape[-1] // self.members)

@@ -135,7 +135,7 @@ def test_a_committee_averages_probabilities(members, tmp_path):
     votes = [outputs(member, IMAGES) for member in members]
     found = outputs(whole, IMAGES)
     np.testing.assert_allclose(found, np.mean(votes, axis=0), atol=1e-6)
-    assert zoo.count_multiplications(whole) == 2 * 3 + sum(
+    assert zoo.count_multiplications(whole) == 2 * 2 * 3 + sum(
         map(zoo.count_multiplications, members)
     )
     whole.save(tmp_path / "model.keras")
@@ -143,12 +143,13 @@ def test_a_committee_averages_probabilities(members, tmp_path):
     np.testing.assert_array_equal(outputs(loaded, IMAGES), found)
 
 
-def test_a_member_may_be_sharper_or_have_no_say(members):
-    whole = multicolumn.committee([*members, members[0]])
-    whole.get_layer("average").set_weights([np.array([2.0, 1.0, 0.0])])
+def test_a_member_may_be_sharper_and_have_a_larger_share(members):
+    whole = multicolumn.committee(members)
+    average = whole.get_layer("average")
+    average.set_weights([np.array([2.0, 1.0]), np.array([0.75, 0.25])])
     first, second = (outputs(member, IMAGES) for member in members)
     sharper = first**2 / np.sum(first**2, axis=1, keepdims=True)
-    expected = (sharper + second + 1 / 3) / 3
+    expected = 0.75 * sharper + 0.25 * second
     np.testing.assert_allclose(outputs(whole, IMAGES), expected, atol=1e-6)
 
 

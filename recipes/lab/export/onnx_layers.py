@@ -553,6 +553,6 @@ def _averaged_probabilities(graph, layer, x):
     x = graph.node("Reshape", x, [-1, layer.members, classes])
     x = graph.node("Log", graph.node("Max", x, keras.config.epsilon()))
     x = graph.node("Mul", x, array(layer.sharpness)[:, np.newaxis])
-    return graph.node(
-        "ReduceMean", graph.node("Softmax", x, axis=-1), [1], keepdims=0
-    )
+    x = graph.node("Softmax", x, axis=-1)
+    x = graph.node("Mul", x, array(layer.shares)[:, np.newaxis])
+    return graph.node("ReduceSum", x, [1], keepdims=0)
