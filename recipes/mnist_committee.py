@@ -44,9 +44,12 @@ def train(config: Config) -> dict[str, float]:
     import numpy as np
 
     from recipes.lab import runs, tasks
+    from recipes.lab.errors import UsageError
     from recipes.lab.training import closed_form, normal_equations
     from zoo import multicolumn
 
+    if not config.members:
+        raise UsageError("--members must name one export or more.")
     with runs.open_run(config, DATASET, loads=config.members) as run:
         task = tasks.Classification(run.data)
         members = [_loaded(name, run.data) for name in config.members]
@@ -58,7 +61,7 @@ def train(config: Config) -> dict[str, float]:
             """Compute sharpness and share of each; return the metrics."""
             labels = validation.targets
             answers = [task.answer(member, validation) for member in members]
-            logs = np.log(np.maximum(answers, 1e-7))
+            logs = np.log(np.maximum(answers, 1e-7), dtype="float64")
             sharpness = np.array(
                 [normal_equations.sharpness(found, labels) for found in logs]
             )

@@ -1,8 +1,8 @@
-"""Two recipes without `fit`: they resume, and export what they computed."""
+"""Recipes without `fit`: they resume, and export what they computed."""
 
 import numpy as np
 import pytest
-from helpers.commands import run_recipe
+from helpers.commands import is_a_usage_error, run_recipe
 from helpers.tasks import sample
 
 import zoo
@@ -82,3 +82,19 @@ def test_exported_elm_has_the_scores_of_its_regression(tmp_path, capsys):
         for p in mnist_elm.PENALTIES
     ]
     assert min(np.ptp(ratio) / np.mean(ratio) for ratio in ratios) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([], "--members must name one export or more"),
+        (["mnist_cnn", "nosuch"], "--members: No export named 'nosuch'"),
+        (["mnist_gan"], "must take images of (28, 28, 1) and tell 10"),
+    ],
+    ids=["none", "unknown", "no classifier"],
+)
+@pytest.mark.usefixtures("empty_folder")
+def test_who_cannot_vote_is_refused(members, said, capsys):
+    flags = ["--dry-run", "--members", *members]
+    answer = is_a_usage_error(capsys, *flags, recipe="mnist_committee")
+    assert said in answer
