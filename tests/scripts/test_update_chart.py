@@ -46,6 +46,12 @@ def test_every_link_leads_somewhere():
     assert not re.search(r"https?:|<script|@import|url\(", page)
 
 
+def test_every_network_of_the_chart_has_its_number_and_its_report():
+    page = update_chart.page(update_chart.read_recipes())
+    assert "not measured yet" not in page
+    assert page.count(">report</a>") == len(NETWORKS) == 27
+
+
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.short)
 def test_all_cells_are_drawn_apart_and_within_the_frame(network):
     columns = update_chart.places_of(network)
