@@ -5,8 +5,8 @@
 The encoder answers with a distribution of codes instead of one code, and is
 pulled towards a standard normal one. So the decoder knows a code that is drawn
 from the normal one, and draws a digit. Expect 88 nats for a test image, its
-negative log-likelihood, after twelve minutes on two CPU cores. To estimate it
-from 5,000 codes for each image takes half as long again; fewer
+negative log-likelihood, after four minutes on two CPU cores. To estimate it
+from 5,000 codes for each image takes as long again; fewer
 `--importance-samples` take less, and give a worse bound.
 
 The images are black and white: chance makes each pixel ink as often as its
