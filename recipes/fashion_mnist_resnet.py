@@ -26,9 +26,9 @@ TARGETS = (Target(ACCURACY, 0.9400),)
 class Config:
     """What there is to choose."""
 
-    epochs: Epochs = 45
+    epochs: Epochs = 30
     batch_size: BatchSize = 128
-    learning_rate: Rate = 0.1
+    learning_rate: Rate = 1.0
     """SGD's, at its peak after a fifth of the steps."""
     weight_decay: Amount = 0.0005
     """SGD's pull of the weights to zero, times the learning rate."""
