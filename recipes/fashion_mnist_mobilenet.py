@@ -8,8 +8,7 @@ The images are enlarged to 96 pixels a side, and their features are computed
 once. Keras downloads the ImageNet weights on the first use; without a network
 give a file of them, as `keras.applications` has it for networks without their
 top; `scripts/port_mobilenet.py` makes one of torchvision's. `--weights None`
-leaves the network untrained, which shows what they are worth. A dry run does
-so, too, on images of 32 pixels.
+leaves it untrained, as a dry run does, which shows what they are worth.
 
 Reference: Howard et al. 2019 (MobileNetV3); Yosinski et al. 2014.
 """
