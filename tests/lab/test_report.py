@@ -299,6 +299,12 @@ def test_more_sections_stand_after_the_curves(page):
     assert headings[headings.index("more") - 1] == "Learning curves"
 
 
+def test_without_validation_there_are_no_curves(tmp_path):
+    page = write(tmp_path, history={"loss": [1.0], "seconds": [1.0]})
+    assert "Learning curves" not in page.read_text()
+    assert not (tmp_path / "plots" / "curves.png").exists()
+
+
 def test_of_many_classes_the_worst_are_shown_and_no_matrix(tmp_path):
     report = write(tmp_path, classes=400, wrong=3).read_text()
     assert not (tmp_path / "plots" / "confusion_matrix.png").exists()

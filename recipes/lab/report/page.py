@@ -290,15 +290,15 @@ def lines_section(
     return heading, caption, html
 
 
-def curves_section(plots: Path, history: dict):
-    """Return the section with the curves of training and validation."""
+def curves_sections(plots: Path, history: dict) -> list:
+    """Return the section with the curves, if validation was watched at all."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     heading = "Learning curves"
     metrics = [name for name in history if f"val_{name}" in history]
     if not metrics:
-        return heading, "No metric was watched on validation data.", ""
+        return []
     rows = math.ceil(len(metrics) / 2)
     figure = Figure(figsize=(8.8, 3.3 * rows), layout="constrained")
     ends, any_cut = [], False
@@ -338,7 +338,7 @@ def curves_section(plots: Path, history: dict):
     if any_cut:
         caption += " The steep beginning runs off the scale."
     alt = f"Curves over the epochs, which end at {'; '.join(ends)}."
-    return heading, caption, figure_html(plots / "curves.png", figure, alt)
+    return [(heading, caption, figure_html(plots / "curves.png", figure, alt))]
 
 
 def _limits(curves) -> tuple[float, float, bool]:

@@ -63,7 +63,7 @@ def compose(
     content = [
         page.facts_section(parts.facts),
         *parts.before,
-        page.curves_section(plots, history),
+        *page.curves_sections(plots, history),
         *(section(plots) for section in sections),
         *parts.after,
     ]
