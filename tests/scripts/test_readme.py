@@ -172,6 +172,15 @@ def test_results_are_those_of_the_table():
     assert update_readme.main(["--check"]) == 0
 
 
+def test_both_pages_of_results_name_the_same_exceptions():
+    pages = README, (ROOT / "saved_models" / "RESULTS.md").read_text()
+    [ours, theirs] = [
+        re.search("There are two exceptions: .*? the lecture does[.]", words)[0]
+        for words in (" ".join(page.split()) for page in pages)
+    ]
+    assert ours == theirs
+
+
 def test_map_shows_every_room():
     rooms = [
         *(ROOT / "zoo").glob("_[a-z]*.py"),
