@@ -46,6 +46,16 @@ class Metric:
 ACCURACY = Metric(
     *("test_accuracy", "Test accuracy", "%", 2), factor=100, better="max"
 )
+WITH_MIRRORED = replace(
+    ACCURACY,
+    name="mirrored_too_test_accuracy",
+    words="Test accuracy, mirror images averaged in",
+)
+WITH_SHIFTED = replace(
+    ACCURACY,
+    name="shifted_too_test_accuracy",
+    words="Test accuracy, shifted images averaged in",
+)
 EXACT = Metric(*("test_exact", "Exact texts", "%", 2), factor=100, better="max")
 LETTER_ACCURACY = Metric(
     *("test_letter_accuracy", "Right letters", "%", 2),
@@ -158,7 +168,8 @@ _METRICS = {
     metric.name: metric
     for metric in (
         *(EXACT, LETTER_ACCURACY),
-        *(ACCURACY, FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
+        *(ACCURACY, WITH_MIRRORED, WITH_SHIFTED),
+        *(FITTED_ACCURACY, CROSS_ENTROPY, RMSE, MAE, R2, MSE),
         *(PSNR, SSIM, SHARPNESS, MEAN_SCORE, EXCESS_CROSS_ENTROPY),
         *(NEGATIVE_ELBO, NLL, KL, PSEUDO_LIKELIHOOD),
         *(CLASSIFIER_SCORE, CLASSES_DRAWN, FID, REAL_FID),

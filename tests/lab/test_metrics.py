@@ -25,6 +25,10 @@ from recipes.lab.metrics import (
         ("dna_auc", 0.71, "DNA AUC", "0.7100"),
         ("noisy_test_psnr", 9.4321, "Noisy test PSNR", "9.43 dB"),
         ("scratch_test_accuracy", 1.0, "Scratch test accuracy", "100.00 %"),
+        (
+            *("mirrored_too_test_accuracy", 0.9463),
+            *("Test accuracy, mirror images averaged in", "94.63 %"),
+        ),
         ("modes", 10, "Modes", "10.00000"),
     ],
 )
