@@ -6,8 +6,10 @@
 AlexNet, a VGG, GoogLeNet and a ResNet, for small images and at three widths
 each, learn the same with the same optimizer. The report draws what each answer
 costs against what it is worth: an architecture is better than another if its
-line is above, not if its largest network is. What is exported is the network
-that is best on the validation images.
+line is above, not if its largest network is. Here those of the VGG and of the
+ResNet are. What is exported is the network that is best on the validation
+images. Expect 92.2 %, of the widest ResNet; the twelve trainings take three
+quarters of an hour on one core.
 
 Reference: Krizhevsky, Sutskever and Hinton 2012; Simonyan and Zisserman 2015;
 Szegedy et al. 2015; He et al. 2016.

@@ -4,8 +4,9 @@
 
 Clothes look the same in a mirror, a little off, and with a part covered: so
 each image is mirrored or not, shifted, and often loses a rectangle to noise.
-The accuracy of the average over each test image and its mirror image is stated
-besides; what is exported looks once.
+Expect 94.3 to 94.6 %, after 40 minutes of one core or half an hour of two. The
+accuracy of the average over each test image and its mirror image is stated
+besides, and 0.05 points higher; what is exported looks once.
 
 Reference: He et al. 2016 (residual networks); Zhong et al. 2020 (random
 erasing); Smith and Topin 2018 (one-cycle learning rates).
@@ -31,7 +32,8 @@ class Config:
     learning_rate: Rate = 1.0
     """SGD's, at its peak after a fifth of the steps."""
     weight_decay: Amount = 0.0005
-    """SGD's pull of the weights to zero, times the learning rate."""
+    """SGD's pull of the weights to zero, times the learning rate. In PyTorch it
+    goes through the momentum, too, and with 0.9 pulls ten times as hard."""
     label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
     run: RunOptions = RunOptions()
