@@ -48,8 +48,10 @@ def main(argv=None) -> int:
             f"the output must end in .weights.h5. It is {arguments.output}"
         )
     check_is_whole(arguments.weights)
-
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise SystemExit("error: this needs torch: pip install torch") from None
 
     state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
     model = ported({name: tensor.numpy() for name, tensor in state.items()})
