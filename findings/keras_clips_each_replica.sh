@@ -4,8 +4,7 @@
 # the step of one: fit shares out the loss so that the sum over replicas is it.
 # In fact each replica's own gradient is clipped, and then they are added up. It
 # is that of a replica's share of the loss, so at two devices a step can be twice
-# as long as the limit, and at eight eight times. Nothing is said: the more
-# devices there are, the less the limit does. clipnorm and clipvalue do the same.
+# as long as the limit, and nothing is said. clipnorm and clipvalue do the same.
 # In Keras 3.10 and 3.15.1. Until 3.4 the replicas' steps were averaged, so that
 # the limit was one; 3.7 does not share out the loss, and doubles every step.
 set -euo pipefail

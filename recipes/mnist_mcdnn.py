@@ -133,7 +133,7 @@ def _columns_section(widths, errors, scores):
     rows.append(("all, averaged", f"{voted:.2f} %"))
     caption = (
         "Each column errs on digits of its own, so the average of their "
-        "probabilities errs on fewer than any of them, as a rule."
+        "probabilities errs on fewer than most of them, as a rule."
     )
     table = page.table(rows, ("digits", "test error"))
     return lambda plots: ("Columns and their vote", caption, table)
