@@ -40,6 +40,9 @@ class Config:
     widths: tuple[Width, ...] = (10, 12, 14, 16, 18, 20)
     """Widths in pixels that the columns see digits in; one more column sees
     them as they are."""
+    max_stretch: Annotated[float, Between(1.0, 100.0)] = 1.5
+    """How many times as wide as it is a digit may become: a 1 that is stretched
+    far looks like a 7."""
     filters: tuple[Count, ...] = (20, 40)
     """Number of maps of the two convolutions of a column."""
     hidden_units: Count = 150
@@ -72,6 +75,7 @@ def train(config: Config) -> dict[str, float]:
         widths = widths[-2:]
     sizes = {"filters": config.filters, "hidden_units": config.hidden_units}
     sizes |= {"activation": "relu", "batch_norm": True}
+    sizes["max_stretch"] = config.max_stretch
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
         task = tasks.Classification(data)

@@ -23,6 +23,7 @@ def mcdnn(
     num_classes=10,
     *,
     widths=WIDTHS,
+    max_stretch=None,
     filters=(20, 40),
     hidden_units=150,
     activation=scaled_tanh,
@@ -57,6 +58,8 @@ def mcdnn(
     Args:
         widths: For each column, the width in pixels that digits are stretched
             or squeezed to; `None` leaves them as they are.
+        max_stretch: How many times as wide as it is a digit may become; `None`
+            sets no limit. A 1 that is stretched far looks like a 7.
         filters: Number of maps of the two convolutions of a column.
         hidden_units: Width of the hidden layer of a column.
         activation: Activation of the convolutions and of the hidden layer.
@@ -121,9 +124,9 @@ def mcdnn(
     columns = []
     for i, width in enumerate(widths, start=1):
         column = f"column{i}"
-        x = WidthNormalization(width, black=offset, name=f"{column}_width")(
-            pixels
-        )
+        x = WidthNormalization(
+            *(width, max_stretch), black=offset, name=f"{column}_width"
+        )(pixels)
         x = activated(x, conv(maps1, 4), f"{column}_conv1")
         x = layers.MaxPooling2D(2, name=f"{column}_pool1")(x)
         x = activated(x, conv(maps2, 5), f"{column}_conv2")
@@ -155,8 +158,8 @@ def set_columns(model, columns):
             in order, of the same sizes.
 
     Raises:
-        ValueError: If there are fewer or more, or the sizes or widths are
-            others.
+        ValueError: If there are fewer or more, or the sizes, widths or limits
+            of stretching are others.
     """
     predictions = model.get_layer("predictions")
     if len(columns) != predictions.columns:
@@ -166,12 +169,18 @@ def set_columns(model, columns):
         )
     values = {}
     for i, column in enumerate(columns, start=1):
-        width = model.get_layer(f"column{i}_width").width
-        other = column.get_layer("column1_width").width
-        if other != width:
+        ours = model.get_layer(f"column{i}_width")
+        other = column.get_layer("column1_width")
+        if other.width != ours.width:
             raise ValueError(
-                f"Column {i} of {model.name!r} sees digits of width {width}. "
-                f"Received: one of width {other}"
+                f"Column {i} of {model.name!r} sees digits of width "
+                f"{ours.width}. Received: one of width {other.width}"
+            )
+        if other.max_stretch != ours.max_stretch:
+            raise ValueError(
+                f"{model.name!r} was built with max_stretch="
+                f"{ours.max_stretch}. Received: column {i} with max_stretch="
+                f"{other.max_stretch}"
             )
         for variable in column.weights:
             path = variable.path.replace("column1_", f"column{i}_")
@@ -241,14 +250,24 @@ class WidthNormalization(layers.Layer):
     Args:
         width: Pixels from the first column with ink to the last; `None` leaves
             them as they are.
+        max_stretch: How many times as wide as it is a digit may become; `None`
+            sets no limit.
         ink: The least value of a pixel that counts as ink, as a share of the
             picture's brightest one. Of a blank picture all pixels do.
         black: What black is, in what comes in.
     """
 
-    def __init__(self, width=None, ink=0.1, black=0.0, **kwargs):
+    def __init__(
+        self, width=None, max_stretch=None, ink=0.1, black=0.0, **kwargs
+    ):
         super().__init__(**kwargs)
+        if max_stretch is not None and max_stretch < 1:
+            raise ValueError(
+                "`max_stretch` must be 1 or more, or None. "
+                f"Received: {max_stretch}"
+            )
         self.width = width
+        self.max_stretch = max_stretch
         self.ink = ink
         self.black = black
 
@@ -279,7 +298,9 @@ class WidthNormalization(layers.Layer):
         last = ops.max(old_along * inked, axis=2)
         first = len(old) - ops.max((len(old) - old_along) * inked, axis=2)
         scale = (last - first + 1) / self.width
-        source = first - 0.5 + scale * ops.cast(new, x.dtype)
+        if self.max_stretch is not None:
+            scale = ops.maximum(scale, 1 / self.max_stretch)
+        source = (first + last) / 2 + scale * ops.cast(new, x.dtype)
         # Linear interpolation; where columns are squeezed, their mean.
         reach = ops.maximum(scale, 1)
         distance = ops.abs(ops.cast(old, x.dtype)[:, None] - source)
@@ -288,13 +309,10 @@ class WidthNormalization(layers.Layer):
         return ops.transpose(mixed, (0, 2, 3, 1))
 
     def places(self, length):
-        """Return the old columns' places, and the new ones' from the digit.
-
-        A new column's is that of its middle from the digit's left side.
-        """
+        """Return the old columns' places, and the new ones' from the middle."""
         old = np.arange(length, dtype="float32")
         new = np.arange(length + 1, dtype="float32")
-        return old, new + 0.5 - (length + 1 - self.width) / 2
+        return old, new - length / 2
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
@@ -304,6 +322,7 @@ class WidthNormalization(layers.Layer):
         return {
             **super().get_config(),
             "width": self.width,
+            "max_stretch": self.max_stretch,
             "ink": self.ink,
             "black": self.black,
         }

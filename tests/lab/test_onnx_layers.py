@@ -264,6 +264,14 @@ def test_black_that_is_not_zero_stays_black(width):
     assert_written(layer, (7, 8, 1))
 
 
+def test_a_digit_is_stretched_as_far_as_is_allowed():
+    layer = zoo.multicolumn.WidthNormalization(8, max_stretch=1.5)
+    image = keras.Input((7, 8, 1))
+    thin = noise(4, 7, 8, 1)
+    thin[:, :, :3] = thin[:, :, 5:] = 0
+    assert_same_answers(keras.Model(image, layer(image)), thin)
+
+
 def test_grey_of_colors():
     assert_written(zoo.transfer.Grey(), (7, 8, 3))
 

@@ -17,8 +17,9 @@ def bar(first, last, *, rows=slice(4, 24), value=1.0):
     return picture
 
 
-def normalized(pictures, width):
-    return np.array(multicolumn.WidthNormalization(width)(pictures))
+def normalized(pictures, width, max_stretch=None):
+    layer = multicolumn.WidthNormalization(width, max_stretch)
+    return np.array(layer(pictures))
 
 
 @pytest.mark.parametrize("width", [10, 20])
@@ -46,8 +47,25 @@ def test_a_digit_of_the_width_is_only_moved():
     np.testing.assert_allclose(moved[:, 9:20], exact, atol=1e-5)
 
 
+def test_a_thin_digit_is_stretched_as_far_as_is_allowed():
+    for first in (3, 20):
+        wide = normalized(bar(first, first + 3), 20, max_stretch=2)
+        columns = wide[0, 4, :, 0]
+        assert columns.sum() == pytest.approx(8, abs=0.6)
+        middle = np.average(np.arange(29), weights=columns)
+        assert middle == pytest.approx(14, abs=0.01)
+    # One that need not be is as without a limit, and so is one to be squeezed.
+    for last in (12, 26):
+        np.testing.assert_array_equal(
+            normalized(bar(2, last), 20, max_stretch=2),
+            normalized(bar(2, last), 20),
+        )
+
+
 def test_a_blank_picture_stays_blank():
-    assert (normalized(np.zeros((2, 28, 28, 1), "float32"), 12) == 0).all()
+    for max_stretch in (None, 2):
+        blank = np.zeros((2, 28, 28, 1), "float32")
+        assert (normalized(blank, 12, max_stretch) == 0).all()
 
 
 def test_each_picture_is_normalized_by_itself():
@@ -80,6 +98,9 @@ def test_columns_have_the_widths_that_are_asked_for():
     columns = [build("mcdnn", widths=(width,)) for width in (14, 10)]
     with pytest.raises(ValueError, match="of width 10. Received: one of width"):
         multicolumn.set_columns(build("mcdnn", widths=(10, 14)), columns)
+    limited = build("mcdnn", widths=(14,), max_stretch=2)
+    with pytest.raises(ValueError, match="max_stretch=2. Received: column 1"):
+        multicolumn.set_columns(limited, columns[:1])
 
 
 def test_as_many_columns_as_there_are(pixels):
@@ -94,6 +115,7 @@ def test_as_many_columns_as_there_are(pixels):
         ({"widths": ()}, "there must be one"),
         ({"widths": (0,)}, "from 1 to 29 pixels"),
         ({"widths": (30,)}, "from 1 to 29 pixels"),
+        ({"max_stretch": 0.5}, "must be 1 or more, or None"),
         ({"input_shape": (15, 28, 1)}, "at least 16×16"),
         ({"classifier_activation": "sigmoid"}, "must be 'softmax'"),
     ],
