@@ -1,8 +1,10 @@
 """Multiplications are counted in the graph, and match those counted by hand."""
 
 import keras
+import numpy as np
 import pytest
-from helpers.builders import build, noise
+from ai_edge_litert.interpreter import Interpreter
+from helpers.builders import build, noise, outputs
 from keras import layers
 
 from recipes.lab.export import costs
@@ -35,6 +37,15 @@ def test_convolutions_of_each_channel_count_too():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, layers.DepthwiseConv2D(3)(image))
     assert costs.multiplications(model) == 6 * 6 * 3 * 9
+
+
+def test_the_file_that_is_timed_has_the_weights():
+    model, images = build("cnn"), noise(1, 28, 28, 1)
+    file = Interpreter(model_content=costs.litert_file(model))
+    (answer,) = file.get_signature_runner()(
+        batch=images.astype("float32")
+    ).values()
+    np.testing.assert_allclose(answer, outputs(model, images), atol=1e-5)
 
 
 @pytest.mark.thorough

@@ -54,10 +54,7 @@ def microseconds(
 def litert_file(model: keras.Model) -> bytes:
     """Return a float32 model for LiteRT that takes one example, `batch`."""
     function = _answering(model).get_concrete_function()
-    with litert.quiet():
-        return tf.lite.TFLiteConverter.from_concrete_functions(
-            [function], model
-        ).convert()
+    return litert.converted(model, {"serving_default": function})[0]
 
 
 def _answering(model):

@@ -201,15 +201,27 @@ def _of_outputs(signature: Signature, names: list[str]) -> Signature:
 
 
 def _convert(model, signatures: dict[str, Signature]) -> list[bytes]:
-    """Return the signatures with weights in float32, and in eight bits.
-
-    Both are converted from one SavedModel. Given functions, the converter would
-    save them twice, and without their weights if nothing else holds these.
-    """
+    """Return the signatures with weights in float32, and in eight bits."""
     functions = {
         name: signature.function.get_concrete_function()
         for name, signature in signatures.items()
     }
+    return converted(model, functions, ([], [tf.lite.Optimize.DEFAULT]))
+
+
+def converted(model, functions, optimizations=([],)) -> list[bytes]:
+    """Return files with the functions of a model, one for each optimization.
+
+    All are converted from one SavedModel. Given functions, the converter would
+    save them for each, and without their weights if nothing else holds these:
+    Keras' variables do not, for a SavedModel tracks those within them.
+
+    Args:
+        model: The model whose variables the functions use.
+        functions: Name of each signature, and its concrete function.
+        optimizations: For each file, what `tf.lite.TFLiteConverter` is asked
+            to optimize.
+    """
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with (
@@ -219,11 +231,11 @@ def _convert(model, signatures: dict[str, Signature]) -> list[bytes]:
     ):
         tf.saved_model.save(module, folder, functions)
         contents = []
-        for optimizations in ([], [tf.lite.Optimize.DEFAULT]):
+        for wanted in optimizations:
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 folder, [*functions]
             )
-            converter.optimizations = optimizations
+            converter.optimizations = wanted
             converter.exclude_conversion_metadata = True  # takes time to write
             contents.append(bytes(converter.convert()))
     return contents
