@@ -14,7 +14,8 @@ The backbone is that of `mnist_cnn` with three times the maps and twice the
 features, for a dozen tasks need more than one. The second command trains a
 network of its own for each task, too, of the plain size and in the same way.
 Its report compares them head by head, and one pass with a dozen: no head is
-more than 0.21 points behind.
+more than 0.21 points behind. One pass takes a sixth of the time of twelve with
+TensorFlow, where each costs a call, and as long as twelve with LiteRT.
 
 Reference: Caruana 1997; Karpathy 2019 (Tesla's HydraNet).
 """
