@@ -13,9 +13,10 @@ of 99.4 % over the heads, after five minutes of one core.
 The backbone is that of `mnist_cnn` with three times the maps and twice the
 features, for a dozen tasks need more than one. The second command trains a
 network of its own for each task, too, of the plain size and in the same way.
-Its report compares them head by head, and one pass with a dozen: no head is
-more than 0.21 points behind. One pass takes a sixth of the time of twelve with
-TensorFlow, where each costs a call, and as long as twelve with LiteRT.
+Its report compares them head by head, and one pass with a dozen: of one seed,
+no head is more than 0.21 points behind. One pass takes a sixth of the time of
+twelve with TensorFlow, where each costs a call, and as long as twelve with
+LiteRT.
 
 Reference: Caruana 1997; Karpathy 2019 (Tesla's HydraNet).
 """
@@ -179,11 +180,11 @@ def _comparison(run, data, heads, model, metrics):
     caption = (
         "Accuracy of classes, R² of numbers. The network of all heads has "
         f"{record.trainable_parameters(model):,} parameters and takes "
-        f"{costs.multiplications(model):,} multiplications for an image; the "
-        f"{len(rows)} networks of one head together {parameters:,} and "
-        f"{multiplications:,}. One pass takes {tensorflow:,.0f} µs with "
-        f"TensorFlow and {litert:,.0f} µs with LiteRT; theirs, one after "
-        "another, {:,.0f} and {:,.0f} µs."
+        f"{costs.multiplications(model):,} multiplications for an image; those "
+        f"of one head have {parameters:,} and take {multiplications:,} "
+        f"together. One pass takes {tensorflow:,.0f} µs with TensorFlow and "
+        f"{litert:,.0f} µs with LiteRT; theirs, one after another, "
+        "{:,.0f} and {:,.0f} µs."
     ).format(*microseconds)
     header = ("task", "all heads", "a network of its own", "difference")
     return lambda plots: (
