@@ -51,9 +51,12 @@ class SelfOrganizingMap(layers.Layer):
         self.reach = number("reach", self.radius)
 
     def call(self, inputs):
-        # The squares of the inputs are the same for all units.
-        norms = ops.sum(ops.square(self.prototypes), axis=-1)
-        products = ops.matmul(inputs, ops.transpose(self.prototypes))
+        # Distances are the same from anywhere, but small numbers are rounded
+        # less; and the squares of the inputs are the same for all units.
+        middle = ops.mean(self.prototypes, axis=0)
+        prototypes = self.prototypes - middle
+        norms = ops.sum(ops.square(prototypes), axis=-1)
+        products = ops.matmul(inputs - middle, ops.transpose(prototypes))
         return ops.softmax(self.factor * (2 * products - norms))
 
     @property

@@ -24,6 +24,19 @@ def test_units_answer_by_their_distance_and_the_sharper_the_fewer():
     np.testing.assert_allclose(plain(layer(x)), winners, atol=1e-6)
 
 
+def test_prototypes_far_from_zero_and_near_each_other_cost_no_digits():
+    layer = SelfOrganizingMap(20, 20, sharpness=0.8)
+    random = np.random.default_rng(0)
+    x = random.random((50, 784), "float32")
+    layer.build(x.shape)
+    layer.prototypes.assign(0.5 + random.normal(0, 0.02, (400, 784)))
+    prototypes = plain(layer.prototypes).astype("float64")
+    products = x.astype("float64") @ prototypes.T
+    expected = np.exp(1.6 * products - 0.8 * np.square(prototypes).sum(axis=1))
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(plain(layer(x)), expected, rtol=4e-5)
+
+
 def test_units_are_on_a_grid_row_by_row():
     apart = SelfOrganizingMap(2, 3).squared_distances_on_the_map()
     assert apart[0].tolist() == [0, 1, 4, 1, 2, 5]

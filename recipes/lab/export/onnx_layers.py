@@ -520,7 +520,10 @@ def _radial_basis(graph, layer, x):
 @writes(self_organizing.SelfOrganizingMap)
 def _self_organizing_map(graph, layer, x):
     prototypes, factor = array(layer.prototypes), array(layer.factor)
+    middle = prototypes.mean(axis=0)
+    prototypes = prototypes - middle
     norms = np.square(prototypes).sum(axis=1)
+    x = graph.node("Sub", x, middle)
     x = graph.node("MatMul", x, 2 * factor * prototypes.T)
     x = graph.node("Sub", x, factor * norms)
     return graph.node("Softmax", x, axis=-1)
