@@ -55,8 +55,20 @@ def test_every_recipe_has_a_place():
 BOOKS = sorted(update_course.NOTEBOOKS.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "book",
+    [
+        pytest.param(
+            book,
+            # A kernel a chapter; the recipes are tried by tests of their own.
+            marks=pytest.mark.thorough
+            if book in BOOKS[:2]
+            else pytest.mark.slow,
+            id=book.stem,
+        )
+        for book in BOOKS
+    ],
+)
 def test_a_notebook_of_the_course_runs(book, tmp_path):
     run_notebook(nbformat.read(book, as_version=4), tmp_path)
 
