@@ -3,17 +3,15 @@
     python -m recipes.fashion_mnist_hydranet
     python -m recipes.fashion_mnist_hydranet --also 1 3
 
-A static network of one branch is trained first. What it makes of the classes
-tells which are alike: they are put into as many groups as there are branches.
-Then a HydraNet is trained, and its gate learns which group an image is of. Each
-image goes through the two most probable branches, in training as afterwards;
-the others are not computed.
+A static network is trained first, in the shape of one branch and with at least
+as many multiplications as the HydraNet, whose gate counts, too. What it makes
+of the classes tells which are alike: they are put into as many groups as there
+are branches. Then the HydraNet is trained, and its gate learns which group an
+image is of. Each image goes through the two most probable branches; the others
+are not computed afterwards.
 
-Beside it a static network with as many multiplications is trained in the same
-way; it has none for a gate, which takes 1 %. Expect 91.2 % of the HydraNet, and
-91.3 % of the static one, of one seed each: at this size choosing among branches
-is not better at the same cost. The second command trains such pairs with other
-numbers of branches for each image, and draws accuracy against multiplications.
+The second command trains such pairs with other numbers of branches for each
+image, too, and draws accuracy against multiplications.
 
 Reference: Mullapudi, Mark, Shazeer and Fatahalian 2018.
 """
@@ -39,7 +37,7 @@ class Config:
     """Number of branches that an image goes through."""
     also: tuple[Count, ...] = ()
     """Further numbers of them to train pairs with, for the picture."""
-    filters: tuple[Count, Count] = (16, 32)
+    filters: tuple[Count, Count] = (4, 8)
     """Number of maps of the two convolutions of a branch."""
     gate_weight: Share = 0.3
     """Weight of what the gate learns beside the classes."""
@@ -53,44 +51,49 @@ class Config:
 def train(config: Config) -> dict[str, float]:
     """Train, score, export and report; return the metrics."""
     from recipes.lab import runs, tasks
+    from recipes.lab.export import costs
     from recipes.lab.report import page
 
     with runs.open_run(config, DATASET) as run:
         _check(config)
         task = tasks.Classification(run.data)
         lines = {"HydraNet": {}, "static network": {}}
-        small = _create(run, 1, 1)
-        before = _fit(run, small, "one-branch")
-        groups = _groups_of_classes(run, small)
+        groups = None
 
-        def train_pair(chosen, phase, quiet):
-            """Train two networks of one cost; note their accuracies."""
+        def train_pair(chosen, which="", quiet=False):
+            """Train two networks of one cost; note what they have reached."""
+            nonlocal groups
             model = _create(run, config.branches, chosen)
-            history = _fit(run, model, phase, groups, quiet)
-            static, beside = small, before
-            if chosen > 1:
-                static = _create(run, 1, 1, wider=chosen)
-                beside = _fit(run, static, f"static-{chosen}", quiet=quiet)
+            static = _of_the_cost_of(model, run, chosen)
+            before = _fit(run, static, f"static{which}", quiet=quiet)
+            if groups is None:
+                groups = _groups_of_classes(run, static)
+            history = _fit(run, model, f"train{which}", groups, quiet)
             scores = task.score(model, run.data.test, quiet=quiet)
             others = task.score(static, run.data.test, quiet=True)
-            _note(lines, model, scores.metrics, others.metrics)
+            for line, network, found in zip(
+                lines.values(), (model, static), (scores, others), strict=True
+            ):
+                cost = round(costs.multiplications(network) / 1000)
+                line[cost] = 100 * found.metrics[ACCURACY.name]
             scores.metrics["static_test_accuracy"] = others.metrics[
                 ACCURACY.name
             ]
-            return model, scores, (history, before, beside)
+            return model, static, scores, (history, before)
 
-        model, scores, histories = train_pair(config.chosen, "train", False)
+        model, static, scores, histories = train_pair(config.chosen)
         for chosen in config.also:
-            train_pair(chosen, f"chosen-{chosen}", True)
-        sections = [_ways(run, model), _costs(run, task, model)]
+            train_pair(chosen, f"-{chosen}", quiet=True)
+        sections = [_ways(run, model), _costs(run, task, model, static)]
         if config.also:
             sections.append(
                 lambda plots: page.lines_section(
                     plots,
                     "multiplications",
                     heading="Accuracy against multiplications",
-                    caption="Each pair of dots has the cost of the HydraNet; "
-                    "the static network takes the gate's multiplications less.",
+                    caption="Networks whose images go through different "
+                    "numbers of branches, each beside a static one that costs "
+                    "as much or a little more.",
                     x_label="thousand multiplications an image",
                     y_label="test accuracy in %",
                     lines=lines,
@@ -116,21 +119,34 @@ def _check(config):
             )
 
 
-def _create(run, branches, chosen, wider=1):
-    """Build a HydraNet; of one branch it is a static network.
-
-    A first convolution of twice the maps costs one branch as much as two.
-    """
+def _create(run, branches, chosen, filters=None):
+    """Build a HydraNet; of one branch it is a static network."""
     from recipes.lab import training
 
-    first, second = run.config.filters
     with run.scope():
         return training.create_model(
             *(run.data, "hydranet"),
             branches=branches,
             chosen=chosen,
-            branch_filters=(wider * first, second),
+            branch_filters=filters or run.config.filters,
         )
+
+
+def _of_the_cost_of(model, run, chosen):
+    """Build a static network that costs what a HydraNet does, or a bit more.
+
+    Its first convolution has the maps of all chosen branches, and then some for
+    the multiplications of the gate.
+    """
+    from recipes.lab.export import costs
+
+    first, second = run.config.filters
+    first *= chosen
+    while True:
+        static = _create(run, 1, 1, (first, second))
+        if costs.multiplications(static) >= costs.multiplications(model):
+            return static
+        first += 1
 
 
 def _fit(run, model, phase, groups=None, quiet=False):
@@ -215,15 +231,6 @@ def _groups_of_classes(run, model):
     return found
 
 
-def _note(lines, model, metrics, of_static):
-    """Note what a pair has reached, for the picture."""
-    from recipes.lab.export import costs
-
-    cost = round(costs.multiplications(model) / 1000)
-    for line, found in zip(lines.values(), (metrics, of_static), strict=True):
-        line[cost] = 100 * found[ACCURACY.name]
-
-
 def _ways(run, model):
     """Return the report's section on which images go through which branches."""
     import numpy as np
@@ -257,22 +264,25 @@ def _ways(run, model):
     )
 
 
-def _costs(run, task, model):
+def _costs(run, task, model, static):
     """Return the report's section on what each chosen branch costs."""
     from recipes.lab.export import costs
     from recipes.lab.report import page
 
-    validation = run.data.validation
-    rows = []
-    for chosen in range(1, run.config.branches + 1):
-        other = _create(run, run.config.branches, chosen)
+    validation, branches = run.data.validation, run.config.branches
+    networks = {}
+    for chosen in range(1, branches + 1):
+        other = _create(run, branches, chosen)
         other.set_weights(model.get_weights())
-        scores = task.score(other, validation, quiet=True)
-        tensorflow, litert = costs.microseconds(other, validation.inputs)
+        networks[f"{chosen} of {branches}"] = other
+    rows = []
+    for name, network in {**networks, "static network": static}.items():
+        scores = task.score(network, validation, quiet=True)
+        tensorflow, litert = costs.microseconds(network, validation.inputs)
         rows.append(
             (
-                f"{chosen} of {run.config.branches}",
-                f"{costs.multiplications(other):,}",
+                name,
+                f"{costs.multiplications(network):,}",
                 f"{tensorflow:,.0f} µs",
                 f"{litert:,.0f} µs",
                 ACCURACY.write(scores.metrics[ACCURACY.name]),
@@ -281,8 +291,9 @@ def _costs(run, task, model):
     header = ("branches", "multiplications", "TensorFlow", "LiteRT", "accuracy")
     caption = (
         "The network that was trained with "
-        f"{run.config.chosen}, asked with other numbers of branches. Times are "
-        "of one image, the accuracy is that of the validation images."
+        f"{run.config.chosen}, asked with other numbers of branches, and the "
+        "static network. Times are of one image, the accuracy is that of the "
+        "validation images."
     )
     return lambda plots: (
         "What a branch costs",

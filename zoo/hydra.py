@@ -39,6 +39,10 @@ class _OfBranches(layers.Layer):
     number of chosen branches, in a batch of any size and in every format that
     has these two operations. A condition around each branch would be the same
     for all examples of a batch, and only TensorFlow has it.
+
+    Training computes all branches instead, and forgets those that were not
+    chosen: one large product takes less time than many small ones, and than the
+    gradients of what was gathered.
     """
 
     def add_kernels(self, fan_in, units):
@@ -53,11 +57,23 @@ class _OfBranches(layers.Layer):
 
     def kernels_of(self, choice):
         """Return those of each example, `(batch, chosen, fan_in, units)`."""
-        # As rows of a table, for then TensorFlow has a plain gradient of it.
-        table = ops.reshape(self.kernels, (self.branches, -1))
-        found = ops.take(table, choice, axis=0)
-        shape = (-1, choice.shape[-1], *self.kernels.shape[1:])
-        return ops.reshape(found, shape)
+        return ops.take(self.kernels, choice, axis=0)
+
+    def kernels_side_by_side(self):
+        """Return those of all, `(fan_in, branches * units)`."""
+        kernels = ops.transpose(self.kernels, (1, 0, 2))
+        return ops.reshape(kernels, (kernels.shape[0], -1))
+
+    def only_chosen(self, found, choice):
+        """Return `(batch, chosen, rows, units)` of what all branches gave.
+
+        That is `(batch, n, rows, branches * units)`, where `n` is 1 if all were
+        given the same.
+        """
+        shape = (-1, *found.shape[1:-1], self.branches, self.kernels.shape[-1])
+        ones = ops.one_hot(choice, self.branches, dtype=found.dtype)
+        found = ops.reshape(found, shape) * ones[:, :, None, :, None]
+        return ops.sum(found, axis=3)
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -85,12 +101,28 @@ class BranchConv2D(_OfBranches):
         fan_in = self.kernel_size**2 * maps_shape[-1]
         self.add_kernels(fan_in, self.filters)
 
-    def call(self, maps, choice):
-        places = [-(-side // self.strides) for side in maps.shape[-3:-1]]
-        patches = self._patches(maps, places)
-        if len(maps.shape) == 4:  # the same for all branches
-            patches = patches[:, None]
-        found = ops.matmul(patches, self.kernels_of(choice))
+    def call(self, maps, choice, training=False):
+        *_, height, width, channels = maps.shape
+        places = [-(-side // self.strides) for side in (height, width)]
+        if training:
+            size, rows = self.kernel_size, math.prod(places)
+            found = ops.conv(
+                ops.reshape(maps, (-1, height, width, channels)),
+                ops.reshape(
+                    self.kernels_side_by_side(), (size, size, channels, -1)
+                ),
+                strides=self.strides,
+                padding="same",
+                data_format="channels_last",
+            )
+            given = maps.shape[1] if len(maps.shape) == 5 else 1
+            found = ops.reshape(found, (-1, given, rows, found.shape[-1]))
+            found = self.only_chosen(found, choice)
+        else:
+            patches = self._patches(maps, places)
+            if len(maps.shape) == 4:  # the same for all branches
+                patches = patches[:, None]
+            found = ops.matmul(patches, self.kernels_of(choice))
         return ops.reshape(found, (-1, choice.shape[-1], *places, self.filters))
 
     @property
@@ -162,12 +194,15 @@ class Combiner(_OfBranches):
         self.add_kernels(maps_shape[-1], self.units)
 
     def call(self, maps, choice, gate, training=False):
-        means = ops.mean(maps, axis=(2, 3))
+        means = ops.mean(maps, axis=(2, 3))[:, :, None]
         if training:
             shares = ops.take_along_axis(gate, choice, axis=1)
             ones = 1 + shares - ops.stop_gradient(shares)
-            means = means * ones[..., None]
-        found = ops.matmul(means[:, :, None], self.kernels_of(choice))
+            means = means * ones[..., None, None]
+            found = ops.matmul(means, self.kernels_side_by_side())
+            found = self.only_chosen(found, choice)
+        else:
+            found = ops.matmul(means, self.kernels_of(choice))
         return ops.mean(found, axis=(1, 2))
 
     @property

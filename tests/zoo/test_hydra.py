@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from helpers.builders import build, count, noise, outputs, with_weights_of
 from helpers.marks import only_thorough
@@ -97,6 +98,37 @@ def test_the_answer_to_an_image_does_not_depend_on_its_batch(small):
     whole = outputs(small, images)
     single = np.concatenate([outputs(small, x[None]) for x in images])
     np.testing.assert_allclose(single, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_training_computes_all_branches_and_keeps_the_chosen_ones(small):
+    """So do the gradients of the weights."""
+    images = noise(16, 28, 28, 1)
+    stem, choice, gate = (
+        zoo.feature_extractor(small, name)(images)
+        for name in ("relu", "choice", "gate")
+    )
+    conv1, conv2, combiner = (
+        small.get_layer(name)
+        for name in ("branch_conv1", "branch_conv2", "combiner")
+    )
+
+    def combined(training):
+        x = conv1(stem, choice, training=training)
+        x = conv2(x, choice, training=training)
+        return combiner(x, choice, gate, training=training)
+
+    found = []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            features = combined(training)
+            loss = tf.reduce_sum(features**2)
+        weights = [layer.kernels for layer in (conv1, conv2, combiner)]
+        found.append([features, *tape.gradient(loss, weights)])
+    for in_training, afterwards in zip(*found, strict=True):
+        afterwards = tf.convert_to_tensor(afterwards)
+        np.testing.assert_allclose(
+            in_training, afterwards, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_multiplications_are_those_of_the_chosen_branches():
