@@ -1,5 +1,6 @@
-"""A HydraNet's branches get groups of classes that are alike."""
+"""A HydraNet's branches, and the static network to compare them with."""
 
+import contextlib
 import types
 
 import numpy as np
@@ -8,7 +9,10 @@ from helpers.builders import build
 
 from recipes import fashion_mnist_hydranet
 from recipes.lab import tasks
+from recipes.lab.data import sources
 from recipes.lab.data.splits import Split
+from recipes.lab.export import costs
+from recipes.lab.flags import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,18 @@ def test_classes_that_are_alike_share_a_branch(branches, expected, monkeypatch):
     groups = fashion_mnist_hydranet._groups_of_classes(run, model)
     found = [{*np.flatnonzero(groups == g).tolist()} for g in range(branches)]
     assert sorted(found, key=min) == expected
+
+
+@pytest.mark.parametrize("chosen", [1, 2])
+def test_the_static_network_costs_no_less_and_hardly_more(chosen):
+    config = fashion_mnist_hydranet.Config(filters=(6, 10))
+    run = types.SimpleNamespace(
+        data=sources.load("fashion_mnist", RunOptions(dry_run=True)),
+        config=config,
+        scope=contextlib.nullcontext,
+    )
+    model = build("hydranet", chosen=chosen, branch_filters=(6, 10))
+    static = fashion_mnist_hydranet._of_the_cost_of(model, run, chosen)
+    more = costs.multiplications(static) - costs.multiplications(model)
+    one_map = 7 * 7 * 9 * 16 + 4 * 4 * 9 * 10
+    assert 0 <= more < one_map
