@@ -47,7 +47,7 @@ def test_the_static_network_costs_no_less_and_hardly_more(chosen):
         scope=contextlib.nullcontext,
     )
     model = build("hydranet", chosen=chosen, branch_filters=(6, 10))
-    static = fashion_mnist_hydranet._of_the_cost_of(model, run, chosen)
+    static = fashion_mnist_hydranet._of_the_cost_of(run, model, chosen)
     more = costs.multiplications(static) - costs.multiplications(model)
     one_map = 7 * 7 * 9 * 16 + 4 * 4 * 9 * 10
     assert 0 <= more < one_map
