@@ -43,6 +43,8 @@ class Config:
     """AdamW's pull of the weights to zero, times the learning rate."""
     label_smoothing: Share = 0.05
     """Share of each label that is spread over all the classes."""
+    last_warps: Share = 0.2
+    """How strong the warps are at the end, as a share of those at first."""
     run: RunOptions = RunOptions()
 
 
@@ -53,19 +55,23 @@ def train(config: Config) -> dict[str, float]:
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
-    def augment(images, draw):
-        return augmentation.random_warp(
-            *(images, draw),
-            rotation=12,
-            zoom=0.12,
-            shear=0.15,
-            shift=1.5,
-            elastic=0.7,
-        )
-
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
         rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
+
+        def augment(images, draw):
+            # Weaker and weaker: the last steps, of small rates, are for digits
+            # as they are written.
+            weaker = (1 - config.last_warps) * draw.progress(steps)
+            return augmentation.random_warp(
+                *(images, draw),
+                rotation=12,
+                zoom=0.12,
+                shear=0.15,
+                shift=1.5,
+                elastic=0.7,
+                strength=1 - weaker,
+            )
 
         with run.scope():
             model = training.create_model(

@@ -54,6 +54,8 @@ class Config:
     """Adam's, at its peak after a fifth of the steps."""
     label_smoothing: Share = 0.05
     """Share of each label that is spread over all the classes."""
+    last_warps: Share = 0.2
+    """How strong the warps are at the end, as a share of those at first."""
     run: RunOptions = RunOptions()
 
 
@@ -65,11 +67,6 @@ def train(config: Config) -> dict[str, float]:
     from recipes.lab.data import augmentation
     from zoo import multicolumn
 
-    def augment(images, draw):
-        return augmentation.random_warp(
-            images, draw, rotation=12, zoom=0.12, shear=0.15, elastic=0.8
-        )
-
     widths = (*config.widths, None)
     if config.run.dry_run:
         widths = widths[-2:]
@@ -78,6 +75,20 @@ def train(config: Config) -> dict[str, float]:
     sizes["max_stretch"] = config.max_stretch
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
+
+        def augment(images, draw):
+            # Weaker and weaker: the last steps, of small rates, are for digits
+            # as they are written.
+            weaker = (1 - config.last_warps) * draw.progress(steps)
+            return augmentation.random_warp(
+                *(images, draw),
+                rotation=12,
+                zoom=0.12,
+                shear=0.15,
+                elastic=0.8,
+                strength=1 - weaker,
+            )
+
         task = tasks.Classification(data)
         columns, histories, errors = [], [], []
         for i, width in enumerate(widths, start=1):

@@ -54,7 +54,7 @@ def test_two_sets_have_their_own_lengths():
 
 def test_numbers_drawn_anew_leave_the_sums_as_they_are(sequences):
     few = sequences[:200]
-    draw = augmentation.drawing((0, 0), 200, 0, 200)
+    draw = augmentation.Drawing((0, 0), 200, 0, 200)
     drawn = adding.random_numbers(few, draw).numpy()
     np.testing.assert_array_equal(drawn[..., 1], few[..., 1])
     np.testing.assert_array_equal(adding.sums(drawn), adding.sums(few))

@@ -17,7 +17,7 @@ def batch():
 
 
 def draw(*seed):
-    return augmentation.drawing(seed, 64, 0, 64)
+    return augmentation.Drawing(seed, 64, 0, 64)
 
 
 def shifts_of(before, after, pixels):
@@ -162,5 +162,22 @@ def test_a_replica_sees_what_a_single_device_would(batch):
 
     whole = warp(batch, draw(1, 2)).numpy()
     seeds = tf.stack([1, 2])
-    share = augmentation.drawing(seeds, 64, 32, 32)
+    share = augmentation.Drawing(seeds, 64, 32, 32)
     np.testing.assert_array_equal(warp(batch[32:], share), whole[32:])
+
+
+def test_strength_is_a_share_of_every_change(batch):
+    draw_one = draw(1, 2)
+    amounts = {"rotation": 10.0, "zoom": 0.2, "shear": 0.1, "shift": 2.0}
+    amounts["elastic"] = 1.0
+    halves = {name: amount / 2 for name, amount in amounts.items()}
+    warp = augmentation.random_warp
+    weaker = warp(batch, draw_one, **amounts, strength=tf.constant(0.5))
+    np.testing.assert_array_equal(weaker, warp(batch, draw_one, **halves))
+    still = warp(batch, draw_one, **amounts, strength=0.0)
+    np.testing.assert_array_equal(still, batch)
+
+
+def test_progress_is_that_of_the_batch_and_stays_at_the_end():
+    found = [float(draw(1, step).progress(100)) for step in (0, 25, 100, 150)]
+    assert found == [0, 0.25, 1, 1]

@@ -52,7 +52,7 @@ def test_splits_have_bits_of_their_own():
 
 def test_bits_drawn_anew_leave_the_lengths_as_they_are():
     inputs = copies.sequences([3] * 200, 5, np.random.default_rng(0))
-    draw = augmentation.drawing((0, 0), 200, 0, 200)
+    draw = augmentation.Drawing((0, 0), 200, 0, 200)
     drawn = copies.random_bits(inputs, draw).numpy()
     np.testing.assert_array_equal(drawn[..., 8:], inputs[..., 8:])
     assert not drawn[:, [0, *range(4, 12)], :8].any()

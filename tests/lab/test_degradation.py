@@ -57,7 +57,7 @@ def test_training_pictures_have_noise_of_the_level_that_is_asked_for(grey):
     augment = degradation.random_degradation(0.1, 0.1)
 
     def seen(seed, first=0, size=40):
-        draw = augmentation.drawing(tf.constant([1, seed]), 40, first, size)
+        draw = augmentation.Drawing(tf.constant([1, seed]), 40, first, size)
         return augment(grey[first : first + size], draw).numpy()
 
     noise = seen(0).astype(float) - 127

@@ -57,7 +57,7 @@ def test_a_larger_picture_has_more_ink(corner):
 
 def test_a_group_of_views_differs_in_one_factor(corner):
     images = np.repeat(corner, 3, axis=0)
-    draw = augmentation.drawing(tf.constant([1, 2]), 3, 0, 3)
+    draw = augmentation.Drawing(tf.constant([1, 2]), 3, 0, 3)
     views = poses.views_by_factor(images, draw, views=5)
     rows, columns, ink = (
         values.reshape(3, 4, 5) for values in centers(views.numpy())
@@ -80,7 +80,7 @@ def test_shares_of_a_batch_see_what_one_device_does(corner):
     images = np.repeat(corner, 4, axis=0)
 
     def views(first, size):
-        draw = augmentation.drawing(tf.constant([1, 2]), 4, first, size)
+        draw = augmentation.Drawing(tf.constant([1, 2]), 4, first, size)
         part = images[first : first + size]
         found = poses.views_by_factor(part, draw, views=2)
         return augmentation.random_ink(found, draw, 8).numpy()

@@ -25,7 +25,7 @@ def greys():
 
 
 def ink_of_augmentation(images):
-    draw = augmentation.drawing(tf.constant([3, 4]), len(images), 0, 4)
+    draw = augmentation.Drawing(tf.constant([3, 4]), len(images), 0, 4)
     return augmentation.random_ink(tf.constant(images), draw).numpy()
 
 

@@ -1,46 +1,53 @@
 """Random changes to training images, a whole batch at once.
 
 Each function takes uint8 images `(batch, height, width, channels)` and `draw`,
-which `drawing` makes, and returns images of the same shape. They are functions
-of their arguments alone, so a run that resumes where it was cut off sees the
-same pictures, and replicas see what a single device would.
+a `Drawing`, and returns images of the same shape. They are functions of their
+arguments alone, so a run that resumes where it was cut off sees the same
+pictures, and replicas see what a single device would.
 """
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 
-def drawing(seed, batch_size: int, first: int, size: int) -> Callable:
-    """Return what draws random numbers for some images of a batch.
+@dataclass(frozen=True)
+class Drawing:
+    """Draws random numbers for some images of a batch.
 
     They do not depend on which of the images are asked for.
 
-    Args:
-        seed: Two integers, the seed of the batch.
+    Attributes:
+        seed: Two integers: one of the training, and the number of the batch.
         batch_size: Number of images in the whole batch.
         first: The first of the images that are here.
         size: How many of them are here.
-
-    Returns:
-        `draw(stream, *shape, low=0, high=None, dtype=tf.float32)`: numbers
-        `(*shape, size)` from the half-open range, [0, 1) by default. Each
-        stream, an integer, has its own.
     """
 
-    def draw(stream, *shape, low=0, high=None, dtype=tf.float32):
+    seed: tf.Tensor
+    batch_size: int
+    first: int
+    size: int
+
+    def __call__(self, stream, *shape, low=0, high=None, dtype=tf.float32):
+        """Return numbers `(*shape, size)` from the half-open range.
+
+        It is [0, 1) by default. Each stream, an integer, has its own.
+        """
         numbers = tf.random.stateless_uniform(
-            (*shape, batch_size),
-            tf.random.experimental.stateless_fold_in(seed, stream),
+            (*shape, self.batch_size),
+            tf.random.experimental.stateless_fold_in(self.seed, stream),
             low,
             high,
             dtype,
         )
-        return numbers[..., first : first + size]
+        return numbers[..., self.first : self.first + self.size]
 
-    return draw
+    def progress(self, steps: int):
+        """Return how far a training of so many steps is, from 0 to 1."""
+        return tf.minimum(tf.cast(self.seed[1], tf.float32) / steps, 1.0)
 
 
 def random_shift(images, draw, pixels: int = 1):
@@ -103,6 +110,7 @@ def random_warp(
     shift: float = 0.0,
     elastic: float = 0.0,
     smoothness: float = 4.0,
+    strength=1.0,
 ):
     """Turn, stretch, slant, move and bend each image by itself.
 
@@ -122,6 +130,8 @@ def random_warp(
             of the mean square along each axis.
         smoothness: Of the bending: standard deviation, in pixels, of the
             Gaussian that smooths a random field.
+        strength: What all of that is multiplied by, a number or a scalar
+            tensor: see `Drawing.progress`.
 
     Returns:
         The batch, warped.
@@ -131,6 +141,7 @@ def random_warp(
     """
     height, width = images.shape[1:3]
     numbers = draw(4, 6, low=-1.0, high=1.0)[..., tf.newaxis, tf.newaxis]
+    numbers *= strength
     angle = numbers[0] * math.radians(rotation)
     cos, sin = tf.cos(angle), tf.sin(angle)
     # Each place of the new image, from the middle, and where it comes from.
@@ -141,6 +152,7 @@ def random_warp(
     rows = (cos * y + sin * slanted) / tall + shift * numbers[4]
     columns = (cos * slanted - sin * y) / wide + shift * numbers[5]
     if elastic:
+        elastic *= strength
         field = elastic * _smooth_field(draw, height, width, smoothness)
         rows, columns = rows + field[0], columns + field[1]
     return bilinear(images, rows + (height - 1) / 2, columns + (width - 1) / 2)

@@ -71,7 +71,7 @@ def training_batches(
             )
             if augment is not None:
                 seeds = tf.stack([seed, number])
-                draw = augmentation.drawing(seeds, batch_size, first, size)
+                draw = augmentation.Drawing(seeds, batch_size, first, size)
                 batch = augment(batch, draw)
             return _prepared(split, batch, drawn)
 
