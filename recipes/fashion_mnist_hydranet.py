@@ -70,7 +70,7 @@ def train(config: Config) -> dict[str, float]:
             """Train two networks of one cost; note what they have reached."""
             nonlocal groups
             model = _create(run, config.branches, chosen)
-            static = _of_the_cost_of(run, model, chosen)
+            static = _of_the_cost_of(run, model)
             before = _fit(run, static, f"static{which}", quiet=quiet)
             if groups is None:
                 groups = _groups_of_classes(run, static)
@@ -138,21 +138,32 @@ def _create(run, branches, chosen, filters=None):
         )
 
 
-def _of_the_cost_of(run, model, chosen):
+def _of_the_cost_of(run, model):
     """Build a static network that costs what a HydraNet does, or a bit more.
 
-    Its first convolution has the maps of all chosen branches, and then some for
-    the multiplications of the gate.
+    Both convolutions grow by the branch's shape while that costs less than the
+    HydraNet and its gate; what is left goes to maps of the second.
     """
+    import itertools
+
     from recipes.lab.export import costs
 
+    def static(maps):
+        return _create(run, 1, 1, maps)
+
+    goal = costs.multiplications(model)
     first, second = run.config.filters
-    first *= chosen
-    while True:
-        static = _create(run, 1, 1, (first, second))
-        if costs.multiplications(static) >= costs.multiplications(model):
-            return static
-        first += 1
+    shapes = (
+        (first + more, second + round(more * second / first))
+        for more in itertools.count(1)
+    )
+    fitting = itertools.takewhile(
+        lambda maps: costs.multiplications(static(maps)) < goal, shapes
+    )
+    *_, (first, second) = ((first, second), *fitting)
+    while costs.multiplications(static((first, second))) < goal:
+        second += 1
+    return static((first, second))
 
 
 def _fit(run, model, phase, groups=None, quiet=False):
