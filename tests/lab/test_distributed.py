@@ -1,12 +1,14 @@
 """The device changes the speed, never the semantics."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.marks import only_thorough
 from helpers.small_recipe import (
     TWO,
     Config,
@@ -48,6 +50,10 @@ def convolution(dropout=0.0):
     return keras.Model(image, keras.layers.Dense(10, "softmax")(x))
 
 
+def adam():
+    return keras.optimizers.Adam(0.001)
+
+
 def random_convolution():
     return convolution(dropout=0.3)
 
@@ -73,14 +79,14 @@ def synchronized(model):
 def train(unequal, tmp_path_factory):
     """A function that trains a small model on some devices."""
 
-    def function(build, options, callbacks=(), output=None):
+    def function(build, options, callbacks=(), output=None, optimizer=adam):
         output = output or tmp_path_factory.mktemp("output")
         options = RunOptions(output_dir=output, **options)
         trained, watch = Trained(), Watch()
         with open_run(Config(epochs=2, run=options), unequal) as run:
             trained.fit(
                 run,
-                lambda: (build(), keras.optimizers.Adam(0.001)),
+                lambda: (build(), optimizer()),
                 callbacks=[*callbacks, watch],
             )
             trained.score(run)
@@ -132,6 +138,28 @@ def test_mirrored_equals_one_device(train, no_device_iterators):
         np.testing.assert_allclose(
             one.history[name], two.history[name], atol=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    "limit",
+    only_thorough(
+        ["global_clipnorm", "clipnorm", "clipvalue"], ["global_clipnorm"]
+    ),
+)
+def test_it_is_the_gradient_of_the_batch_that_is_clipped(train, limit):
+    """Each replica's own, clipped, would make a step up to twice as long."""
+
+    def sgd(limits):
+        return functools.partial(keras.optimizers.SGD, 0.1, **limits)
+
+    limits = {limit: 0.01}
+    one, two = (
+        train(perceptron, on, optimizer=sgd(limits)) for on in (ONE, TWO)
+    )
+    assert largest_difference(one.weights(), two.weights()) < 1e-6
+    free = train(perceptron, ONE, optimizer=sgd({}))
+    assert largest_difference(one.weights(), free.weights()) > 1e-3
+    assert "_clip_gradients" not in vars(two.model.optimizer)
 
 
 @pytest.mark.thorough

@@ -20,6 +20,7 @@ _OVERRIDES = (
     "test_step",
     "train_step",
 )
+_OPTIMIZER_OVERRIDES = ("_all_reduce_sum_gradients", "_clip_gradients")
 
 
 def prepare_model(
@@ -28,8 +29,9 @@ def prepare_model(
     """Put right what Keras lacks under a strategy; `restore_model` undoes it.
 
     Batch normalization takes its statistics over the whole batch, not over each
-    replica's part, and random numbers are drawn for the whole batch, see
-    `draw_for_whole_batch`. The optimizer's variables are made now, inside the
+    replica's part, random numbers are drawn for the whole batch, see
+    `draw_for_whole_batch`, and it is the whole batch's gradient that is clipped
+    and not each replica's. The optimizer's variables are made now, inside the
     scope, for a checkpoint to go into.
 
     With several workers Keras fails when it builds the model from a batch,
@@ -59,6 +61,8 @@ def prepare_model(
             )
         if model.optimizer is not None:
             model.optimizer.build(model.trainable_variables)
+            if devices.replicas > 1:
+                _clip_sums(_innermost(model.optimizer))
     if devices.replicas > 1:
         model.train_step = draw_for_whole_batch(model.train_step)
         model.test_step = draw_for_whole_batch(
@@ -83,6 +87,9 @@ def prepare_model(
 def restore_model(model) -> None:
     """Make a trained model the plain one again, as it is saved."""
     _synchronize_batch_norm(model, None)
+    if model.optimizer is not None:
+        for name in _OPTIMIZER_OVERRIDES:
+            vars(_innermost(model.optimizer)).pop(name, None)
     for name in _OVERRIDES:
         if vars(model).pop(name, None):
             model.train_function = model.test_function = None
@@ -135,6 +142,29 @@ def _on_all_workers(model, step):
     return function
 
 
+def _innermost(optimizer):
+    """Return what takes the steps, where another one scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _clip_sums(optimizer) -> None:
+    """Let replicas add their gradients before they are clipped, not after.
+
+    Without a limit it leaves the optimizer as it is.
+    """
+    limits = ("clipnorm", "global_clipnorm", "clipvalue")
+    if not any(getattr(optimizer, name) for name in limits):
+        return
+
+    def clip(gradients):
+        added = iter(_all_reduced([g for g in gradients if g is not None]))
+        sums = [None if g is None else next(added) for g in gradients]
+        return type(optimizer)._clip_gradients(optimizer, sums)
+
+    optimizer._clip_gradients = clip
+    optimizer._all_reduce_sum_gradients = list
+
+
 def _synchronize_batch_norm(model, sum_over_replicas) -> None:
     """Make batch norm use a sum over all replicas; None undoes it."""
     for layer in model._flatten_layers():
@@ -174,7 +204,7 @@ def _moments_of_all(layer, sum_over_replicas, inputs, mask):
 
 
 def _all_reduced(value):
-    """Return the sum of a value over all replicas."""
+    """Return the sum of a value, or of each of a list, over all replicas."""
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
