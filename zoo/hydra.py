@@ -45,14 +45,17 @@ class _OfBranches(layers.Layer):
     gradients of what was gathered.
     """
 
-    def add_kernels(self, fan_in, units):
-        """Make the weights, `(branches, fan_in, units)`."""
+    def add_weights(self, fan_in, units):
+        """Make `kernels`, `(branches, fan_in, units)`, and `biases`."""
         self.kernels = self.add_weight(
             shape=(self.branches, fan_in, units),
             # As of He et al. 2015. Keras takes the branches for places of one
             # kernel, and would make the weights of many too small.
             initializer=keras.initializers.VarianceScaling(2 * self.branches),
             name="kernels",
+        )
+        self.biases = self.add_weight(
+            shape=(self.branches, units), initializer="zeros", name="biases"
         )
 
     def kernels_of(self, choice):
@@ -78,7 +81,7 @@ class _OfBranches(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BranchConv2D(_OfBranches):
-    """A convolution with kernels of its own in each branch, and no bias.
+    """A convolution with kernels and biases of its own in each branch.
 
     It takes maps and the numbers of the chosen branches. The maps are those of
     the stem, `(batch, height, width, channels)`, or what a layer like this one
@@ -99,7 +102,7 @@ class BranchConv2D(_OfBranches):
 
     def build(self, maps_shape, choice_shape):
         fan_in = self.kernel_size**2 * maps_shape[-1]
-        self.add_kernels(fan_in, self.filters)
+        self.add_weights(fan_in, self.filters)
 
     def call(self, maps, choice, training=False):
         *_, height, width, channels = maps.shape
@@ -123,7 +126,10 @@ class BranchConv2D(_OfBranches):
             if len(maps.shape) == 4:  # the same for all branches
                 patches = patches[:, None]
             found = ops.matmul(patches, self.kernels_of(choice))
-        return ops.reshape(found, (-1, choice.shape[-1], *places, self.filters))
+        biases = ops.take(self.biases, choice, axis=0)[:, :, None]
+        return ops.reshape(
+            found + biases, (-1, choice.shape[-1], *places, self.filters)
+        )
 
     @property
     def multiplications(self):
@@ -174,12 +180,14 @@ class Combiner(_OfBranches):
     """Take the mean of what the chosen branches say, each by its own weights.
 
     That is a dense layer upon the means of all branches' maps side by side,
-    with zeros in place of those that were not chosen. It takes the maps
-    `(batch, chosen, height, width, filters)`, the numbers of the branches, and
-    the probabilities `(batch, branches)` that chose them.
+    with zeros in place of those that were not chosen, and upon the gate. It
+    takes the maps `(batch, chosen, height, width, filters)`, the numbers of the
+    branches, and the probabilities `(batch, branches)` that chose them.
 
-    The probabilities do not change the output. They only pass on a gradient, as
-    if each scaled what its branch says, so the gate learns which branches help.
+    Each branch has a bias, and the biases are added in the shares of the
+    probabilities: which way an example went says much of what it is. What a
+    branch says of it is not scaled by its probability, which only passes on a
+    gradient as if it did, so the gate learns which branches help.
 
     Args:
         branches: How many branches there are.
@@ -191,7 +199,7 @@ class Combiner(_OfBranches):
         self.branches, self.units = branches, units
 
     def build(self, maps_shape, choice_shape, gate_shape):
-        self.add_kernels(maps_shape[-1], self.units)
+        self.add_weights(maps_shape[-1], self.units)
 
     def call(self, maps, choice, gate, training=False):
         means = ops.mean(maps, axis=(2, 3))[:, :, None]
@@ -203,13 +211,14 @@ class Combiner(_OfBranches):
             found = self.only_chosen(found, choice)
         else:
             found = ops.matmul(means, self.kernels_of(choice))
-        return ops.mean(found, axis=(1, 2))
+        return ops.mean(found, axis=(1, 2)) + ops.matmul(gate, self.biases)
 
     @property
     def multiplications(self):
-        """How often it multiplies with a weight of a chosen branch."""
+        """How often it multiplies with chosen branches' weights, or a bias."""
         chosen = self.input[0].shape[1]
-        return chosen * math.prod(self.kernels.shape[1:])
+        kernels = chosen * math.prod(self.kernels.shape[1:])
+        return kernels + math.prod(self.biases.shape)
 
     def get_config(self):
         return {
@@ -250,20 +259,20 @@ def hydranet(
     | flatten               | 784       |            |
     | gate                  | 5         | 3,925      |
     | choice                | 2         |            |
-    | branch_conv1, 3×3     | 2×7×7×16  | 11,520     |
+    | branch_conv1, 3×3     | 2×7×7×16  | 11,600     |
     | norm1, relu1          | 2×7×7×16  | 16         |
-    | branch_conv2, 3×3, /2 | 2×4×4×32  | 23,040     |
+    | branch_conv2, 3×3, /2 | 2×4×4×32  | 23,200     |
     | norm2, relu2          | 2×4×4×32  | 32         |
-    | combiner              | 64        | 10,240     |
+    | combiner              | 64        | 10,560     |
     | norm3, relu3          | 64        | 64         |
     | predictions           | 10        | 650        |
-    | sum                   |           | 49,903     |
+    | sum                   |           | 50,463     |
 
     All images share the stem. The gate looks at what it says and finds each
     branch more or less probable, the image goes through the most probable ones,
     and the combiner takes the mean of what they say. So the branches can become
     experts, and the network can have the parameters of many while an image
-    costs as much as `chosen` of them: 82,960 multiplications for stem, gate and
+    costs as much as `chosen` of them: 83,280 multiplications for stem, gate and
     `predictions`, and 188,672 for each branch. The other branches are not
     computed, wherever the model runs.
 

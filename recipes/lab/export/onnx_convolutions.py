@@ -259,7 +259,11 @@ def _branch_convolution(graph, layer, maps, choice):
     patches = graph.node("Concat", *moved, axis=-1)
     shape = [0, *(branches or [1]), np.prod(places), size**2 * channels]
     patches = graph.node("Reshape", patches, shape)
-    found = graph.node("MatMul", patches, _kernels_of(graph, layer, choice))
+    found = graph.node(
+        "MatMul", patches, _of_branches(graph, layer.kernels, choice)
+    )
+    biases = _of_branches(graph, layer.biases, choice)
+    found = graph.node("Add", found, graph.node("Unsqueeze", biases, [2]))
     shape = [0, *choice.shape, *places, layer.filters]
     return graph.node("Reshape", found, shape)
 
@@ -269,11 +273,15 @@ def _combiner(graph, layer, maps, choice, gate):
     maps = graph.channels_last(maps)
     means = graph.node("ReduceMean", maps, [2, 3], keepdims=0)
     means = graph.node("Unsqueeze", means, [2])
-    found = graph.node("MatMul", means, _kernels_of(graph, layer, choice))
-    return graph.node("ReduceMean", found, [1, 2], keepdims=0)
+    found = graph.node(
+        "MatMul", means, _of_branches(graph, layer.kernels, choice)
+    )
+    found = graph.node("ReduceMean", found, [1, 2], keepdims=0)
+    return graph.node("Add", found, graph.node("MatMul", gate, layer.biases))
 
 
-def _kernels_of(graph, layer, choice):
+def _of_branches(graph, weights, choice):
     """Return the weights of the branches that an example goes through."""
-    kernels = graph.node("Gather", layer.kernels, choice, axis=0)
-    return replace(kernels, dtype="float32")
+    return replace(
+        graph.node("Gather", weights, choice, axis=0), dtype="float32"
+    )
