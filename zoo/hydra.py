@@ -118,6 +118,7 @@ class BranchConv2D(_OfBranches):
                 padding="same",
                 data_format="channels_last",
             )
+            found = found + ops.reshape(self.biases, (-1,))
             given = maps.shape[1] if len(maps.shape) == 5 else 1
             found = ops.reshape(found, (-1, given, rows, found.shape[-1]))
             found = self.only_chosen(found, choice)
@@ -126,10 +127,8 @@ class BranchConv2D(_OfBranches):
             if len(maps.shape) == 4:  # the same for all branches
                 patches = patches[:, None]
             found = ops.matmul(patches, self.kernels_of(choice))
-        biases = ops.take(self.biases, choice, axis=0)[:, :, None]
-        return ops.reshape(
-            found + biases, (-1, choice.shape[-1], *places, self.filters)
-        )
+            found = found + ops.take(self.biases, choice, axis=0)[:, :, None]
+        return ops.reshape(found, (-1, choice.shape[-1], *places, self.filters))
 
     @property
     def multiplications(self):
