@@ -12,8 +12,8 @@ others are not computed afterwards.
 
 Expect 88.2 % of both, means of five seeds: here choosing brings nothing. Four
 mistakes of five are among T-shirts, pullovers, dresses, coats and shirts, which
-two or three branches have to tell apart with fewer maps than the static network
-has. Cost is multiplications. In time choosing does not pay either: of one image
+a few branches have to tell apart with fewer maps than the static network has.
+Cost is multiplications. In time choosing does not pay either: of one image
 LiteRT takes 25 µs and 9 with the static network, for weights are gathered. The
 second command trains such pairs with other numbers of branches for each image,
 too, and draws accuracy against multiplications.
