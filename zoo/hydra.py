@@ -45,17 +45,14 @@ class _OfBranches(layers.Layer):
     gradients of what was gathered.
     """
 
-    def add_weights(self, fan_in, units):
-        """Make `kernels`, `(branches, fan_in, units)`, and `biases`."""
+    def add_kernels(self, fan_in, units):
+        """Make `kernels`, `(branches, fan_in, units)`."""
         self.kernels = self.add_weight(
             shape=(self.branches, fan_in, units),
             # As of He et al. 2015. Keras takes the branches for places of one
             # kernel, and would make the weights of many too small.
             initializer=keras.initializers.VarianceScaling(2 * self.branches),
             name="kernels",
-        )
-        self.biases = self.add_weight(
-            shape=(self.branches, units), initializer="zeros", name="biases"
         )
 
     def kernels_of(self, choice):
@@ -81,7 +78,7 @@ class _OfBranches(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BranchConv2D(_OfBranches):
-    """A convolution with kernels and biases of its own in each branch.
+    """A convolution with kernels of its own in each branch.
 
     It takes maps and the numbers of the chosen branches. The maps are those of
     the stem, `(batch, height, width, channels)`, or what a layer like this one
@@ -102,7 +99,7 @@ class BranchConv2D(_OfBranches):
 
     def build(self, maps_shape, choice_shape):
         fan_in = self.kernel_size**2 * maps_shape[-1]
-        self.add_weights(fan_in, self.filters)
+        self.add_kernels(fan_in, self.filters)
 
     def call(self, maps, choice, training=False):
         *_, height, width, channels = maps.shape
@@ -118,7 +115,6 @@ class BranchConv2D(_OfBranches):
                 padding="same",
                 data_format="channels_last",
             )
-            found = found + ops.reshape(self.biases, (-1,))
             given = maps.shape[1] if len(maps.shape) == 5 else 1
             found = ops.reshape(found, (-1, given, rows, found.shape[-1]))
             found = self.only_chosen(found, choice)
@@ -127,7 +123,6 @@ class BranchConv2D(_OfBranches):
             if len(maps.shape) == 4:  # the same for all branches
                 patches = patches[:, None]
             found = ops.matmul(patches, self.kernels_of(choice))
-            found = found + ops.take(self.biases, choice, axis=0)[:, :, None]
         return ops.reshape(found, (-1, choice.shape[-1], *places, self.filters))
 
     @property
@@ -175,49 +170,38 @@ class BranchConv2D(_OfBranches):
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class Combiner(_OfBranches):
-    """Take the mean of what the chosen branches say, each by its own weights.
+class BranchDense(_OfBranches):
+    """A dense layer with kernels of its own in each branch, upon means of maps.
 
-    That is a dense layer upon the means of all branches' maps side by side,
-    with zeros in place of those that were not chosen, and upon the gate. It
-    takes the maps `(batch, chosen, height, width, filters)`, the numbers of the
-    branches, and the probabilities `(batch, branches)` that chose them.
-
-    Each branch has a bias, and the biases are added in the shares of the
-    probabilities: which way an example went says much of what it is. What a
-    branch says of it is not scaled by its probability, which only passes on a
-    gradient as if it did, so the gate learns which branches help.
+    It takes the maps `(batch, chosen, height, width, filters)` and the numbers
+    of the branches, and gives `(batch, chosen, units)`.
 
     Args:
         branches: How many branches there are.
-        units: Number of features that come out.
+        units: Number of features that each gives.
     """
 
     def __init__(self, branches, units, **kwargs):
         super().__init__(**kwargs)
         self.branches, self.units = branches, units
 
-    def build(self, maps_shape, choice_shape, gate_shape):
-        self.add_weights(maps_shape[-1], self.units)
+    def build(self, maps_shape, choice_shape):
+        self.add_kernels(maps_shape[-1], self.units)
 
-    def call(self, maps, choice, gate, training=False):
+    def call(self, maps, choice, training=False):
         means = ops.mean(maps, axis=(2, 3))[:, :, None]
         if training:
-            shares = ops.take_along_axis(gate, choice, axis=1)
-            ones = 1 + shares - ops.stop_gradient(shares)
-            means = means * ones[..., None, None]
             found = ops.matmul(means, self.kernels_side_by_side())
             found = self.only_chosen(found, choice)
         else:
             found = ops.matmul(means, self.kernels_of(choice))
-        return ops.mean(found, axis=(1, 2)) + ops.matmul(gate, self.biases)
+        return found[:, :, 0]
 
     @property
     def multiplications(self):
-        """How often it multiplies with chosen branches' weights, or a bias."""
-        chosen = self.input[0].shape[1]
-        kernels = chosen * math.prod(self.kernels.shape[1:])
-        return kernels + math.prod(self.biases.shape)
+        """How often it multiplies with a weight of a chosen branch."""
+        _, chosen, _ = self.output.shape
+        return chosen * math.prod(self.kernels.shape[1:])
 
     def get_config(self):
         return {
@@ -225,6 +209,129 @@ class Combiner(_OfBranches):
             "branches": self.branches,
             "units": self.units,
         }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class BranchNormalization(layers.BatchNormalization):
+    """A batch normalization for each branch, of what goes through it.
+
+    It takes what branches have made, `(batch, chosen, ..., filters)`, and their
+    numbers. Experts see different images, so one mean and one variance for all
+    of them would be wrong for each. Training takes those of the examples that
+    chose a branch, and a branch that none chose keeps what it had. Afterwards
+    it is a product and a sum, which could be part of the kernels before.
+
+    Args:
+        branches: How many branches there are.
+        momentum: Share of the moving averages that a step keeps.
+        synchronized: See `keras.layers.BatchNormalization`.
+    """
+
+    def __init__(self, branches, momentum=0.99, synchronized=False, **kwargs):
+        super().__init__(
+            momentum=momentum, scale=False, synchronized=synchronized, **kwargs
+        )
+        self.branches = branches
+
+    def build(self, maps_shape, choice_shape):
+        # Keras' weights, of all branches' maps side by side.
+        super().build((None, self.branches * maps_shape[-1]))
+        self.input_spec = None
+
+    def compute_output_shape(self, maps_shape, choice_shape):
+        return maps_shape
+
+    def call(self, maps, choice, training=False):
+        x = ops.cast(maps, "float32")
+        offset = ops.cast(self.beta, "float32")
+        mean = ops.cast(self.moving_mean, "float32")
+        variance = ops.cast(self.moving_variance, "float32")
+        training = training and self.trainable
+        if training:
+            ones = ops.one_hot(choice, self.branches, dtype="float32")
+            mean, variance = self._learn_statistics(x, ones, mean, variance)
+        scale = ops.rsqrt(variance + self.epsilon)
+        offset = offset - mean * scale
+
+        def chosen(values):
+            values = ops.reshape(values, (self.branches, -1))
+            if training:  # a gradient for all, not for what was gathered
+                values = ops.matmul(ones, values)
+            else:
+                values = ops.take(values, choice, axis=0)
+            between = [1] * (len(maps.shape) - 3)
+            return ops.reshape(
+                values, (-1, choice.shape[1], *between, maps.shape[-1])
+            )
+
+        return ops.cast(x * chosen(scale) + chosen(offset), self.compute_dtype)
+
+    def _learn_statistics(self, x, ones, mean, variance):
+        """Return this batch's mean and variance, and let the averages move."""
+        places = tuple(range(2, len(x.shape) - 1))
+        sizes = self.branches, x.shape[-1]
+
+        def of_branches(values):
+            """Return `(batch * chosen, branches * filters)`, with zeros."""
+            values = ops.mean(values, axis=places) if places else values
+            values = ones[..., None] * values[:, :, None]
+            return ops.reshape(values, (-1, math.prod(sizes)))
+
+        shares = ops.repeat(
+            ops.reshape(ones, (-1, self.branches)), sizes[1], axis=1
+        )
+        # Keras' own means over the batch, so over the replicas, too.
+        means, _ = self._moments(
+            ops.concatenate(
+                [shares, of_branches(x), of_branches(ops.square(x))], axis=1
+            ),
+            None,
+        )
+        shares, first, second = ops.split(means, 3)
+        seen = shares > 0
+        shares = ops.where(seen, shares, 1.0)
+        first, second = first / shares, second / shares
+        found = first, ops.maximum(second - ops.square(first), 0.0)
+        for moving, before, new in zip(
+            (self.moving_mean, self.moving_variance),
+            (mean, variance),
+            found,
+            strict=True,
+        ):
+            kept = ops.where(seen, self.momentum, 1.0)
+            moving.assign(before * kept + new * (1 - kept))
+        return found
+
+    @property
+    def multiplications(self):
+        """None: its products can be part of the kernels before."""
+        return 0
+
+    def get_config(self):
+        return {
+            **layers.Layer.get_config(self),
+            "branches": self.branches,
+            "momentum": self.momentum,
+            "synchronized": self.synchronized,
+        }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Combiner(layers.Layer):
+    """Take the mean of what the chosen branches say.
+
+    It takes features `(batch, chosen, units)`, the numbers of the branches, and
+    the probabilities `(batch, branches)` that chose them. What a branch says is
+    not scaled by its probability, which only passes on a gradient as if it did,
+    so the gate learns which branches help.
+    """
+
+    def call(self, features, choice, gate, training=False):
+        if training:
+            shares = ops.take_along_axis(gate, choice, axis=1)
+            ones = 1 + shares - ops.stop_gradient(shares)
+            features = features * ones[..., None]
+        return ops.mean(features, axis=1)
 
 
 @register_model(
@@ -258,26 +365,27 @@ def hydranet(
     | flatten               | 784       |            |
     | gate                  | 5         | 3,925      |
     | choice                | 2         |            |
-    | branch_conv1, 3×3     | 2×7×7×16  | 11,600     |
-    | norm1, relu1          | 2×7×7×16  | 16         |
-    | branch_conv2, 3×3, /2 | 2×4×4×32  | 23,200     |
-    | norm2, relu2          | 2×4×4×32  | 32         |
-    | combiner              | 64        | 10,560     |
-    | norm3, relu3          | 64        | 64         |
+    | branch_conv1, 3×3     | 2×7×7×16  | 11,520     |
+    | norm1, relu1          | 2×7×7×16  | 80         |
+    | branch_conv2, 3×3, /2 | 2×4×4×32  | 23,040     |
+    | norm2, relu2          | 2×4×4×32  | 160        |
+    | branch_dense          | 2×64      | 10,240     |
+    | norm3, relu3          | 2×64      | 320        |
+    | combiner              | 64        |            |
     | predictions           | 10        | 650        |
-    | sum                   |           | 50,463     |
+    | sum                   |           | 50,351     |
 
     All images share the stem. The gate looks at what it says and finds each
     branch more or less probable, the image goes through the most probable ones,
     and the combiner takes the mean of what they say. So the branches can become
     experts, and the network can have the parameters of many while an image
-    costs as much as `chosen` of them: 83,280 multiplications for stem, gate and
+    costs as much as `chosen` of them: 82,960 multiplications for stem, gate and
     `predictions`, and 188,672 for each branch. The other branches are not
     computed, wherever the model runs.
 
     How many are chosen changes no weight: what was trained with one number
     can be asked with another. The normalizations shift and do not scale, and
-    take their statistics over all branches that are computed.
+    those of a branch take their statistics over what goes through it.
 
     With one branch there is nothing to choose. That is the static network to
     compare with, made of ordinary convolutions; `branch_filters=(32, 32)` costs
@@ -316,13 +424,14 @@ def hydranet(
             f"Received: {chosen}"
         )
 
-    def normalized(x, number=""):
-        x = layers.BatchNormalization(
-            momentum=0.8,
-            scale=False,
-            synchronized=synchronized,
-            name=f"norm{number}",
-        )(x)
+    settings = {"momentum": 0.8, "synchronized": synchronized}
+
+    def normalized(x, number="", choice=None):
+        name = f"norm{number}"
+        if choice is None:
+            x = layers.BatchNormalization(scale=False, name=name, **settings)(x)
+        else:
+            x = BranchNormalization(branches, name=name, **settings)(x, choice)
         return layers.ReLU(name=f"relu{number}")(x)
 
     scale, offset = rescale
@@ -348,19 +457,21 @@ def hydranet(
             )(x)
             x = normalized(x, i)
         x = layers.GlobalAveragePooling2D(name="means")(x)
-        x = layers.Dense(hidden_units, use_bias=False, name="combiner")(x)
+        x = layers.Dense(hidden_units, use_bias=False, name="branch_dense")(x)
+        x = normalized(x, 3)
     else:
         gate = layers.Flatten(name="flatten")(stem)
         gate = layers.Dense(branches, activation="softmax", name="gate")(gate)
         choice = TopBranches(chosen, name="choice")(gate)
         x = BranchConv2D(branches, maps1, name="branch_conv1")(stem, choice)
-        x = normalized(x, 1)
+        x = normalized(x, 1, choice)
         x = BranchConv2D(branches, maps2, strides=2, name="branch_conv2")(
             x, choice
         )
-        x = normalized(x, 2)
-        x = Combiner(branches, hidden_units, name="combiner")(x, choice, gate)
-    x = normalized(x, 3)
+        x = normalized(x, 2, choice)
+        x = BranchDense(branches, hidden_units, name="branch_dense")(x, choice)
+        x = normalized(x, 3, choice)
+        x = Combiner(name="combiner")(x, choice, gate)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     outputs = layers.Dense(

@@ -262,22 +262,42 @@ def _branch_convolution(graph, layer, maps, choice):
     found = graph.node(
         "MatMul", patches, _of_branches(graph, layer.kernels, choice)
     )
-    biases = _of_branches(graph, layer.biases, choice)
-    found = graph.node("Add", found, graph.node("Unsqueeze", biases, [2]))
     shape = [0, *choice.shape, *places, layer.filters]
     return graph.node("Reshape", found, shape)
 
 
-@writes(hydra.Combiner)
-def _combiner(graph, layer, maps, choice, gate):
+@writes(hydra.BranchDense)
+def _branch_dense(graph, layer, maps, choice):
     maps = graph.channels_last(maps)
     means = graph.node("ReduceMean", maps, [2, 3], keepdims=0)
     means = graph.node("Unsqueeze", means, [2])
     found = graph.node(
         "MatMul", means, _of_branches(graph, layer.kernels, choice)
     )
-    found = graph.node("ReduceMean", found, [1, 2], keepdims=0)
-    return graph.node("Add", found, graph.node("MatMul", gate, layer.biases))
+    return graph.node("Squeeze", found, [2])
+
+
+@writes(hydra.BranchNormalization)
+def _branch_normalization(graph, layer, x, choice):
+    x = graph.channels_last(x)
+    variance = np.asarray(layer.moving_variance, "float32")
+    scale = 1 / np.sqrt(variance + np.float32(layer.epsilon))
+    offset = np.asarray(layer.beta) - np.asarray(layer.moving_mean) * scale
+    between = list(range(2, len(x.shape)))
+
+    def chosen(values):
+        values = values.reshape(layer.branches, -1).astype("float32")
+        values = _of_branches(graph, values, choice)
+        return graph.node("Unsqueeze", values, between) if between else values
+
+    return graph.node(
+        "Add", graph.node("Mul", x, chosen(scale)), chosen(offset)
+    )
+
+
+@writes(hydra.Combiner)
+def _combiner(graph, layer, features, choice, gate):
+    return graph.node("ReduceMean", features, [1], keepdims=0)
 
 
 def _of_branches(graph, weights, choice):

@@ -43,6 +43,7 @@ _BY_EXAMPLE = (
     encoder_decoders.Decoder,
     encoder_decoders.LetterEmbedding,
     hydra.BranchConv2D,
+    hydra.BranchDense,
     hydra.Combiner,
     hydra.TopBranches,
     imagenet.LocalResponseNormalization,
