@@ -10,7 +10,13 @@ branches: clothes, shoes, and what is left. Then the HydraNet is trained, and
 its gate learns which group an image is of. Each image goes through the most
 probable branch; the others are not computed afterwards.
 
-Expect 88.2 %.
+Expect 89.3 %, and 88.7 % of the static network, means of five seeds, the
+HydraNet ahead in each: clothes, among which most mistakes are, have a branch of
+their own. Its normalizations have to be its own, too; with one for all branches
+nothing was gained (three pairs). Cost is multiplications. In time choosing does
+not pay here: of one image LiteRT takes 27 µs and 8 with the static network, for
+weights are gathered. The second command trains such pairs with other numbers of
+branches for each image, too, and draws accuracy against multiplications.
 
 Reference: Mullapudi, Mark, Shazeer and Fatahalian 2018.
 """
@@ -23,7 +29,7 @@ from recipes.lab.flags import BatchSize, Count, Epochs, Rate, RunOptions, Share
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "fashion_mnist"
-TARGETS = (Target(ACCURACY, 0.875),)
+TARGETS = (Target(ACCURACY, 0.885),)
 
 
 @dataclass(frozen=True)
@@ -272,8 +278,8 @@ def _ways(run, model):
     header = ("class", *(f"branch {number}" for number in numbers))
     caption = (
         "Of each class, how many of the validation images go through each "
-        "branch. The gate was taught to send classes that look alike the same "
-        "way."
+        "branch. The gate was taught to send classes that the static network "
+        "takes for each other the same way."
     )
     return lambda plots: (
         "Which branches see which classes",
