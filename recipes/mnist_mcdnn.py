@@ -7,8 +7,8 @@ Each column is a small network that sees all digits stretched or squeezed to a
 width of its own, and warped anew in each epoch, less and less. The columns
 train one after another; a run that was stopped resumes in the column where it
 was. Then their probabilities are averaged, by one network that is exported as a
-whole. Expect 99.68 %, after 25 to 45 minutes of one core: 32 mistakes, where
-the columns alone make 33 to 44. With warps as strong to the end
+whole. Expect 99.67 %, after 25 to 45 minutes of one core: 32 and 35 mistakes in
+two runs, where the columns alone make 33 to 51. With warps as strong to the end
 (`--last-warps 1`) it made 38: so small a network has no room for shapes that
 nobody writes.
 
