@@ -312,6 +312,7 @@ class BranchNormalization(layers.BatchNormalization):
             **layers.Layer.get_config(self),
             "branches": self.branches,
             "momentum": self.momentum,
+            "epsilon": self.epsilon,
             "synchronized": self.synchronized,
         }
 
