@@ -16,11 +16,13 @@ Reference: Simard, Steinkraus and Platt 2003 (elastic distortions); Deotte 2018,
 
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 from recipes.lab.command import Target, command
 from recipes.lab.flags import (
     Amount,
     BatchSize,
+    Count,
     Epochs,
     Rate,
     RunOptions,
@@ -46,6 +48,14 @@ class Config:
     """Share of each label that is spread over all the classes."""
     last_warps: Amount = 0.2
     """How strong the warps are at the end, as a share of those at first."""
+    filters: tuple[Count, ...] = (32, 32, 64, 64, 64, 128, 128)
+    """Number of maps of each convolution."""
+    kernel_sizes: tuple[Count, ...] = (3, 3, 3, 3, 3, 3, 3)
+    """Side of the kernel of each convolution."""
+    strides: tuple[Count, ...] = (1, 2, 1, 1, 2, 1, 2)
+    """Stride of each convolution."""
+    padding: Literal["same", "valid"] = "same"
+    """Zeros around the maps, or none: each kernel makes the maps smaller."""
     run: RunOptions = RunOptions()
 
 
@@ -77,9 +87,10 @@ def train(config: Config) -> dict[str, float]:
         with run.scope():
             model = training.create_model(
                 *(data, "deep_cnn"),
-                filters=(32, 32, 64, 64, 64, 128, 128),
-                kernel_sizes=(3, 3, 3, 3, 3, 3, 3),
-                strides=(1, 2, 1, 1, 2, 1, 2),
+                filters=config.filters,
+                kernel_sizes=config.kernel_sizes,
+                strides=config.strides,
+                padding=config.padding,
                 dropout=0.4,
             )
             model.compile(

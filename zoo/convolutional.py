@@ -257,6 +257,7 @@ def deep_cnn(
     filters=(32, 32, 64, 64, 128),
     kernel_sizes=(5, 3, 3, 3, 3),
     strides=(2, 1, 2, 1, 2),
+    padding="same",
     dropout=0.3,
     synchronized=False,
     classifier_activation="softmax",
@@ -283,13 +284,15 @@ def deep_cnn(
     | sum                        |          | 159,850    | 5,872,768       |
 
     There is no pooling and no hidden layer: some convolutions skip every other
-    position instead. Zeros are padded, so that maps shrink by strides only.
-    The normalizations are those of `cnn`.
+    position instead. Zeros are padded, so that maps shrink by strides only;
+    without zeros each kernel takes off its own side less one, too. The
+    normalizations are those of `cnn`.
 
     Args:
         filters: Number of maps of each convolution.
         kernel_sizes: Side of the kernel of each convolution.
         strides: Stride of each convolution.
+        padding: `"same"`, or `"valid"` for none.
         dropout: Fraction of the features that training drops before
             `predictions`.
         synchronized: As for `cnn`.
@@ -321,7 +324,7 @@ def deep_cnn(
     stages = zip(filters, kernel_sizes, strides, strict=True)
     for i, (maps, kernel, stride) in enumerate(stages, start=1):
         x = layers.Conv2D(
-            maps, kernel, stride, "same", use_bias=False, name=f"conv{i}"
+            maps, kernel, stride, padding, use_bias=False, name=f"conv{i}"
         )(x)
         x = layers.BatchNormalization(
             momentum=0.8,
