@@ -1,4 +1,4 @@
-"""A convolution in one dimension is a matrix with a band of blocks."""
+"""What a convolution in one dimension is, and what padding does."""
 
 import numpy as np
 import pytest
@@ -45,3 +45,15 @@ def test_conv1d_equals_the_banded_matrix(padding, kernel_size):
 def test_conv1d_names_the_padding_that_it_refuses():
     with pytest.raises(ValueError, match="some"):
         zoo.create_model("conv1d", padding="some")
+
+
+def test_maps_of_a_deep_cnn_without_padding_shrink_by_each_kernel():
+    model = build(
+        "deep_cnn",
+        filters=(4, 6, 8),
+        kernel_sizes=(7, 5, 3),
+        strides=(1, 1, 2),
+        padding="valid",
+    )
+    maps = [model.get_layer(f"relu{i}").output.shape[1:] for i in (1, 2, 3)]
+    assert maps == [(22, 22, 4), (18, 18, 6), (8, 8, 8)]
