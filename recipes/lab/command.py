@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import dataclasses
 import gc
-import logging
 import os
 import signal
 import sys
@@ -185,10 +184,9 @@ def _as_a_command(file):
     try:
         with _without_garbage(), _without_wrappers(file):
             _import_tensorflow_quietly()
-        logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
-        yield
+        with terminal.without_retracing():
+            yield
     finally:
-        logging.getLogger("tensorflow").removeFilter(_says_more_than_retracing)
         if in_main_thread:
             signal.signal(signal.SIGTERM, previous)
         for name in added:
@@ -260,8 +258,3 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
-
-
-def _says_more_than_retracing(record: logging.LogRecord) -> bool:
-    """Drop what TensorFlow says of the graphs of several small models."""
-    return "tf.function retracing" not in record.getMessage()

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import io
+import logging
 import os
 import shutil
 import sys
@@ -45,6 +46,21 @@ def _open_closed_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, closefd=False))
+
+
+@contextlib.contextmanager
+def without_retracing():
+    """Drop what TensorFlow says of the graphs of several small models."""
+
+    def says_more(record):
+        return "tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(says_more)
+    try:
+        yield
+    finally:
+        logger.removeFilter(says_more)
 
 
 def _legibly(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -1,11 +1,13 @@
 """A run is opened as what it is."""
 
+import logging
 import re
 import threading
 import types
 from concurrent import futures
 
 import pytest
+import tensorflow as tf
 from helpers.small_recipe import Config, Training, few_digits, perceptron
 
 from recipes.lab.errors import UsageError
@@ -70,3 +72,25 @@ def test_of_several_trainings_the_first_that_is_given_is_drawn(
         run.finish(*first.score(run), other.history)
     said = " ".join(capsys.readouterr().out.split())
     assert "something else: something of its own" in said
+
+
+def test_graphs_of_several_models_are_nothing_to_warn_of(tmp_path):
+    logger, said = logging.getLogger("tensorflow"), []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+
+    def trace(function):
+        for _ in range(10):
+            tf.function(function)(tf.constant(1.0))
+
+    try:
+        config = Config(run=RunOptions(output_dir=tmp_path))
+        with open_run(config, few_digits()):
+            trace(lambda x: x)
+            logger.warning("something else")
+        assert said == ["something else"]
+        trace(lambda x: -x)  # it warns twice of each function
+        assert "tf.function retracing" in said[1]
+    finally:
+        logger.removeHandler(handler)

@@ -275,6 +275,7 @@ def _open_run(config, data, devices, source, loads):
     started_by = command(config)
     with (
         numerics(options),
+        terminal.without_retracing(),
         workers.named_if_lost(devices.cluster),
     ):
         _agree_on_settings(settings | {"run_name": options.run_name}, devices)
