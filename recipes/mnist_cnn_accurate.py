@@ -48,6 +48,8 @@ class Config:
     """Share of each label that is spread over all the classes."""
     last_warps: Amount = 0.2
     """How strong the warps are at the end, as a share of those at first."""
+    all_images: bool = False
+    """Learn from the validation images, too, once everything is chosen."""
     filters: tuple[Count, ...] = (32, 32, 64, 64, 64, 128, 128)
     """Number of maps of each convolution."""
     kernel_sizes: tuple[Count, ...] = (3, 3, 3, 3, 3, 3, 3)
@@ -67,7 +69,11 @@ def train(config: Config) -> dict[str, float]:
     from recipes.lab.data import augmentation
 
     with runs.open_run(config, DATASET) as run:
-        data, steps = run.data, training.steps(run)
+        data = run.data
+        train, validation = data.train, data.validation
+        if config.all_images:
+            train, validation = train + validation, None
+        steps = training.steps(run, train)
         rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
 
         def augment(images, draw):
@@ -106,8 +112,8 @@ def train(config: Config) -> dict[str, float]:
         history = training.fit(
             run,
             model,
-            data.train.one_hot(data.num_classes),
-            validation=data.validation.one_hot(data.num_classes),
+            train.one_hot(data.num_classes),
+            validation=validation and validation.one_hot(data.num_classes),
             augment=augment,
         )
 

@@ -59,6 +59,8 @@ class Config:
     """Share of each label that is spread over all the classes."""
     last_warps: Amount = 0.2
     """How strong the warps are at the end, as a share of those at first."""
+    all_images: bool = False
+    """Learn from the validation images, too, once everything is chosen."""
     run: RunOptions = RunOptions()
 
 
@@ -77,7 +79,11 @@ def train(config: Config) -> dict[str, float]:
     sizes |= {"activation": "relu", "batch_norm": True}
     sizes["max_stretch"] = config.max_stretch
     with runs.open_run(config, DATASET) as run:
-        data, steps = run.data, training.steps(run)
+        data = run.data
+        train, validation = data.train, data.validation
+        if config.all_images:
+            train, validation = train + validation, None
+        steps = training.steps(run, train)
 
         def augment(images, draw):
             # Weaker and weaker: the last steps, of small rates, are for digits
@@ -114,8 +120,8 @@ def train(config: Config) -> dict[str, float]:
             history = training.fit(
                 run,
                 column,
-                data.train.one_hot(data.num_classes),
-                validation=data.validation.one_hot(data.num_classes),
+                train.one_hot(data.num_classes),
+                validation=validation and validation.one_hot(data.num_classes),
                 augment=augment,
                 phase=f"column{i}",
                 seed=seed,
