@@ -14,7 +14,14 @@ import sys
 from dataclasses import dataclass
 
 from recipes.lab.command import Target, command
-from recipes.lab.flags import BatchSize, Epochs, Rate, RunOptions, Share
+from recipes.lab.flags import (
+    Amount,
+    BatchSize,
+    Epochs,
+    Rate,
+    RunOptions,
+    Share,
+)
 from recipes.lab.metrics import ACCURACY
 
 DATASET = "mnist"
@@ -31,6 +38,8 @@ class Config:
     """AdamW's, at its peak after a fifth of the steps."""
     label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
+    last_warps: Amount = 0.2
+    """How strong the warps are at the end, as a share of those at first."""
     run: RunOptions = RunOptions()
 
 
@@ -41,13 +50,20 @@ def train(config: Config) -> dict[str, float]:
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
 
-    def augment(images, draw):
-        return augmentation.random_warp(
-            *(images, draw), rotation=12, zoom=0.12, shift=2, elastic=0.7
-        )
-
     with runs.open_run(config, DATASET) as run:
         data, steps = run.data, training.steps(run)
+        rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
+
+        def augment(images, draw):
+            # The last steps, of small rates, are for digits as written.
+            return augmentation.random_warp(
+                *(images, draw),
+                rotation=12,
+                zoom=0.12,
+                shift=2,
+                elastic=0.7,
+                strength=draw.fading(steps, config.last_warps),
+            )
 
         with run.scope():
             model = training.create_model(
@@ -57,9 +73,7 @@ def train(config: Config) -> dict[str, float]:
                 dropout=0.2,
             )
             model.compile(
-                optimizer=keras.optimizers.AdamW(
-                    training.one_cycle(config.learning_rate, steps, warmup=0.2)
-                ),
+                optimizer=keras.optimizers.AdamW(rate),
                 loss=keras.losses.CategoricalCrossentropy(
                     label_smoothing=config.label_smoothing
                 ),

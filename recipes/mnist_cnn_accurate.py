@@ -79,7 +79,6 @@ def train(config: Config) -> dict[str, float]:
         def augment(images, draw):
             # Weaker and weaker: the last steps, of small rates, are for digits
             # as they are written.
-            weaker = (1 - config.last_warps) * draw.progress(steps)
             return augmentation.random_warp(
                 *(images, draw),
                 rotation=12,
@@ -87,7 +86,7 @@ def train(config: Config) -> dict[str, float]:
                 shear=0.15,
                 shift=1.5,
                 elastic=0.7,
-                strength=1 - weaker,
+                strength=draw.fading(steps, config.last_warps),
             )
 
         with run.scope():

@@ -88,14 +88,13 @@ def train(config: Config) -> dict[str, float]:
         def augment(images, draw):
             # Weaker and weaker: the last steps, of small rates, are for digits
             # as they are written.
-            weaker = (1 - config.last_warps) * draw.progress(steps)
             return augmentation.random_warp(
                 *(images, draw),
                 rotation=12,
                 zoom=0.12,
                 shear=0.15,
                 elastic=0.8,
-                strength=1 - weaker,
+                strength=draw.fading(steps, config.last_warps),
             )
 
         task = tasks.Classification(data)

@@ -178,6 +178,8 @@ def test_strength_is_a_share_of_every_change(batch):
     np.testing.assert_array_equal(still, batch)
 
 
-def test_progress_is_that_of_the_batch_and_stays_at_the_end():
-    found = [float(draw(1, step).progress(100)) for step in (0, 25, 100, 150)]
-    assert found == [0, 0.25, 1, 1]
+def test_a_strength_fades_with_the_batches_and_stays_at_the_end():
+    found = [
+        float(draw(1, step).fading(100, 0.5)) for step in (0, 25, 100, 150)
+    ]
+    assert found == [1, 0.875, 0.5, 0.5]

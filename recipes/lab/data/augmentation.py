@@ -45,9 +45,10 @@ class Drawing:
         )
         return numbers[..., self.first : self.first + self.size]
 
-    def progress(self, steps: int):
-        """Return how far a training of so many steps is, from 0 to 1."""
-        return tf.minimum(tf.cast(self.seed[1], tf.float32) / steps, 1.0)
+    def fading(self, steps: int, last: float):
+        """Return a strength that falls from 1 to the last in so many steps."""
+        progress = tf.minimum(tf.cast(self.seed[1], tf.float32) / steps, 1.0)
+        return 1 - (1 - last) * progress
 
 
 def random_shift(images, draw, pixels: int = 1):
@@ -131,7 +132,7 @@ def random_warp(
         smoothness: Of the bending: standard deviation, in pixels, of the
             Gaussian that smooths a random field.
         strength: What all of that is multiplied by, a number or a scalar
-            tensor: see `Drawing.progress`.
+            tensor: see `Drawing.fading`.
 
     Returns:
         The batch, warped.
