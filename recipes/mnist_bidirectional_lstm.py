@@ -38,7 +38,7 @@ class Config:
     """AdamW's, at its peak after a fifth of the steps."""
     label_smoothing: Share = 0.1
     """Share of each label that is spread over all the classes."""
-    last_warps: Amount = 0.2
+    last_warps: Amount = 1.0
     """How strong the warps are at the end, as a share of those at first."""
     run: RunOptions = RunOptions()
 
@@ -55,7 +55,6 @@ def train(config: Config) -> dict[str, float]:
         rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
 
         def augment(images, draw):
-            # The last steps, of small rates, are for digits as written.
             return augmentation.random_warp(
                 *(images, draw),
                 rotation=12,
