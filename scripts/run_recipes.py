@@ -11,6 +11,7 @@ into the list of what ships.
 
 import argparse
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -103,6 +104,8 @@ def other_data(flags: list) -> list[str]:
 def run_seed(recipe: str, seed: int, flags: list, output_dir: Path) -> dict:
     """Run one seed, unless it is there already; return its record."""
     variant = "".join(flag.strip("-") + "-" for flag in flags)
+    if len(variant.encode()) > 200:  # a name of a file may take 255 bytes
+        variant = hashlib.sha256(variant.encode()).hexdigest()[:16] + "-"
     name = f"{lab_record.commit()}-{variant}seed-{seed}"
     family = "-".join([recipe, *other_data(flags)])
     record = ROOT / output_dir / "runs" / family / name / "metrics.json"

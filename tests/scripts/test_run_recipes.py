@@ -69,6 +69,22 @@ def test_a_seed_that_was_run_on_the_sample_is_refused(tmp_path, monkeypatch):
         run_recipes.run_seed("mnist_cnn", 0, [], tmp_path)
 
 
+def test_many_flags_make_a_name_that_a_folder_can_have(tmp_path, monkeypatch):
+    def run(command, **_):
+        name = command[command.index("--run-name") + 1]
+        (tmp_path / name).mkdir()  # a second one of that name would fail
+
+    monkeypatch.setattr(
+        "recipes.lab.runs.record.commit", lambda files=(): "abc"
+    )
+    monkeypatch.setattr(run_recipes.subprocess, "run", run)
+    members = [f"mnist_cnn_accurate:{i}" for i in range(20)]
+    for flags in (members, members[::-1]):
+        with pytest.raises(SystemExit, match="no results"):
+            run_recipes.run_seed("mnist_committee", 0, flags, tmp_path)
+    assert len([*tmp_path.iterdir()]) == 2
+
+
 def test_row_takes_the_place_of_the_older_one(tmp_path, monkeypatch):
     results = tmp_path / "results.csv"
     monkeypatch.setattr(run_recipes, "RESULTS", results)
