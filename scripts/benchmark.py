@@ -4,6 +4,7 @@
     python scripts/benchmark.py peers [--rounds 3] [--only mnist_cnn ...]
     python scripts/benchmark.py maps [--rounds 3]
     python scripts/benchmark.py machines [--rounds 3]
+    python scripts/benchmark.py precision [--recipe mnist_cnn] [--rounds 3]
     python scripts/benchmark.py scaling [--rounds 3] [--batch-size 1024]
                                         [--recipe mnist_cnn] [--epochs 4]
     python scripts/benchmark.py growth [--largest 20] [--recipe mnist_cnn]
@@ -25,6 +26,7 @@ from benchmarks import (
     machines,
     maps,
     peers,
+    precision,
     predict,
     scaling,
     serving,
@@ -34,6 +36,7 @@ from benchmarks import (
 COMMANDS = {
     "training": training,
     "peers": peers,
+    "precision": precision,
     "maps": maps,
     "machines": machines,
     "scaling": scaling,

@@ -14,6 +14,7 @@ from benchmarks import (
     clocks,
     growth,
     peers,
+    precision,
     recipe_runs,
     scaling,
     serving,
@@ -172,6 +173,28 @@ def test_scaling_says_what_talking_costs(monkeypatch, capsys):
     assert "each sends 4,000 bytes of gradients" in said
 
 
+def test_precision_is_compared_by_epochs_but_for_the_first(monkeypatch, capsys):
+    commands = []
+
+    def measure(recipe, *flags):
+        commands.append((recipe, *flags))
+        later = 4.0 if flags[-1] == "float32" else 2.0 + len(commands) / 2
+        seconds = (100.0, later, later)
+        return {
+            "epochs": [{"seconds": x, "val_accuracy": 0.5} for x in seconds]
+        }
+
+    monkeypatch.setattr(precision, "measure", measure)
+    asked = ["precision", "--recipe", "mnist_lenet5", "--", "--batch-size", "8"]
+    assert benchmark.main(asked) == 0
+    said = capsys.readouterr().out
+    assert "round 1, mixed_bfloat16: 3.0 s an epoch, 50.00 % in" in said
+    assert "takes 1.00 of the time (0.75 to 1.25) that it takes in" in said
+    command = ("mnist_lenet5", "--batch-size", "8", "--epochs", "3")
+    turns = ("float32", "mixed_bfloat16") * 3
+    assert commands == [(*command, "--precision", turn) for turn in turns]
+
+
 def test_training_is_measured_on_real_data_only(recipe_that_takes):
     recipe_that_takes(10, 20, dataset="digits")
     with pytest.raises(SystemExit, match="set TFDS_DATA_DIR"):
@@ -179,7 +202,12 @@ def test_training_is_measured_on_real_data_only(recipe_that_takes):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["scaling", "--epochs", "1"], ["growth", "--largest", "1"]]
+    "arguments",
+    [
+        ["scaling", "--epochs", "1"],
+        ["precision", "--epochs", "1"],
+        ["growth", "--largest", "1"],
+    ],
 )
 def test_what_has_no_difference_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as end:
