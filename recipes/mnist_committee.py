@@ -36,6 +36,9 @@ class Config:
 
     members: tuple[str, ...] = MEMBERS
     """Exports whose answers are averaged: names, or paths of their folders."""
+    equal_shares: bool = False
+    """Average what they say as it is: of those that learned from the
+    validation images nothing can be learned there."""
     run: RunOptions = RunOptions(strategy="none")
 
 
@@ -62,10 +65,12 @@ def train(config: Config) -> dict[str, float]:
             labels = validation.targets
             answers = [task.answer(member, validation) for member in members]
             logs = np.log(np.maximum(answers, 1e-7), dtype="float64")
-            sharpness = np.array(
-                [normal_equations.sharpness(found, labels) for found in logs]
-            )
-            average.set_weights([sharpness, _shares(logs, sharpness, labels)])
+            if not config.equal_shares:
+                sharpness = np.array(
+                    [normal_equations.sharpness(of, labels) for of in logs]
+                )
+                shares = _shares(logs, sharpness, labels)
+                average.set_weights([sharpness, shares])
             found = task.score(model, validation, quiet=True).metrics
             return {
                 "loss": found["test_loss"],

@@ -6,7 +6,7 @@ from helpers.commands import is_a_usage_error, run_recipe
 from helpers.tasks import sample
 
 import zoo
-from recipes import mnist_by_hand, mnist_elm
+from recipes import mnist_by_hand, mnist_committee, mnist_elm
 from recipes.lab.flags import RunOptions
 from recipes.lab.training import closed_form
 from recipes.lab.training.progress import Progress
@@ -98,3 +98,30 @@ def test_who_cannot_vote_is_refused(members, said, capsys):
     flags = ["--dry-run", "--members", *members]
     answer = is_a_usage_error(capsys, *flags, recipe="mnist_committee")
     assert said in answer
+
+
+@pytest.mark.parametrize("equal", [False, True], ids=["learned", "equal"])
+def test_a_committee_learns_its_shares_or_votes_with_equal_ones(
+    equal, tmp_path, no_export, monkeypatch
+):
+    voted = []
+    monkeypatch.setattr(
+        mnist_committee,
+        "_members_section",
+        lambda config, answers, scores, average: voted.append(average),
+    )
+    mnist_committee.train(
+        mnist_committee.Config(
+            members=("mnist_cnn@shipped", "mnist_gru@shipped"),
+            equal_shares=equal,
+            run=RunOptions(dry_run=True, strategy="none", output_dir=tmp_path),
+        )
+    )
+    ((sharpness, shares),) = [average.get_weights() for average in voted]
+    assert shares.sum() == pytest.approx(1)
+    if equal:
+        assert (sharpness == 1).all()
+        assert (shares == 0.5).all()
+    else:
+        assert (sharpness != 1).all()
+        assert shares[0] != pytest.approx(0.5, abs=1e-3)
