@@ -12,7 +12,8 @@ two runs, where the columns alone make 33 to 51. With warps as strong to the end
 (`--last-warps 1`) it made 38: so small a network has no room for shapes that
 nobody writes.
 
-Reference: Ciresan, Meier and Schmidhuber 2012: 0.23 % errors of 35 columns.
+Reference: Ciresan, Meier and Schmidhuber 2012: 0.23 % errors of 35 columns;
+Meier et al. 2011 (deslanted).
 """
 
 import sys
@@ -43,6 +44,8 @@ class Config:
     widths: tuple[Width, ...] = (10, 12, 14, 16, 18, 20)
     """Widths in pixels that the columns see digits in; one more column sees
     them as they are."""
+    deslanted: tuple[Width, ...] = ()
+    """Those of the widths whose columns see digits upright."""
     max_stretch: Annotated[float, Between(1.0, 100.0)] = 1.5
     """How many times as wide as it is a digit may become: a 1 that is stretched
     far looks like a 7."""
@@ -70,11 +73,18 @@ def train(config: Config) -> dict[str, float]:
 
     from recipes.lab import runs, tasks, training
     from recipes.lab.data import augmentation
+    from recipes.lab.errors import UsageError
     from zoo import multicolumn
 
+    if strange := set(config.deslanted) - set(config.widths):
+        raise UsageError(
+            "--deslanted must be some of --widths. "
+            f"Received: {', '.join(map(str, sorted(strange)))}"
+        )
     widths = (*config.widths, None)
     if config.run.dry_run:
         widths = widths[-2:]
+    upright = set(config.deslanted) & set(widths)
     sizes = {"filters": config.filters, "hidden_units": config.hidden_units}
     sizes |= {"activation": "relu", "batch_norm": True}
     sizes["max_stretch"] = config.max_stretch
@@ -100,14 +110,17 @@ def train(config: Config) -> dict[str, float]:
         task = tasks.Classification(data)
         columns, histories, errors = [], [], []
         for i, width in enumerate(widths, start=1):
-            print(f"column {i} of {len(widths)}: {_in_words(width)}")
+            print(f"column {i} of {len(widths)}: {_in_words(width, upright)}")
             # Each sees digits in an order and warped in a way of its own, or
             # they would err on the same ones.
             seed = training.seed_repeat(run, i - 1)
             rate = training.one_cycle(config.learning_rate, steps, warmup=0.2)
             with run.scope():
                 column = training.create_model(
-                    data, "mcdnn", widths=(width,), **sizes
+                    *(data, "mcdnn"),
+                    widths=(width,),
+                    deslanted=tuple({width} & upright),
+                    **sizes,
                 )
                 column.compile(
                     optimizer=keras.optimizers.Adam(rate),
@@ -131,24 +144,30 @@ def train(config: Config) -> dict[str, float]:
             errors.append(100 * (1 - alone.metrics["test_accuracy"]))
 
         # The columns are scored to be seen; which of them vote is decided.
-        model = training.create_model(data, "mcdnn", widths=widths, **sizes)
+        model = training.create_model(
+            *(data, "mcdnn"),
+            widths=widths,
+            deslanted=tuple(sorted(upright)),
+            **sizes,
+        )
         multicolumn.set_columns(model, columns)
         scores = task.score(model, data.test)
-        section = _columns_section(widths, errors, scores)
+        section = _columns_section(widths, upright, errors, scores)
         return run.finish(task, model, scores, *histories, sections=[section])
 
 
-def _in_words(width: int | None) -> str:
-    return f"{width} pixels wide" if width else "as wide as they come"
+def _in_words(width: int | None, upright: set[int]) -> str:
+    words = f"{width} pixels wide" if width else "as wide as they come"
+    return f"{words}, upright" if width in upright else words
 
 
-def _columns_section(widths, errors, scores):
+def _columns_section(widths, upright, errors, scores):
     """Return the report's section on each column and on their vote."""
     from recipes.lab.report import page
 
     voted = 100 * (1 - scores.metrics["test_accuracy"])
     rows = [
-        (f"column {i}, {_in_words(width)}", f"{error:.2f} %")
+        (f"column {i}, {_in_words(width, upright)}", f"{error:.2f} %")
         for i, (width, error) in enumerate(
             zip(widths, errors, strict=True), start=1
         )

@@ -23,6 +23,7 @@ def mcdnn(
     num_classes=10,
     *,
     widths=WIDTHS,
+    deslanted=(),
     max_stretch=None,
     filters=(20, 40),
     hidden_units=150,
@@ -58,6 +59,8 @@ def mcdnn(
     Args:
         widths: For each column, the width in pixels that digits are stretched
             or squeezed to; `None` leaves them as they are.
+        deslanted: Those of the widths whose columns see digits upright: a
+            second way to see them, whose columns err on other digits.
         max_stretch: How many times as wide as it is a digit may become; `None`
             sets no limit. A 1 that is stretched far looks like a 7.
         filters: Number of maps of the two convolutions of a column.
@@ -75,7 +78,7 @@ def mcdnn(
 
     Raises:
         ValueError: If there is no column, a width is none that the image has,
-            or the images are too small.
+            one that is deslanted is no column's, or the images are too small.
 
     Example:
     >>> column = zoo.create_model("mcdnn", widths=(14,))
@@ -83,6 +86,8 @@ def mcdnn(
     Reference:
     - D. Ciresan, U. Meier, J. Schmidhuber, Multi-column deep neural networks
       for image classification, 2012.
+    - U. Meier, D. Ciresan, L. Gambardella, J. Schmidhuber, Better digit
+      recognition with a committee of simple neural nets, 2011 (deslanted).
 
     Departures from the paper:
     - It trains five columns for each width, 35 in all.
@@ -91,6 +96,11 @@ def mcdnn(
         raise ValueError(
             "`widths` needs one width for each column, and there must be one. "
             f"Received: {widths!r}"
+        )
+    if strange := set(deslanted) - set(widths):
+        raise ValueError(
+            f"`deslanted` must be some of the widths {tuple(widths)}. "
+            f"Received: {', '.join(map(str, strange))}"
         )
     shortest = min(input_shape[:2])
     if shortest < 16:
@@ -123,10 +133,12 @@ def mcdnn(
     maps1, maps2 = filters
     columns = []
     for i, width in enumerate(widths, start=1):
-        column = f"column{i}"
+        column, x = f"column{i}", pixels
+        if width in deslanted:
+            x = Deslanting(black=offset, name=f"{column}_upright")(x)
         x = WidthNormalization(
             *(width, max_stretch), black=offset, name=f"{column}_width"
-        )(pixels)
+        )(x)
         x = activated(x, conv(maps1, 4), f"{column}_conv1")
         x = layers.MaxPooling2D(2, name=f"{column}_pool1")(x)
         x = activated(x, conv(maps2, 5), f"{column}_conv2")
@@ -159,7 +171,7 @@ def set_columns(model, columns):
 
     Raises:
         ValueError: If there are fewer or more, or the sizes, widths or limits
-            of stretching are others.
+            of stretching are others, or others see digits upright.
     """
     predictions = model.get_layer("predictions")
     if len(columns) != predictions.columns:
@@ -182,11 +194,23 @@ def set_columns(model, columns):
                 f"{ours.max_stretch}. Received: column {i} with max_stretch="
                 f"{other.max_stretch}"
             )
+        if _upright(model, i) != _upright(column, 1):
+            raise ValueError(
+                f"Column {i} of {model.name!r} sees digits "
+                f"{'upright' if _upright(model, i) else 'as they come'}. "
+                "Received: one that does not"
+            )
         for variable in column.weights:
             path = variable.path.replace("column1_", f"column{i}_")
             values.setdefault(path, []).append(variable.numpy())
     # Of `predictions` each column has its part; of the rest, all.
     model.set_weights([np.concatenate(values[v.path]) for v in model.weights])
+
+
+def _upright(model, column):
+    """Return whether one of the columns sees digits upright."""
+    name = f"column{column}_upright"
+    return any(layer.name == name for layer in model.layers)
 
 
 def committee(members, *, name="committee"):
@@ -239,6 +263,63 @@ def committee(members, *, name="committee"):
         x = layers.Concatenate(name="votes")(votes)
     outputs = AveragedProbabilities(len(votes), name="average")(x)
     return keras.Model(image, outputs, name=name)
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Deslanting(layers.Layer):
+    """Move the rows of what is drawn on black sideways until it stands upright.
+
+    The slant is that of the straight line from top to bottom that fits the ink
+    best. The center of the ink stays where it is.
+
+    Args:
+        steepest: The largest slant that is undone, in pixels sideways for each
+            pixel down, either way.
+        black: What black is, in what comes in.
+    """
+
+    def __init__(self, steepest=1.0, black=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.steepest = steepest
+        self.black = black
+
+    def call(self, x):
+        # Sums over the picture need more digits than half precision has.
+        ink = ops.cast(x, "float32") - self.black
+        rows, columns = self.places(x.shape)
+        mass = ops.sum(ink, axis=(1, 2, 3), keepdims=True)
+        mass = ops.maximum(mass, keras.config.epsilon())
+        middle_row, middle_column = (
+            ops.sum(ink * along, axis=(1, 2, 3), keepdims=True) / mass
+            for along in (rows, columns)
+        )
+        below, right = rows - middle_row, columns - middle_column
+        together, spread = (
+            ops.sum(ink * below * by, axis=(1, 2, 3), keepdims=True)
+            for by in (right, below)
+        )
+        slant = together / ops.maximum(spread, keras.config.epsilon())
+        moved = ops.clip(slant, -self.steepest, self.steepest) * below
+        # Linear interpolation along each row.
+        old = np.reshape(columns, (1, 1, 1, -1))
+        mixing = ops.clip(1 - ops.abs(old - columns - moved), 0, 1)
+        upright = ops.matmul(mixing, ink) + self.black
+        return ops.cast(upright, x.dtype)
+
+    def places(self, shape):
+        """Return the places of rows and columns, to multiply pictures by."""
+        rows, columns = (np.arange(n, dtype="float32") for n in shape[1:3])
+        return rows[:, np.newaxis, np.newaxis], columns[:, np.newaxis]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "steepest": self.steepest,
+            "black": self.black,
+        }
 
 
 @keras.saving.register_keras_serializable(package="zoo")

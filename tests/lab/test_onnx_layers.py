@@ -272,6 +272,12 @@ def test_a_digit_is_stretched_as_far_as_is_allowed():
     assert_same_answers(keras.Model(image, layer(image)), thin)
 
 
+@pytest.mark.parametrize("black", [0.0, -1.0])
+def test_digits_are_set_upright(black):
+    layer = zoo.multicolumn.Deslanting(0.5, black=black)
+    assert_written(layer, (7, 8, 1))
+
+
 def test_grey_of_colors():
     assert_written(zoo.transfer.Grey(), (7, 8, 3))
 

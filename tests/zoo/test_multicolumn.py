@@ -77,6 +77,50 @@ def test_each_picture_is_normalized_by_itself():
         )
 
 
+@pytest.mark.parametrize("slant", [-0.5, 0.3, 1.0])
+def test_a_slanted_stroke_is_set_upright_where_it_is(slant):
+    stroke = slanted_stroke(slant)
+    upright = np.array(multicolumn.Deslanting()(stroke))
+    assert upright.shape == stroke.shape
+    inked = upright[0, 6:22, :, 0]
+    np.testing.assert_allclose(inked.sum(axis=1), 1, atol=1e-3)
+    middles = inked @ np.arange(28)
+    np.testing.assert_allclose(middles, 13.5, atol=0.2)
+
+
+def test_a_slant_is_undone_as_far_as_is_allowed():
+    steep = slanted_stroke(0.8)
+    half = np.array(multicolumn.Deslanting(0.5)(steep))[0, 6:22, :, 0]
+    middles = half @ np.arange(28)
+    left = np.polyfit(np.arange(16), middles, 1)[0]
+    assert left == pytest.approx(0.3, abs=0.02)
+
+
+def test_what_stands_upright_stays_as_it_is():
+    # Each picture by itself, a blank one, too.
+    pictures = np.concatenate(
+        [bar(9, 12), np.zeros((1, 28, 28, 1), "float32"), bar(2, 20, value=0.3)]
+    )
+    upright = np.array(multicolumn.Deslanting()(pictures))
+    np.testing.assert_allclose(upright, pictures, atol=1e-5)
+
+
+def test_other_black_is_set_upright_alike():
+    stroke = slanted_stroke(0.3)
+    dark = np.array(multicolumn.Deslanting(black=-1.0)(2 * stroke - 1))
+    upright = np.array(multicolumn.Deslanting()(stroke))
+    np.testing.assert_allclose(dark, 2 * upright - 1, atol=1e-4)
+
+
+def slanted_stroke(slant):
+    """Return a picture of a line about its middle, an even sum in each row."""
+    picture = np.zeros((1, 28, 28, 1), "float32")
+    for row in range(6, 22):
+        place = 13.5 + slant * (row - 13.5)
+        picture[0, row, :, 0] = np.clip(1 - abs(np.arange(28) - place), 0, 1)
+    return picture
+
+
 def test_the_whole_averages_its_columns(pixels):
     widths = (12, None)
     columns = [build("mcdnn", widths=(width,)) for width in widths]
@@ -84,6 +128,11 @@ def test_the_whole_averages_its_columns(pixels):
     multicolumn.set_columns(whole, columns)
     expected = np.mean([outputs(column, pixels) for column in columns], axis=0)
     np.testing.assert_allclose(outputs(whole, pixels), expected, atol=1e-6)
+
+
+def test_columns_that_see_digits_upright_are_some_of_them():
+    with pytest.raises(ValueError, match="some of the widths .* Received: 11"):
+        build("mcdnn", deslanted=(10, 11))
 
 
 @pytest.mark.parametrize("width", [10, 20, None])
@@ -101,6 +150,9 @@ def test_columns_have_the_widths_that_are_asked_for():
     limited = build("mcdnn", widths=(14,), max_stretch=2)
     with pytest.raises(ValueError, match="max_stretch=2. Received: column 1"):
         multicolumn.set_columns(limited, columns[:1])
+    upright = build("mcdnn", widths=(14,), deslanted=(14,))
+    with pytest.raises(ValueError, match="digits upright. Received: one that"):
+        multicolumn.set_columns(upright, columns[:1])
 
 
 def test_as_many_columns_as_there_are(pixels):

@@ -6,6 +6,7 @@ Convolutions, pooling, and the branches of a network that runs some of them; see
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 from keras import layers
 
@@ -157,6 +158,37 @@ def _square_root_pooling(graph, layer, x):
         strides=[layer.strides] * 2,
     )
     return graph.node("Sqrt", graph.node("Add", x, layer.EPSILON))
+
+
+@writes(multicolumn.Deslanting)
+def _deslanting(graph, layer, x):
+    ink = graph.node("Sub", graph.channels_last(x), layer.black)
+    rows, columns = layer.places((None, *x.shape))
+
+    def total(*factors):
+        product = ink
+        for factor in factors:
+            product = graph.node("Mul", product, factor)
+        return graph.node("ReduceSum", product, [1, 2, 3], keepdims=1)
+
+    def ratio(part, whole):
+        whole = graph.node("Max", whole, keras.config.epsilon())
+        return graph.node("Div", part, whole)
+
+    mass = total()
+    below, right = (
+        graph.node("Add", graph.node("Neg", ratio(total(along), mass)), along)
+        for along in (rows, columns)
+    )
+    slant = ratio(total(below, right), total(below, below))
+    slant = graph.node("Clip", slant, -layer.steepest, layer.steepest)
+    moved = graph.node("Mul", slant, below)
+    # For each row a matrix, from the old columns to the new ones.
+    distance = graph.node("Sub", moved, columns.T - columns)
+    near = graph.node("Sub", graph.node("Abs", distance), 1.0)
+    mixing = graph.node("Clip", graph.node("Neg", near), 0.0, 1.0)
+    upright = graph.node("MatMul", mixing, ink)
+    return graph.node("Add", upright, layer.black)
 
 
 @writes(multicolumn.WidthNormalization)

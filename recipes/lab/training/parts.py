@@ -49,6 +49,7 @@ _BY_EXAMPLE = (
     imagenet.LocalResponseNormalization,
     multicolumn.AveragedPredictions,
     multicolumn.AveragedProbabilities,
+    multicolumn.Deslanting,
     multicolumn.WidthNormalization,
 )
 
