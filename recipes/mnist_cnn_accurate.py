@@ -58,6 +58,8 @@ class Config:
     """Stride of each convolution."""
     padding: Literal["same", "valid"] = "same"
     """Zeros around the maps, or none: each kernel makes the maps smaller."""
+    deslanted: bool = False
+    """Set the digits upright first."""
     run: RunOptions = RunOptions()
 
 
@@ -96,6 +98,7 @@ def train(config: Config) -> dict[str, float]:
                 kernel_sizes=config.kernel_sizes,
                 strides=config.strides,
                 padding=config.padding,
+                deslanted=config.deslanted,
                 dropout=0.4,
             )
             model.compile(

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from zoo._registry import register_model
+from zoo._shape_normalization import Deslanting
 
 
 @register_model(
@@ -259,6 +260,7 @@ def deep_cnn(
     strides=(2, 1, 2, 1, 2),
     padding="same",
     dropout=0.3,
+    deslanted=False,
     synchronized=False,
     classifier_activation="softmax",
     rescale=(1 / 255, 0.0),
@@ -295,6 +297,7 @@ def deep_cnn(
         padding: `"same"`, or `"valid"` for none.
         dropout: Fraction of the features that training drops before
             `predictions`.
+        deslanted: Whether what is drawn, on black, is set upright first.
         synchronized: As for `cnn`.
 
     Returns:
@@ -321,6 +324,8 @@ def deep_cnn(
     scale, offset = rescale
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(scale, offset, name="rescaling")(image)
+    if deslanted:
+        x = Deslanting(black=offset, name="upright")(x)
     stages = zip(filters, kernel_sizes, strides, strict=True)
     for i, (maps, kernel, stride) in enumerate(stages, start=1):
         x = layers.Conv2D(

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers.builders import build
+from helpers.builders import build, outputs
 
 import zoo
+from zoo.multicolumn import Deslanting
 
 
 def banded(kernel, steps, padding):
@@ -57,3 +58,15 @@ def test_maps_of_a_deep_cnn_without_padding_shrink_by_each_kernel():
     )
     maps = [model.get_layer(f"relu{i}").output.shape[1:] for i in (1, 2, 3)]
     assert maps == [(22, 22, 4), (18, 18, 6), (8, 8, 8)]
+
+
+def test_a_deep_cnn_may_see_digits_upright(pixels):
+    sizes = {"filters": (4,), "kernel_sizes": (3,), "strides": (4,)}
+    plain = build("deep_cnn", **sizes)
+    model = build("deep_cnn", deslanted=True, **sizes)
+    model.set_weights(plain.get_weights())
+    upright = np.array(Deslanting()(pixels.astype("float32")))
+    assert np.abs(upright - pixels).mean() > 1
+    np.testing.assert_allclose(
+        outputs(model, pixels), outputs(plain, upright), atol=1e-5
+    )
