@@ -91,7 +91,7 @@ EVERY_PHASE = {
         "tries": 1,
         "repeats": 1,
     },
-    "mnist_mcdnn": {"widths": (12,), "filters": (4, 8)},
+    "mnist_mcdnn": {"widths": (12,), "deslanted": (12,), "filters": (4, 8)},
     "mnist_multi_task": {"alone": ("slant",)},
     "mnist_pretraining": {
         "ways": ("autoencoders", "modern"),
@@ -371,6 +371,13 @@ def test_what_a_recipe_says_to_expect_is_what_was_measured(name):
 def test_a_list_that_must_name_something_is_not_empty(recipe, flag, capsys):
     said = is_a_usage_error(capsys, "--dry-run", flag, recipe=recipe)
     assert f"{flag} must name one or more. Received: none" in said
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_columns_that_see_digits_upright_are_some_of_all(capsys):
+    flags = ("--dry-run", "--deslanted", 18, 11)
+    said = is_a_usage_error(capsys, *flags, recipe="mnist_mcdnn")
+    assert "--deslanted must be some of --widths. Received: 11" in said
 
 
 @pytest.mark.thorough
