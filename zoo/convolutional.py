@@ -5,8 +5,8 @@ import functools
 import keras
 from keras import layers
 
+from zoo._drawings import Deslanting
 from zoo._registry import register_model
-from zoo._shape_normalization import Deslanting
 
 
 @register_model(

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from zoo._drawings import Deslanting, WidthNormalization
 from zoo._registry import register_model
-from zoo._shape_normalization import Deslanting, WidthNormalization
 from zoo._surgery import copy_of, functional
 from zoo.lenet import scaled_tanh
 
