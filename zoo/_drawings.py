@@ -101,12 +101,16 @@ class Deslanting(layers.Layer):
 
     Args:
         steepest: The largest slant that is undone, in pixels sideways for each
-            pixel down, either way.
+            pixel down, either way; 0 undoes none.
         black: What black is, in what comes in.
     """
 
     def __init__(self, steepest=1.0, black=0.0, **kwargs):
         super().__init__(**kwargs)
+        if steepest < 0:
+            raise ValueError(
+                f"`steepest` must be 0 or more. Received: {steepest}"
+            )
         self.steepest = steepest
         self.black = black
 

@@ -90,6 +90,10 @@ def test_a_slant_is_undone_as_far_as_is_allowed():
     middles = half @ np.arange(28)
     left = np.polyfit(np.arange(16), middles, 1)[0]
     assert left == pytest.approx(0.3, abs=0.02)
+    as_it_was = np.array(multicolumn.Deslanting(0)(steep))
+    np.testing.assert_array_equal(as_it_was, steep)
+    with pytest.raises(ValueError, match="0 or more. Received: -1"):
+        multicolumn.Deslanting(-1)
 
 
 def test_what_stands_upright_stays_as_it_is():
