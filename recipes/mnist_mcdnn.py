@@ -10,8 +10,8 @@ was. Then their probabilities are averaged, by one network that is exported as a
 whole. Expect 99.67 %, after 25 to 45 minutes of one core: 32 and 35 mistakes in
 two runs, where the columns alone make 33 to 51. With warps as strong to the end
 (`--last-warps 1`) it made 38: so small a network has no room for shapes that
-nobody writes. Columns that see digits upright (`--deslanted`) err on others
-than the rest; two runs with three of them, from all images, made 31 and 33.
+nobody writes. Columns may see digits upright (`--deslanted`): two runs with
+three that do, from all images, made 31 and 33.
 
 Reference: Ciresan, Meier and Schmidhuber 2012: 0.23 % errors of 35 columns;
 Meier et al. 2011 (deslanted).

@@ -60,8 +60,7 @@ def mcdnn(
     Args:
         widths: For each column, the width in pixels that digits are stretched
             or squeezed to; `None` leaves them as they are.
-        deslanted: Those of the widths whose columns see digits upright: a
-            second way to see them, whose columns err on other digits.
+        deslanted: Those of the widths whose columns see digits upright.
         max_stretch: How many times as wide as it is a digit may become; `None`
             sets no limit. A 1 that is stretched far looks like a 7.
         filters: Number of maps of the two convolutions of a column.
